@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Arrival is one thing to record: its content, its plan and the time at which dlrloop received or made it. Store.Record
-// makes an arrival durable; package fold then applies the arrival to the state.
+// Arrival is something to record for a batch, such as a delivery report or the application's confirmation. Store.Record
+// makes an arrival durable. Package fold then applies the arrival to the rows of its batch.
 type Arrival struct {
 	Plan  string    // the service plan; never empty
 	At    time.Time // when the arrival was received or made: UTC, truncated to the millisecond
 	Entry Entry     // the content; never nil
 }
 
-// Check returns an error if the plan, the entry or the batch id of the entry is missing. It returns nil for every
-// callback that the webhook accepts.
+// Check returns an error if the plan, the entry or the entry's batch id is missing. Every callback that the webhook
+// accepts passes.
 func (a Arrival) Check() error {
 	if a.Plan == "" {
 		return errors.New("record: no plan")
@@ -25,17 +25,17 @@ func (a Arrival) Check() error {
 	return a.Entry.Check()
 }
 
-// Key returns the key of the batch that the arrival changes. BatchID is empty for a Quarantined entry, which changes
-// no batch. Key panics if a.Entry is nil.
+// Key returns the key of the batch that the arrival changes. A Quarantined entry changes no batch, so its BatchID is
+// empty. Key panics if a.Entry is nil.
 func (a Arrival) Key() BatchKey { return BatchKey{a.Plan, a.Entry.Batch()} }
 
 // Entry is the content of an arrival: a Report, Quarantined, BatchInfo, FetchNow, Confirmation, Settlement, Requeue or
-// ReportFetched. Each type has a file of its own. To add a type, implement Entry and extend the fold and the journal
-// codec of boltstore.
+// ReportFetched. Each type has a file of its own. To add a type, implement Entry, and extend package fold and the
+// journal encoding in package boltstore.
 type Entry interface {
 	// Batch returns the id of the batch that the entry changes; empty for a Quarantined entry, which changes no batch.
 	Batch() string
-	// Check returns an error if a required member, such as the batch id, is missing.
+	// Check returns an error if a required field, such as the batch id, is missing.
 	Check() error
 	// Names returns how many phone numbers of recipients the entry names, duplicates included.
 	Names() int
@@ -55,7 +55,6 @@ type Entry interface {
 	WithRaw(raw []byte) Entry
 }
 
-// checkBatch returns an error if a batch id is empty.
 func checkBatch(id string) error {
 	if id == "" {
 		return errors.New("record: no batch id")
@@ -63,7 +62,7 @@ func checkBatch(id string) error {
 	return nil
 }
 
-// onlyList is Named for content with one list of numbers.
+// onlyList implements Entry.Named for an entry that has a single list of phone numbers.
 func onlyList(i int, numbers []string) ([]string, bool) {
 	if i > 0 {
 		return nil, false
@@ -71,11 +70,11 @@ func onlyList(i int, numbers []string) ([]string, bool) {
 	return numbers, true
 }
 
-// Source is the way in which dlrloop obtained a report or batch info.
+// Source says how dlrloop obtained a delivery report or the properties of a batch (BatchInfo).
 type Source uint8
 
-// The values of Source. The fold never fetches a report again because of a report that has FromPoll. The API shows
-// Source.String.
+// The values of Source. The API shows them as Source.String. A report with FromPoll never makes dlrloop fetch another
+// report, so that fetching comes to an end.
 const (
 	FromCallback     Source = iota // a callback of the webhook
 	FromPoll                       // fetched from Sinch's API

@@ -4,8 +4,9 @@ import (
 	"time"
 )
 
-// BatchInfo holds the properties of a batch at Sinch. A zero member is unknown or not set. Times are UTC. The stores
-// keep the JSON form of BatchInfo; a tag keeps a stored name that is older than the name of its member.
+// BatchInfo holds what Sinch knows about a batch, such as its send time and whether feedback is enabled. A zero field
+// is unknown or not set; times are UTC. The journal of boltstore stores BatchInfo as JSON, so a renamed field keeps its
+// old name in a tag.
 type BatchInfo struct {
 	BatchID         string
 	Unknown         bool `json:"Missing"` // Sinch answered that the batch is unknown; only BatchID and Source are set then
@@ -25,8 +26,7 @@ type BatchInfo struct {
 	Source     Source
 }
 
-// SentAt returns when Sinch sends or sent the batch: the later of SendAt and CreatedAt. It returns the zero time if
-// both are unknown.
+// SentAt returns when Sinch sends the batch: the later of SendAt and CreatedAt, or the zero time if both are unknown.
 func (f BatchInfo) SentAt() time.Time {
 	if f.SendAt.After(f.CreatedAt) {
 		return f.SendAt
@@ -34,39 +34,40 @@ func (f BatchInfo) SentAt() time.Time {
 	return f.CreatedAt
 }
 
-// Batch returns the id of the batch that f describes.
+// Batch implements Entry: it returns the batch id.
 func (f BatchInfo) Batch() string { return f.BatchID }
 
-// Check returns an error if BatchID is empty.
+// Check implements Entry: it returns an error if BatchID is empty.
 func (f BatchInfo) Check() error { return checkBatch(f.BatchID) }
 
-// Names returns the length of Numbers.
+// Names implements Entry: it returns how many phone numbers Numbers has.
 func (f BatchInfo) Names() int { return len(f.Numbers) }
 
-// Named returns Numbers as list 0, and false for every other list.
+// Named implements Entry: Numbers is the only list of phone numbers.
 func (f BatchInfo) Named(i int) ([]string, bool) { return onlyList(i, f.Numbers) }
 
-// Restrict returns a copy of f with only Numbers[from:to].
+// Restrict implements Entry: it returns a copy that has only Numbers[from:to].
 func (f BatchInfo) Restrict(from, to int) Entry {
 	f.Numbers = f.Numbers[from:to:to]
 	return f
 }
 
-// RawBytes returns nil: batch info carries no received body.
+// RawBytes implements Entry: it returns nil, because batch info has no body from a callback.
 func (BatchInfo) RawBytes() []byte { return nil }
 
-// WithRaw returns f unchanged: this type has no raw bytes.
+// WithRaw implements Entry: it returns f unchanged, because batch info has no body from a callback.
 func (f BatchInfo) WithRaw([]byte) Entry { return f }
 
-// FetchNow is batch info that also makes the missing reports of the batch due at once: it sets ReportFetch.Due to the
-// time of the arrival. If the batch is sent only after that time, FetchNow has the effect of BatchInfo.
+// FetchNow is batch info that also makes the missing reports of the batch due to be fetched from Sinch: it sets
+// ReportFetch.Due to the time of the arrival. If the batch is sent only later, FetchNow has the same effect as
+// BatchInfo.
 type FetchNow struct{ BatchInfo }
 
-// Restrict returns a copy of c with only Numbers[from:to].
+// Restrict implements Entry: it returns a copy that has only Numbers[from:to].
 func (c FetchNow) Restrict(from, to int) Entry {
 	c.Numbers = c.Numbers[from:to:to]
 	return c
 }
 
-// WithRaw returns c unchanged: this type has no raw bytes.
+// WithRaw implements Entry: it returns c unchanged, because batch info has no body from a callback.
 func (c FetchNow) WithRaw([]byte) Entry { return c }

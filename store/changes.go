@@ -6,8 +6,9 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Changes lists what one call of fold.Fold changed in one batch. Use Changes only after the transaction that stores
-// their effects is committed: then metrics and totals count repeated and refolded arrivals once.
+// Changes lists what one call of fold.Fold changed in one batch, for metrics and totals. Use Changes only after the
+// transaction that stores the changed rows is committed: if the transaction fails, the same arrivals are folded again
+// and would count twice.
 type Changes struct {
 	Plan, BatchID string
 	NewBatch      bool
@@ -28,8 +29,8 @@ type Changes struct {
 	Before, After Tally // Batch.Tally before and after the fold
 }
 
-// Applied is one state that a new report brought: the state of the recipient Number, or of recipients that a batch
-// report counts without naming them.
+// Applied is one state (status, code and times) that a new report brought. It concerns the recipient Number, or
+// recipients that a batch report counts without naming them.
 type Applied struct {
 	dlr.State            // with the times of RecipientReport.Counted
 	Number     string    // digits; empty if the report does not name the recipients
@@ -39,8 +40,8 @@ type Applied struct {
 	Source     Source
 }
 
-// Tally counts the feedback and the missing reports of one batch, or of several batches after Add. The stores keep its
-// JSON form.
+// Tally counts the feedback and the missing reports of one batch, or of all batches of a plan. The stores keep it as
+// JSON.
 type Tally struct {
 	PendingTasks, DeadTasks   int // batches with a Task, and batches with Dead set
 	Owed, Dropped, Sent, Dead int // recipients by feedback state; Dropped instead of Owed if the flag is FlagUnwanted
@@ -49,7 +50,7 @@ type Tally struct {
 	Missing int `json:"Awaited"` // the tag keeps the stored name
 }
 
-// Tally counts the feedback and the missing reports of b, to be added to the totals of its plan.
+// Tally returns what the batch contributes to the feedback and missing reports in the totals of its plan.
 func (b *Batch) Tally() Tally {
 	t := Tally{Owed: b.Feedback.Owed, Sent: b.Feedback.Sent, Dead: b.Feedback.Dead}
 	if b.Flag == FlagUnwanted {
@@ -67,10 +68,10 @@ func (b *Batch) Tally() Tally {
 	return t
 }
 
-// Add adds each count of o to t, in place.
+// Add adds every count of o to t, in place.
 func (t *Tally) Add(o Tally) { t.add(o, +1) }
 
-// Sub subtracts each count of o from t, in place.
+// Sub subtracts every count of o from t, in place.
 func (t *Tally) Sub(o Tally) { t.add(o, -1) }
 
 func (t *Tally) add(o Tally, sign int) {

@@ -1,7 +1,7 @@
 package store
 
-// Confirmation is the application's statement, sent to the gateway, that recipients received the batch. Set either
-// Recipients or WholeBatch.
+// Confirmation is the application's own delivery feedback, sent to the gateway: it says that recipients received the
+// batch. Set Recipients, or WholeBatch if all recipients are meant.
 type Confirmation struct {
 	BatchID    string
 	Recipients []string // phone numbers as the application sent them
@@ -10,26 +10,26 @@ type Confirmation struct {
 	WholeBatch bool `json:"Everyone"` // the tag keeps the stored name
 }
 
-// Batch returns the id of the confirmed batch.
+// Batch implements Entry: it returns the batch id.
 func (c Confirmation) Batch() string { return c.BatchID }
 
-// Check returns an error if BatchID is empty.
+// Check implements Entry: it returns an error if BatchID is empty.
 func (c Confirmation) Check() error { return checkBatch(c.BatchID) }
 
-// Names returns the length of Recipients.
+// Names implements Entry: it returns how many phone numbers Recipients has.
 func (c Confirmation) Names() int { return len(c.Recipients) }
 
-// Named returns Recipients as list 0, and false for every other list.
+// Named implements Entry: Recipients is the only list of phone numbers.
 func (c Confirmation) Named(i int) ([]string, bool) { return onlyList(i, c.Recipients) }
 
-// Restrict returns a copy of c with only Recipients[from:to].
+// Restrict implements Entry: it returns a copy that has only Recipients[from:to].
 func (c Confirmation) Restrict(from, to int) Entry {
 	c.Recipients = c.Recipients[from:to:to]
 	return c
 }
 
-// RawBytes returns nil: a confirmation carries no received body.
+// RawBytes implements Entry: it returns nil, because a confirmation has no body from a callback.
 func (Confirmation) RawBytes() []byte { return nil }
 
-// WithRaw returns c unchanged: this type has no raw bytes.
+// WithRaw implements Entry: it returns c unchanged, because a confirmation has no body from a callback.
 func (c Confirmation) WithRaw([]byte) Entry { return c }

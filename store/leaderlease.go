@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// The names of the leader leases. Each guards background work that only one replica does at a time. A name is passed
-// to Cluster.AcquireLease and labels the metric of the leases that this replica holds.
+// The names of the leader leases. Each lease guards background work that only one replica does at a time. A name is an
+// argument of Store.AcquireLease and a label value of the metric of held leases.
 const (
 	LeaseReconcile = "reconcile" // fetching missing reports from Sinch
 	LeaseRetention = "retention" // deleting what is older than the retention
 )
 
-// LeaderLeases returns the names of all leader leases, sorted.
+// LeaderLeases returns the names of all leader leases, sorted, in a new slice.
 func LeaderLeases() []string { return []string{LeaseReconcile, LeaseRetention} }
 
 // LeaderLease acquires and renews the leader lease for background work that only one of the replicas sharing a store
-// may do. Set the exported members, then call Held before each step of the work. A LeaderLease is safe for concurrent
+// may do. Set the exported fields, then call Held before each step of the work. A LeaderLease is safe for concurrent
 // use and must not be copied.
 type LeaderLease struct {
 	Cluster Cluster // nil if only one process uses the store; that process then always holds the lease
@@ -30,10 +30,10 @@ type LeaderLease struct {
 	held     bool      // its result; guarded by mu
 }
 
-// Held reports whether this replica holds the leader lease at now, the current time. It calls Cluster.AcquireLease and
-// may block as long; for a third of Duration after a successful call it returns the cached result instead. Held returns
-// false with the error of AcquireLease, and false if AcquireLease took a third of Duration or longer. So after true,
-// another replica cannot hold the lease for at least a third of Duration, minus the difference between the clocks.
+// Held reports whether this replica holds the leader lease at now, which must be the current time. It calls
+// Store.AcquireLease, which may block, and caches a successful result for a third of Duration. If the call fails, or
+// takes a third of Duration or longer, Held returns false with the error, if any. So after Held returns true, another
+// replica cannot hold the lease for at least another third of Duration, minus the difference between the clocks.
 func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {
 	if d.Cluster == nil {
 		return true, nil

@@ -2,8 +2,8 @@ package store
 
 import "time"
 
-// MissingReports configures when dlrloop fetches the missing reports of a batch from Sinch. The zero value disables
-// fetching.
+// MissingReports configures when dlrloop fetches the reports of a batch that Sinch has not called back. The zero value
+// disables fetching.
 type MissingReports struct {
 	// Silence is how long to wait after the last callback before a fetch. The wait doubles after each fetch until the
 	// next callback, up to 32 times Silence. Zero disables fetching.
@@ -12,22 +12,23 @@ type MissingReports struct {
 	Grace time.Duration
 }
 
-// maxDoublings is how many times MissingReports.Silence doubles at most.
+// maxDoublings limits how often the wait between two fetches doubles: up to 32 times MissingReports.Silence.
 const maxDoublings = 5
 
-// Delay returns how long to wait until the next fetch after attempts fetches since the last callback.
+// Delay returns how long to wait for the next fetch after attempts fetches since the last callback: Silence, doubled
+// for each attempt, up to 32 times Silence.
 func (m MissingReports) Delay(attempts int) time.Duration {
 	return m.Silence << min(attempts, maxDoublings)
 }
 
-// Horizon returns a time later than every ReportFetch.Due that a correct clock can have set before now for a batch
-// sent before now. A later Due comes from a clock that has since been set back.
+// Horizon returns a time later than every ReportFetch.Due that a correct clock can have set by now for a batch that is
+// already sent. A later Due was set before a clock was set back.
 func (m MissingReports) Horizon(now time.Time) time.Time {
 	return now.Add(m.Delay(maxDoublings) + MaxAhead)
 }
 
-// FetchDue reports whether the missing reports of b must be fetched at now. Pass the settings of the batch's plan. A
-// Fetch.Due later than m.Horizon is also due, because the clock that set it has since been set back.
+// FetchDue reports whether the missing reports of the batch must be fetched at now. Pass the settings of the batch's
+// plan. A Fetch.Due later than m.Horizon also counts as due, because the clock that set it has since been set back.
 func (b *Batch) FetchDue(m MissingReports, now time.Time) bool {
 	if b.Fetch == nil || b.Fetch.Due.IsZero() {
 		return false
@@ -41,7 +42,7 @@ func (b *Batch) FetchDue(m MissingReports, now time.Time) bool {
 	return b.Fetch.Due.After(m.Horizon(now))
 }
 
-// settled returns how many messages of the batch are known to be in a final status.
+// settled returns how many messages of the batch have a final status, as far as the reports say.
 func (b *Batch) settled() int {
 	named, claimed := 0, 0
 	for s, n := range b.States {
@@ -57,8 +58,8 @@ func (b *Batch) settled() int {
 	return max(named, claimed)
 }
 
-// Missing returns how many messages of the batch have no final status yet. It returns 0 if neither a report nor the
-// batch info says how many messages the batch has.
+// Missing returns how many messages of the batch have no final status yet. It returns 0 while the number of messages is
+// unknown, because neither a report nor the batch info contains it.
 func (b *Batch) Missing() int {
 	expected := b.Total
 	if f := b.Info; f != nil && !f.Unknown {

@@ -2,11 +2,10 @@ package store
 
 import "time"
 
-// On selects what earns a recipient delivery feedback (feedback.on in the configuration).
+// On says what earns a recipient delivery feedback (feedback.on in the configuration).
 type On string
 
-// The values of feedback.on in the configuration. Each comment says what earns feedback; the empty string means
-// OnDelivered.
+// The values of On. Each comment says what earns feedback. The empty string means OnDelivered.
 const (
 	OnDelivered On = "delivered" // a report with status Delivered, or the application's confirmation
 	OnConfirmed On = "confirmed" // only the application's confirmation
@@ -14,8 +13,9 @@ const (
 	OnOff       On = "off"       // nothing
 )
 
-// Policy holds the settings of a plan that the fold and the stores follow. With the zero value, a report with status
-// Delivered earns feedback, a task is due at once, and missing reports are not fetched.
+// Policy holds the settings of a plan that decide which feedback is sent, when it is sent, and when missing reports are
+// fetched. With the zero value, a report with status Delivered earns feedback, a task is due at once, and missing
+// reports are not fetched.
 type Policy struct {
 	On       On            // what earns a recipient feedback
 	Coalesce time.Duration // how long a new task collects recipients before it is due
@@ -25,11 +25,12 @@ type Policy struct {
 	MissingReports MissingReports // when missing reports are fetched
 }
 
-// MaxRetryAfter is the longest Retry-After that dlrloop honors in a 429.
+// MaxRetryAfter is the longest Retry-After that dlrloop honors when Sinch answers 429.
 const MaxRetryAfter = time.Hour
 
-// Horizon returns a time later than every Task.Due that a correct clock can have set before now. It includes MaxAhead
-// for the difference between the clocks of replicas. Without MaxWait it returns the end of the year 9999.
+// Horizon returns a time later than every Task.Due that a correct clock can have set by now. A later Due was set before
+// a clock was set back. The result allows MaxAhead for the difference between the replicas' clocks. Without MaxWait it
+// is the end of the year 9999.
 func (p Policy) Horizon(now time.Time) time.Time {
 	if p.MaxWait <= 0 {
 		return farFuture
@@ -37,9 +38,9 @@ func (p Policy) Horizon(now time.Time) time.Time {
 	return now.Add(max(p.MaxWait, p.Coalesce) + MaxAhead)
 }
 
-// farFuture is in the far future and inside the range of every store.
+// farFuture is what Policy.Horizon returns without MaxWait. Every store can store this time.
 var farFuture = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Policies returns the policy of a plan by its id. It must return the same policy each time the same arrivals are
-// folded, and must be safe for concurrent use.
+// Policies returns the policy of the plan with the given id. It must be safe for concurrent use. It must return the
+// same policy whenever the same arrivals are folded, so that folding them again has the same result.
 type Policies func(plan string) Policy

@@ -7,17 +7,17 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Report is a delivery report with the body it was parsed from.
+// Report is a delivery report together with the body that it was parsed from.
 type Report struct {
 	*dlr.Report
 	Raw    []byte // the body as received
 	Source Source // FromCallback or FromPoll
 }
 
-// Batch returns the id of the report's batch.
+// Batch implements Entry: it returns the batch id.
 func (r Report) Batch() string { return r.BatchID }
 
-// Check returns an error if r.Report is nil or its batch id is empty.
+// Check implements Entry: it returns an error if r.Report is nil or its batch id is empty.
 func (r Report) Check() error {
 	if r.Report == nil {
 		return errors.New("record: no report")
@@ -25,7 +25,7 @@ func (r Report) Check() error {
 	return checkBatch(r.BatchID)
 }
 
-// Names returns how many phone numbers all entries of the report name, duplicates included.
+// Names implements Entry: it counts the phone numbers in all entries of the report, duplicates included.
 func (r Report) Names() int {
 	names := 0
 	for i := range r.Entries {
@@ -34,7 +34,7 @@ func (r Report) Names() int {
 	return names
 }
 
-// Named returns the phone numbers that entry i of the report names, and false if the report has no entry i.
+// Named implements Entry: it returns the phone numbers in entry i of the report.
 func (r Report) Named(i int) ([]string, bool) {
 	if i >= len(r.Entries) {
 		return nil, false
@@ -42,8 +42,8 @@ func (r Report) Named(i int) ([]string, bool) {
 	return r.Entries[i].Recipients, true
 }
 
-// Restrict returns a copy of r whose entries name only the phone numbers from <= i < to, counted over all entries. The
-// copy has the same counts and shares Raw.
+// Restrict implements Entry: the copy names only the phone numbers at the positions from <= i < to, counted over all
+// entries of the report. It keeps the message counts and shares Raw with r.
 func (r Report) Restrict(from, to int) Entry {
 	whole := *r.Report
 	whole.Entries = slices.Clone(whole.Entries)
@@ -58,16 +58,16 @@ func (r Report) Restrict(from, to int) Entry {
 	return r
 }
 
-// between returns the part of numbers inside from..to; the bounds may lie outside the slice.
+// between returns numbers[from:to], after moving bounds that lie outside the slice to its ends.
 func between(numbers []string, from, to int) []string {
 	from, to = min(max(from, 0), len(numbers)), min(max(to, 0), len(numbers))
 	return numbers[from:to:to]
 }
 
-// RawBytes returns Raw without copying.
+// RawBytes implements Entry: it returns Raw itself, not a copy.
 func (r Report) RawBytes() []byte { return r.Raw }
 
-// WithRaw returns a copy of r that refers to raw.
+// WithRaw implements Entry: it returns a copy of r with raw as its body.
 func (r Report) WithRaw(raw []byte) Entry {
 	r.Raw = raw
 	return r

@@ -6,13 +6,14 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// BatchKey identifies a batch: the id of its service plan and its own id, both opaque.
+// BatchKey identifies a batch by the id of its service plan and its own id. Both are opaque strings.
 type BatchKey struct{ Plan, BatchID string }
 
-// Flag says whether a batch was sent with feedback_enabled, so that Sinch accepts delivery feedback for the batch.
+// Flag says whether a batch was sent with feedback_enabled. Only then does Sinch accept delivery feedback for the
+// batch.
 type Flag uint8
 
-// The values of Batch.Flag. A flag stays FlagUnknown until batch info arrives.
+// The values of Batch.Flag. It stays FlagUnknown until batch info arrives.
 const (
 	FlagUnknown Flag = iota
 	FlagWanted
@@ -21,8 +22,8 @@ const (
 
 func (f Flag) String() string { return [...]string{"unknown", "wanted", "unwanted"}[f%3] }
 
-// Batch is the row of one batch, without its recipients. The row of a batch without any arrival has only Plan and ID
-// set.
+// Batch is the stored row of one batch, without its recipients. Before the first arrival of the batch, only Plan and ID
+// are set.
 type Batch struct {
 	Plan, ID        string
 	FirstAt, LastAt time.Time // when the first and the latest arrival of the batch were received
@@ -51,11 +52,11 @@ type Batch struct {
 // Key returns the key of the batch.
 func (b *Batch) Key() BatchKey { return BatchKey{b.Plan, b.ID} }
 
-// Messages returns how many messages were reported in r's status and code: the larger of Named and Claimed. The result
-// does not depend on the order of the reports, and a full report after a summary counts no message twice.
+// Messages returns how many messages the reports gave this status and code: the larger of Named and Claimed. So the
+// order of the reports does not matter, and a summary followed by a full report counts each message once.
 func (r Reported) Messages() int { return max(r.Named, r.Claimed) }
 
-// Reported counts the messages of a batch that were reported in one status and code.
+// Reported counts the messages of one batch that reports gave one status and code.
 type Reported struct {
 	Status  dlr.Status
 	Code    int
@@ -63,7 +64,8 @@ type Reported struct {
 	Claimed int // the largest count in any one batch report
 }
 
-// BatchReport records one batch report that was applied to a batch.
+// BatchReport records that a batch report (one report about many recipients) was applied, so that a repeat is
+// recognized.
 type BatchReport struct {
 	Key        [16]byte // content key (dlr.Report.ContentKey)
 	Type       dlr.Type
@@ -83,7 +85,7 @@ type FeedbackCounts struct {
 	Dead int
 }
 
-// Add adds n to the count of state s, in place; n may be negative. FeedbackNone is not counted.
+// Add adds n, which may be negative, to the count of the feedback state s. It does nothing for FeedbackNone.
 func (c *FeedbackCounts) Add(s FeedbackState, n int) {
 	switch s {
 	case FeedbackOwed:
@@ -96,7 +98,8 @@ func (c *FeedbackCounts) Add(s FeedbackState, n int) {
 	}
 }
 
-// Task is the pending work of one batch: feedback to send or a full report to fetch.
+// Task is the pending work of one batch: feedback to send, or a full report (the list of all recipients by status) to
+// fetch.
 type Task struct {
 	Due      time.Time // when the task may be claimed
 	Since    time.Time // when the oldest pending work arose
@@ -108,17 +111,17 @@ type Task struct {
 	Limit int
 }
 
-// Waits reports whether the batch has a task that is not due yet at now.
+// Waits reports whether the batch has a task that becomes due only after now.
 func (b *Batch) Waits(now time.Time) bool { return b.Task != nil && b.Task.Due.After(now) }
 
-// ReportFetch schedules when the reconciler fetches the missing reports of a batch from Sinch.
+// ReportFetch schedules when dlrloop next fetches the missing reports of a batch from Sinch.
 type ReportFetch struct {
 	Due      time.Time // when the next fetch is due; zero means none until Sinch calls back again
 	Attempts int       // fetches since the last callback
 }
 
-// Dead holds why feedback of a batch is dead: given up until an operator requeues it. It describes the latest
-// settlement that made feedback dead.
+// Dead says why feedback of a batch is dead: given up until an operator requeues it. It describes the latest Settlement
+// that made feedback dead.
 type Dead struct {
 	At         time.Time // when that settlement arrived
 	Reason     Reason
@@ -129,8 +132,8 @@ type Dead struct {
 // FeedbackState is the state of the delivery feedback of a recipient or of a whole batch.
 type FeedbackState uint8
 
-// The feedback states: not earned, to be sent, accepted by Sinch, and given up until a requeue. The API shows
-// FeedbackState.String, but FeedbackOwed as dropped while the batch's flag is FlagUnwanted.
+// The feedback states: not earned, to be sent, accepted by Sinch, and given up until a requeue. The API shows them as
+// FeedbackState.String. It shows FeedbackOwed as dropped while Batch.Flag is FlagUnwanted.
 const (
 	FeedbackNone FeedbackState = iota
 	FeedbackOwed
@@ -140,7 +143,7 @@ const (
 
 func (s FeedbackState) String() string { return [...]string{"none", "owed", "sent", "dead"}[s&3] }
 
-// Recipient is the row of one recipient of one batch.
+// Recipient is the stored row of one recipient of one batch.
 type Recipient struct {
 	Number     string            // phone number as first received
 	Reports    []RecipientReport // reports that named the recipient, in the order in which they were applied; at most 64
@@ -148,8 +151,7 @@ type Recipient struct {
 	FeedbackAt time.Time // when Feedback last changed; zero for FeedbackNone
 }
 
-// RecipientReport is the part of a report that concerns one recipient: the reported state, and where and when dlrloop
-// got the report.
+// RecipientReport is what one report says about one recipient, and when and how dlrloop received that report.
 type RecipientReport struct {
 	dlr.State  // as reported; Counted corrects its times
 	ReceivedAt time.Time
@@ -164,11 +166,11 @@ type RecipientWithBodies struct {
 	Bodies [][]byte // Bodies[i] is the body of Reports[i]; nil if the store omits it or no longer has it
 }
 
-// Ref locates the body of a report in the report log of its batch. Each store defines the meaning of Chunk and Index.
-// The zero Ref means that the body is not kept.
+// Ref locates the body of a report in the report log, which keeps the reports of a batch as received. Each store has
+// its own chunks. The zero Ref means that the body is not kept.
 type Ref struct{ Chunk, Index uint64 }
 
-// Logged is one entry of the report log, which keeps the reports of a batch as received.
+// Logged is one report in the report log, which keeps the reports of a batch as received.
 type Logged struct {
 	ReceivedAt time.Time
 	Type       dlr.Type
@@ -176,12 +178,12 @@ type Logged struct {
 	Raw        []byte
 }
 
-// MaxAhead is how far a report's time may lie after its arrival. A time further ahead comes from a wrong clock and
-// must not decide which report wins.
+// MaxAhead is how far the time in a report may lie after dlrloop received the report. A later time comes from a wrong
+// clock and must not decide which report wins.
 const MaxAhead = 5 * time.Minute
 
-// Counted returns the state with the times that decide which report wins: ReceivedAt replaces each time that lies more
-// than MaxAhead after ReceivedAt. It returns a copy and leaves s as received.
+// Counted returns the reported state with the times that decide which report wins: a time more than MaxAhead after
+// ReceivedAt is replaced by ReceivedAt. It leaves s as received.
 func (s RecipientReport) Counted() dlr.State {
 	if s.ReceivedAt.IsZero() {
 		return s.State
@@ -195,8 +197,8 @@ func (s RecipientReport) Counted() dlr.State {
 	return s.State
 }
 
-// State returns the recipient's present state, with the times of RecipientReport.Counted. It returns false if no report
-// named the recipient.
+// State returns the recipient's present state: that of the report that wins, with the times of RecipientReport.Counted.
+// It returns false if no report named the recipient.
 func (r *Recipient) State() (dlr.State, bool) {
 	if len(r.Reports) == 0 {
 		return dlr.State{}, false
@@ -210,10 +212,10 @@ func (r *Recipient) State() (dlr.State, bool) {
 	return best, true
 }
 
-// Effect says whether a report determines the present state of a recipient, and otherwise why not.
+// Effect says whether a report determines the present state of a recipient, and if not, why not.
 type Effect string
 
-// The effects of a report on the state of a recipient, as the API shows them.
+// The values of Effect, which the API shows for each report of a recipient.
 const (
 	Holds        Effect = "holds"        // the report is the present state
 	Superseded   Effect = "superseded"   // the report was the state until another one won
@@ -222,7 +224,7 @@ const (
 	Outranked    Effect = "outranked"    // a report with the same time and a status that wins was known before
 )
 
-// Effects returns a new slice with the effect of each report in r.Reports, in the same order.
+// Effects returns the effect of each report in Reports, in the same order, in a new slice.
 func (r *Recipient) Effects() []Effect {
 	effects := make([]Effect, len(r.Reports))
 	holder := -1

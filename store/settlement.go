@@ -19,32 +19,32 @@ type Settlement struct {
 	FullReportFetched bool `json:"FullRead"` // the tag keeps the stored name
 }
 
-// Batch returns the id of the settled batch.
+// Batch implements Entry: it returns the batch id.
 func (s Settlement) Batch() string { return s.BatchID }
 
-// Check returns an error if BatchID is empty.
+// Check implements Entry: it returns an error if BatchID is empty.
 func (s Settlement) Check() error { return checkBatch(s.BatchID) }
 
-// Names returns the length of Recipients.
+// Names implements Entry: it returns how many phone numbers Recipients has.
 func (s Settlement) Names() int { return len(s.Recipients) }
 
-// Named returns Recipients as list 0, and false for every other list.
+// Named implements Entry: Recipients is the only list of phone numbers.
 func (s Settlement) Named(i int) ([]string, bool) { return onlyList(i, s.Recipients) }
 
-// Restrict returns s itself, whatever the range: a settlement names at most MaxRecipients, and how many it names
-// decides when the task is due.
+// Restrict implements Entry: it returns s unchanged. A settlement names at most MaxRecipients recipients, and how many
+// it names decides when the task is due.
 func (s Settlement) Restrict(_, _ int) Entry { return s }
 
-// RawBytes returns nil: a settlement carries no received body.
+// RawBytes implements Entry: it returns nil, because a settlement has no body from a callback.
 func (Settlement) RawBytes() []byte { return nil }
 
-// WithRaw returns s unchanged: this type has no raw bytes.
+// WithRaw implements Entry: it returns s unchanged, because a settlement has no body from a callback.
 func (s Settlement) WithRaw([]byte) Entry { return s }
 
-// Outcome says what the fold does with the task and the recipients of a settlement.
+// Outcome says what a Settlement does to the feedback task and to the recipients that the attempt concerned.
 type Outcome uint8
 
-// The outcomes of an attempt. The journal stores the values, so add new outcomes at the end.
+// The outcomes of a feedback attempt. The journal stores their numbers, so add new outcomes at the end.
 const (
 	OutcomeProgress Outcome = iota // a batch or a report was fetched and nothing sent: the task is due again at once
 	OutcomeAccepted                // Sinch accepted the feedback: the recipients are sent, and never owed again
@@ -60,11 +60,12 @@ func (o Outcome) String() string {
 	return [...]string{"progress", "accepted", "retry", "dead", "released", "split"}[o]
 }
 
-// Reason says why a feedback attempt ended as it did. The relay decides by the reason whether and when to retry.
+// Reason says why a feedback attempt ended as it did. The relay, which makes the attempts, decides by the reason
+// whether and when to retry.
 type Reason string
 
-// The reasons of feedback attempts: a closed set. They label the metrics of attempts and of dead feedback, and the API
-// shows them.
+// The values of Reason, a closed set. They are label values of the metrics of feedback attempts and of dead feedback,
+// and the API shows them.
 const (
 	ReasonAccepted            Reason = "accepted"
 	ReasonRateLimited         Reason = "rate_limited"

@@ -106,31 +106,11 @@ type Store interface {
 	Close() error
 }
 
-// Cluster coordinates the replicas that share a store. A Store that several processes can open implements it.
-type Cluster interface {
-	// AcquireLease acquires or renews the leader lease with this name until the given time, and reports whether this
-	// replica holds the lease at now. Only one replica can hold a lease, until the lease ends or the holder closes its
-	// store. LeaderLease calls it.
-	AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error)
-	// QuotaShare returns this replica's fraction, 0 to 1, of a quota that all replicas share, such as a rate limit. It
-	// returns 0 until the other replicas are sure to know this replica. It does not block.
-	QuotaShare() float64
-}
-
-// Stopper reports that a store has shut itself down because it no longer knows what is on disk. A Store that can do so
-// implements it. The process must then exit: the next start reads from disk what was kept.
-type Stopper interface {
-	// Done returns a channel that is closed when the store shuts itself down. Close does not close the channel.
-	Done() <-chan struct{}
-	// Err returns nil until Done is closed, and then the error that made the store shut itself down.
-	Err() error
-}
-
-// MaxRecipients is the largest number of recipients in one feedback call. Sinch documents no limit; 1000 is its limit
-// for the recipients of a batch.
+// MaxRecipients is the largest number of recipients in one feedback call. Sinch documents no limit for such a call;
+// 1000 is its limit for the recipients of a batch.
 const MaxRecipients = 1000
 
-// Claim is one leased feedback task, as Store.Claim returns it.
+// Claim is one feedback task that Store.Claim leased to its caller.
 type Claim struct {
 	Key   BatchKey
 	Lease string // identifies the lease; copy it to Settlement.Lease
@@ -148,13 +128,13 @@ type Paging struct {
 	Limit  int    // 0 means DefaultLimit; more than MaxLimit means MaxLimit
 }
 
-// The default and the maximum of Paging.Limit, in items.
+// The default and the maximum of Paging.Limit, in items per page.
 const (
 	DefaultLimit = 100
 	MaxLimit     = 1000
 )
 
-// Size returns the number of items on a full page: Limit, DefaultLimit if Limit is not positive, at most MaxLimit.
+// Size returns how many items a full page has: Limit, but DefaultLimit if Limit is not positive, and at most MaxLimit.
 func (p Paging) Size() int {
 	if p.Limit <= 0 {
 		return DefaultLimit
@@ -162,14 +142,14 @@ func (p Paging) Size() int {
 	return min(p.Limit, MaxLimit)
 }
 
-// Page is one page of a list. Even an empty page can have a Next, because a store reads a bounded number of rows per
-// page: read on until Next is empty.
+// Page is one page of a list. Read on until Next is empty: a store reads a bounded number of rows per page, so even a
+// page without items can have a Next.
 type Page[T any] struct {
 	Items []T
 	Next  string // Paging.Cursor of the next page; empty on the last page
 }
 
-// BatchQuery filters batches; a zero member does not filter.
+// BatchQuery filters batches; a zero field does not filter.
 type BatchQuery struct {
 	Plan            string
 	Status          dlr.Status // at least one recipient has this present status, or a batch report counted it
@@ -178,13 +158,13 @@ type BatchQuery struct {
 	Paging
 }
 
-// RecipientQuery filters the recipients of one batch; a zero member does not filter.
+// RecipientQuery filters the recipients of one batch; a zero field does not filter.
 type RecipientQuery struct {
 	Status dlr.Status // the present status
 	Paging
 }
 
-// TaskQuery filters batches by the state of their feedback.
+// TaskQuery filters batches by their feedback: pending, or dead (given up).
 type TaskQuery struct {
 	Dead bool   // selects dead feedback instead of pending
 	Plan string // empty selects all plans
@@ -206,8 +186,8 @@ type QuarantineEntry struct {
 	Quarantined
 }
 
-// MinuteCount is how many messages of a plan were first counted in a status during one minute. The time at which
-// dlrloop received the report decides the minute.
+// MinuteCount is how many messages of a plan were first counted in a status during one minute: the minute in which
+// dlrloop received the report.
 type MinuteCount struct {
 	Minute   time.Time // the start of the minute, UTC
 	Plan     string
@@ -215,7 +195,7 @@ type MinuteCount struct {
 	Messages int
 }
 
-// Gauges holds the figures of a store for a metrics scrape.
+// Gauges holds a store's present figures for a metrics scrape.
 type Gauges struct {
 	Plans             map[string]PlanGauges // by plan id
 	SizeBytes         int64                 // all files together
@@ -228,15 +208,15 @@ type Gauges struct {
 	Leaders  map[string]string // id of the holder by name of the leader lease; nil for a store that cannot be shared
 }
 
-// PlanGauges holds the figures of one plan for a metrics scrape.
+// PlanGauges holds a plan's present figures for a metrics scrape.
 type PlanGauges struct {
 	Tally
 	OldestDue time.Time // the earliest Task.Due of the plan; zero if the plan has no task
 }
 
-// Observer holds functions that a store calls when it has done something, such as a commit. The store calls them from
-// its own goroutines and waits: a function must return quickly, must not call the store, and must be safe for
-// concurrent use. Each member may be nil.
+// Observer holds functions that a store calls after it has done something, such as a commit. The store waits for each
+// call, so a function must return quickly and must not call the store. The calls come from several goroutines. A nil
+// function is not called.
 type Observer struct {
 	// Committed is called after each attempt to make a group of arrivals durable, with the size of the group in arrivals
 	// and bytes, how long the attempt took, and its error or nil.

@@ -15,7 +15,7 @@ type PlanStats struct {
 }
 
 // StatusTotal is how many messages were counted in a status and a class of codes. Status is a documented status or
-// dlr.Other, so both are closed sets.
+// dlr.Other, so only a limited number of pairs exist.
 type StatusTotal struct {
 	Status   dlr.Status
 	Class    dlr.Class

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config holds the limits of a Committer. A zero member selects the default.
+// Config limits the queue and the groups of a Committer. A zero field selects the default.
 type Config struct {
 	Queue      int           // most arrivals that wait for a commit; default 4096
 	QueueBytes int           // most bytes that wait; a larger arrival waits alone; default 64 MiB
@@ -20,9 +20,9 @@ type Config struct {
 	Patience   time.Duration // how long Record waits for space in the queue before ErrBusy; default 3 s
 }
 
-// Committer makes queued arrivals durable in groups (group commit). One goroutine commits: while it syncs one group,
-// the next group queues. So all waiters share the cost of a sync, and an arrival waits for at most two syncs. T is
-// the store's form of an arrival.
+// Committer makes queued arrivals durable in groups, so that all arrivals of a group share the cost of one sync. One
+// goroutine commits a group while the next group queues, so an arrival usually waits for at most two syncs. T is the
+// store's form of an arrival.
 type Committer[T any] struct {
 	config Config
 	size   func(T) int
@@ -45,8 +45,8 @@ type waiter[T any] struct {
 	canceled atomic.Bool // its context ended
 }
 
-// New starts a Committer. It calls commit from one goroutine; commit makes group durable and sets results[i] to the
-// error of group[i]. size returns the bytes of an arrival.
+// New starts a Committer; Close stops it. Its one goroutine calls commit, which makes group durable and sets results[i]
+// to the error of group[i], or leaves it nil. size returns the size of an arrival in bytes.
 func New[T any](c Config, size func(T) int, commit func(group []T, results []error)) *Committer[T] {
 	if c.Queue <= 0 {
 		c.Queue = 4096
@@ -72,9 +72,9 @@ func New[T any](c Config, size func(T) int, commit func(group []T, results []err
 	return m
 }
 
-// Record queues an arrival and blocks until it is committed; it returns the error of the commit. It returns
-// store.ErrBusy if the queue stays full for Patience, and store.ErrClosed after Close. When ctx ends, it returns the
-// cause; an arrival that already left the queue may still become durable.
+// Record queues an arrival, blocks until it is committed, and returns the error of the commit. It returns store.ErrBusy
+// if the queue stays full for Config.Patience, and store.ErrClosed after Close. When ctx ends, it returns the cause;
+// the arrival may still become durable.
 func (m *Committer[T]) Record(ctx context.Context, arrival T) error {
 	w := &waiter[T]{arrival: arrival, share: m.share(arrival), result: make(chan error, 1)}
 	if err := m.enqueue(ctx, w); err != nil {
@@ -89,8 +89,8 @@ func (m *Committer[T]) Record(ctx context.Context, arrival T) error {
 	}
 }
 
-// share is the part of the byte budget that an arrival occupies: its size, but at least QueueBytes/Queue, so that one
-// semaphore also limits the number of waiting arrivals.
+// share returns how much of Config.QueueBytes an arrival occupies: its size, but at least QueueBytes/Queue, so that one
+// semaphore limits both the bytes and the number of waiting arrivals.
 func (m *Committer[T]) share(arrival T) int64 {
 	least := (m.config.QueueBytes + m.config.Queue - 1) / m.config.Queue
 	return int64(min(max(m.size(arrival), least), m.config.QueueBytes))
@@ -115,8 +115,8 @@ func (m *Committer[T]) enqueue(ctx context.Context, w *waiter[T]) error {
 	return nil
 }
 
-// wait blocks until share bytes of the budget are free. After Patience it returns store.ErrBusy, after Close
-// store.ErrClosed.
+// wait blocks until it has acquired share bytes of Config.QueueBytes. It returns store.ErrBusy after Config.Patience,
+// store.ErrClosed after Close, and the cause when ctx ends.
 func (m *Committer[T]) wait(ctx context.Context, share int64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.config.Patience, store.ErrBusy)
 	defer cancel()
@@ -135,7 +135,7 @@ func (m *Committer[T]) wait(ctx context.Context, share int64) error {
 	return nil
 }
 
-// Close commits what is queued and blocks until every waiter has its result.
+// Close commits the queued arrivals and blocks until every call of Record has its result. It may be called again.
 func (m *Committer[T]) Close() {
 	m.close.Do(func() {
 		m.gate.Lock()
@@ -172,8 +172,8 @@ func (m *Committer[T]) run() {
 	}
 }
 
-// gather appends next and the waiters queued behind it to group, up to the limits of a group. It skips canceled
-// waiters.
+// gather appends next and the waiters queued behind it to group, up to Config.Group waiters or Config.Bytes bytes. It
+// skips a waiter whose context ended.
 func (m *Committer[T]) gather(group []*waiter[T], next *waiter[T]) []*waiter[T] {
 	for bytes := 0; ; {
 		m.budget.Release(next.share)

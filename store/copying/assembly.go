@@ -6,14 +6,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The size of a piece, unless a single entry is larger. The destination imports a piece in one transaction, and a few
-// pieces are in memory at a time.
+// The largest size of a piece, unless a single entry is larger. The destination imports a piece in one transaction, and
+// a few pieces are in memory at a time.
 const (
 	pieceEntries = 20_000
 	pieceBytes   = 8 << 20
 )
 
-// Assembly collects exported entries into pieces and passes them to Each.
+// Assembly collects exported entries into pieces of limited size. Add entries with its methods, and call FlushFull
+// after each: it passes a full piece to Each.
 type Assembly struct {
 	Each  func(Piece) error
 	piece Piece
@@ -21,7 +22,7 @@ type Assembly struct {
 	bytes int
 }
 
-// part returns the last part of the piece if it belongs to the batch, or else appends a new part.
+// part returns the last Part of the piece if that Part belongs to this batch. Otherwise it appends a new Part.
 func (a *Assembly) part(key store.BatchKey, firstAt time.Time) *Part {
 	if n := len(a.piece.Parts); n == 0 || a.piece.Parts[n-1].Key != key {
 		a.piece.Parts = append(a.piece.Parts, Part{Key: key, FirstAt: firstAt})
@@ -29,21 +30,22 @@ func (a *Assembly) part(key store.BatchKey, firstAt time.Time) *Part {
 	return &a.piece.Parts[len(a.piece.Parts)-1]
 }
 
-// Batch adds the row of a batch and the number of the last chunk of its report log.
+// Batch adds the row of a batch. firstAt becomes Part.FirstAt; chunk is the number of the last chunk of the batch's
+// report log.
 func (a *Assembly) Batch(b *store.Batch, firstAt time.Time, chunk uint64) {
 	p := a.part(b.Key(), firstAt)
 	p.Batch, p.Chunk = b, chunk
 	a.count(0)
 }
 
-// Recipient adds a recipient of a batch.
+// Recipient adds one recipient of the batch with this key. firstAt becomes Part.FirstAt.
 func (a *Assembly) Recipient(key store.BatchKey, firstAt time.Time, r store.Recipient) {
 	p := a.part(key, firstAt)
 	p.Recipients = append(p.Recipients, r)
 	a.count(0)
 }
 
-// Log adds a chunk of the report log of a batch.
+// Log adds one chunk (a group of reports) of a batch's report log. firstAt becomes Part.FirstAt.
 func (a *Assembly) Log(key store.BatchKey, firstAt time.Time, c Chunk) {
 	p := a.part(key, firstAt)
 	p.Log = append(p.Log, c)
@@ -52,19 +54,19 @@ func (a *Assembly) Log(key store.BatchKey, firstAt time.Time, c Chunk) {
 	}
 }
 
-// Minute adds a count of the timeseries.
+// Minute adds the message count of one minute, plan and status.
 func (a *Assembly) Minute(m store.MinuteCount) {
 	a.piece.Minutes = append(a.piece.Minutes, m)
 	a.count(0)
 }
 
-// Quarantined adds an entry of the quarantine.
+// Quarantined adds a callback that could not be parsed.
 func (a *Assembly) Quarantined(q store.QuarantineEntry) {
 	a.piece.Quarantine = append(a.piece.Quarantine, q)
 	a.count(len(q.Raw))
 }
 
-// Total adds the totals of a plan.
+// Total adds the totals of one plan.
 func (a *Assembly) Total(t store.PlanStats) {
 	a.piece.Totals = append(a.piece.Totals, t)
 	a.count(0)
@@ -75,10 +77,11 @@ func (a *Assembly) count(bytes int) {
 	a.bytes += bytes
 }
 
-// Full reports whether the piece has reached its maximum size, so that Flush should be called.
+// Full reports whether the present piece has reached its maximum size, so that Flush should be called.
 func (a *Assembly) Full() bool { return a.size >= pieceEntries || a.bytes >= pieceBytes }
 
-// Flush passes the piece to Each, unless it is empty. next is the position after the piece.
+// Flush passes the present piece to Each and begins a new one. It does nothing if the piece is empty. next is the
+// encoded position in the export after the piece.
 func (a *Assembly) Flush(next []byte) error {
 	if a.size == 0 {
 		return nil

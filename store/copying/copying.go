@@ -7,37 +7,37 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Phase says what Run is doing: copying or verifying. Progress reports it.
+// Phase says whether Run is copying or verifying.
 type Phase string
 
-// The phases of a copy, in order.
+// The values of Phase, in the order of a copy.
 const (
 	Copying   Phase = "copying"
 	Verifying Phase = "verifying"
 )
 
-// Progress is the progress of a phase.
+// Progress says how far a phase of Run has come. Run passes it to its progress function.
 type Progress struct {
 	Phase Phase
 	Done  Size
 	Total Size // batches and recipients only
 }
 
-// Summary is the result of a copy.
+// Summary is the result of Run.
 type Summary struct {
 	Resumed bool // continued an earlier copy
 	Moved   Size // entries copied by this run
 	Sums    Sums // sums of the destination, equal to those of the source
 }
 
-// ahead is how many exported pieces may wait for their import.
+// ahead is how many exported pieces may wait in memory until the destination imports them.
 const ahead = 1
 
-// Run copies all contents of one store into the other, compares both, and marks the destination as finished. After an
-// error or a crash, another Run with the same stores continues the copy. Run calls progress after every piece, never
+// Run copies all contents of the source to the destination, compares both, and marks the destination as complete. After
+// an error or a crash, another Run with the same stores continues the copy. Run calls progress after every piece, never
 // concurrently.
-func Run(ctx context.Context, from Source, to Sink, progress func(Progress)) (Summary, error) {
-	c := &run{from: from, to: to, progress: progress}
+func Run(ctx context.Context, source Source, destination Sink, progress func(Progress)) (Summary, error) {
+	c := &run{from: source, to: destination, progress: progress}
 	if err := c.begin(ctx); err != nil {
 		return c.done, err
 	}
@@ -49,7 +49,7 @@ func Run(ctx context.Context, from Source, to Sink, progress func(Progress)) (Su
 	if err := c.verify(ctx); err != nil {
 		return c.done, err
 	}
-	if err := to.Finish(ctx); err != nil {
+	if err := destination.Finish(ctx); err != nil {
 		return c.done, fmt.Errorf("finish: %w", err)
 	}
 	return c.done, nil
@@ -81,7 +81,8 @@ func (c *run) begin(ctx context.Context) error {
 	return nil
 }
 
-// move exports and imports concurrently. A run that starts at the beginning also computes the sums of the source.
+// move copies the source: it exports the next piece while the destination imports the previous one. If it starts at the
+// beginning, it also computes the sums (counts and checksums) of the source.
 func (c *run) move(ctx context.Context) error {
 	sums := newSumming()
 	err := c.read(ctx, c.from, c.mark.Position, func(ctx context.Context, p Piece) error {
@@ -113,8 +114,8 @@ func (c *run) move(ctx context.Context) error {
 	return nil
 }
 
-// verify reads the destination and compares its sums with those of the source. It also reads the source again if this
-// run did not read all of it, because the source may have changed since the copy started.
+// verify reads the destination back and compares its sums (counts and checksums) with those of the source. If this run
+// did not copy the whole source, verify also reads the source, which may have changed since the copy started.
 func (c *run) verify(ctx context.Context) (err error) {
 	total := c.total
 	if c.sums == nil {
@@ -144,7 +145,7 @@ func (c *run) verify(ctx context.Context) (err error) {
 	return compare(c.sums, destination)
 }
 
-// read calls take with the pieces of a store, while the next piece is being exported.
+// read exports the store s from a position on, and calls take with each piece while s exports the next piece.
 func (c *run) read(ctx context.Context, s Reader, position []byte, take func(context.Context, Piece) error) error {
 	pieces := make(chan Piece, ahead)
 	both, within := errgroup.WithContext(ctx)

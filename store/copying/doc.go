@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Sentinel errors; compare with errors.Is.
+// The errors of a copy, and of opening a store that holds an unfinished copy. Compare with errors.Is.
 var (
 	// ErrUnfinished means that the store holds an unfinished copy. Only the copy may open it.
 	ErrUnfinished = errors.New("the store holds an unfinished copy: resume it (dlrloop copy with the same source), " +
@@ -30,7 +30,7 @@ var (
 	ErrInUse = errors.New("the store is in use")
 )
 
-// Reader reads the contents of a store.
+// Reader reads all contents of a store, to copy or to verify them.
 type Reader interface {
 	// Export calls each with all contents of the store, in pieces. It starts at a position from an earlier Export of
 	// the same state; an empty position is the beginning. The callee may keep the piece. Export stops at the first
@@ -39,7 +39,7 @@ type Reader interface {
 	Close() error
 }
 
-// Source is the store to copy from. No other process uses it.
+// Source is the store to copy from. No other process may use it during the copy.
 type Source interface {
 	Reader
 	// Identity returns the id of the store and of its present state.
@@ -48,7 +48,7 @@ type Source interface {
 	Size(ctx context.Context) (Size, error)
 }
 
-// Sink is the store to copy into. Its contents can be exported again to verify them.
+// Sink is the store to copy into. It is also a Reader, so that Run can read the copy back and verify it.
 type Sink interface {
 	Reader
 	// Begin marks the store as unfinished, so that nothing else opens it, and returns the mark of an earlier copy.
@@ -61,13 +61,14 @@ type Sink interface {
 	Finish(ctx context.Context) error
 }
 
-// Identity identifies a store and its state.
+// Identity identifies a store and its present contents, so that an interrupted copy continues only from an unchanged
+// source.
 type Identity struct {
 	Store string `json:"store"` // constant for the life of the store
 	State string `json:"state"` // changes whenever the contents change
 }
 
-// Mark records the progress of a copy. The destination keeps it until the copy is verified.
+// Mark records how far a copy has come. The destination stores the mark until the copy is verified.
 type Mark struct {
 	Source   Identity `json:"source"`
 	Position []byte   `json:"position,omitempty"` // where the next piece starts
@@ -75,28 +76,28 @@ type Mark struct {
 	Whole    bool     `json:"whole,omitempty"` // all pieces are imported; the destination is not verified yet
 }
 
-// Resume decodes the mark stored in a destination. It returns ErrOtherSource if the mark belongs to another source or
-// to another state of the same source.
-func Resume(kept []byte, from Identity) (m Mark, err error) {
-	if err := json.Unmarshal(kept, &m); err != nil {
+// Resume decodes the mark that an interrupted copy left in the destination. It returns ErrOtherSource if that copy had
+// another source, or if the source has changed since.
+func Resume(encoded []byte, source Identity) (m Mark, err error) {
+	if err := json.Unmarshal(encoded, &m); err != nil {
 		return m, fmt.Errorf("read the mark of an earlier copy: %w", err)
 	}
 	switch {
-	case m.Source.Store != from.Store:
+	case m.Source.Store != source.Store:
 		return m, ErrOtherSource
-	case m.Source.State != from.State:
+	case m.Source.State != source.State:
 		return m, fmt.Errorf("%w: it is the same store, but it has changed since the copy started", ErrOtherSource)
 	}
 	return m, nil
 }
 
-// Encode returns the mark in the form that Resume decodes.
+// Encode returns the mark as JSON, the form that Resume decodes.
 func (m Mark) Encode() []byte {
-	kept, err := json.Marshal(m)
+	encoded, err := json.Marshal(m)
 	if err != nil {
-		panic(err) // cannot happen: every member has a JSON form
+		panic(err) // cannot happen: every field has a JSON form
 	}
-	return kept
+	return encoded
 }
 
 // Size counts copied entries. Source.Size sets only Batches and Recipients.
@@ -107,7 +108,7 @@ type Size struct {
 	Bytes      int64 `json:"bytes"` // raw bytes of reports and quarantine
 }
 
-// Add adds o to s.
+// Add adds every count of o to s, in place.
 func (s *Size) Add(o Size) {
 	s.Batches += o.Batches
 	s.Recipients += o.Recipients
@@ -115,7 +116,7 @@ func (s *Size) Add(o Size) {
 	s.Bytes += o.Bytes
 }
 
-// Piece is a part of a store's contents, limited in size. It is imported in one transaction.
+// Piece is a part of a store's contents, small enough to be imported in one transaction.
 type Piece struct {
 	Parts      []Part
 	Minutes    []store.MinuteCount
@@ -124,7 +125,8 @@ type Piece struct {
 	Next       []byte                  // the position after this piece
 }
 
-// Part belongs to one batch. Batches are exported in the order of FirstAt, each row before its recipients and reports.
+// Part holds entries of one batch: its row, recipients and reports, or only some of them. Batches are exported in the
+// order of FirstAt, each row before its recipients and reports.
 type Part struct {
 	Key store.BatchKey
 	// FirstAt is when the batch was first recorded. Its microseconds order the batches of the same millisecond.
@@ -136,13 +138,14 @@ type Part struct {
 	Log        []Chunk
 }
 
-// Chunk is one complete chunk of a batch's report log. Reports[i] has the index i in its Ref.
+// Chunk is one complete chunk (a group of reports that a store keeps together) of a batch's report log. The Ref of
+// Reports[i] has the Index i.
 type Chunk struct {
 	Number  uint64
 	Reports []store.Logged
 }
 
-// Size counts the entries in the piece.
+// Size counts the batches, recipients, reports and bytes in the piece.
 func (p Piece) Size() (s Size) {
 	for _, part := range p.Parts {
 		if part.Batch != nil {

@@ -6,32 +6,32 @@ import (
 	"fmt"
 )
 
-// The parts in which an export reads batches, in their order.
+// What an export reads of each batch, in this order. A store's positions in an export hold one of these values.
 const (
 	PartRow = iota
 	PartRecipients
 	PartLog
 )
 
-// Section is the section of a position in an export: batches, minute counts, quarantine and totals, in this order. A
-// store embeds it in its own type of positions. Their JSON form is stored in the mark of a copy.
+// Section says which section of an export a position lies in: 0 batches, 1 minute counts, 2 quarantine, 3 totals. A
+// store embeds Section in its own type of positions. The mark of a copy stores positions as JSON.
 type Section struct {
 	Section int `json:"section"`
 }
 
-// In returns the section.
+// In returns the number of the section, so that Export can read it from any type that embeds Section.
 func (s Section) In() int { return s.Section }
 
-// Export calls the functions in read, which export one section each, in their order. It begins with the section of
-// the position from, at that position; an empty from means the beginning. It begins the other sections at the position
-// that start returns. read must add all entries to a.
+// Export calls the four functions in read in order; each exports one section and must add all entries to the Assembly.
+// It begins at position, or at the first section if position is empty. start returns the position at which a section
+// begins.
 func Export[P interface{ In() int }](
-	a *Assembly, from []byte, start func(Section) P, read [4]func(P) error,
+	a *Assembly, position []byte, start func(Section) P, read [4]func(P) error,
 ) error {
 	at := start(Section{})
-	if len(from) > 0 {
-		if err := json.Unmarshal(from, &at); err != nil {
-			return fmt.Errorf("position %.60q: %w", from, err)
+	if len(position) > 0 {
+		if err := json.Unmarshal(position, &at); err != nil {
+			return fmt.Errorf("position %.60q: %w", position, err)
 		}
 	}
 	for section := max(at.In(), 0); section < len(read); section++ {
@@ -45,8 +45,8 @@ func Export[P interface{ In() int }](
 	return a.Flush(encode(start(Section{len(read)})))
 }
 
-// FlushFull passes the piece to Each if it is full. next returns the position after the piece; it must have a JSON
-// form. FlushFull fails if ctx has ended.
+// FlushFull calls Flush if the piece is full. next returns the position after the piece, a value with a JSON form. If
+// the piece is full but ctx has ended, FlushFull returns the error of ctx.
 func (a *Assembly) FlushFull(ctx context.Context, next func() any) error {
 	if !a.Full() {
 		return nil

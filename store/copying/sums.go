@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Kind is a kind of copied entries.
+// Kind is a kind of entries that Run copies and compares.
 type Kind string
 
-// The kinds of entries.
+// The values of Kind, which error messages show.
 const (
 	Batches    Kind = "batches"
 	Recipients Kind = "recipients"
@@ -24,11 +24,11 @@ const (
 	Totals     Kind = "totals"
 )
 
-// Kinds returns all kinds.
+// Kinds returns all kinds, in the order in which they are compared.
 func Kinds() []Kind { return []Kind{Batches, Recipients, Reports, Minutes, Quarantine, Totals} }
 
-// Sum is the number of entries of one kind and the sum of their SHA-256 hashes modulo 2^256. It does not depend on
-// the order of the entries. A missing, changed or duplicated entry changes it.
+// Sum describes all entries of one kind by their number and the sum of their SHA-256 hashes modulo 2^256. It does not
+// depend on the order of the entries. It changes if an entry is missing, changed or duplicated.
 type Sum struct {
 	Count int
 	Hash  [4]uint64 // least significant word first
@@ -52,10 +52,10 @@ func (s Sum) Bytes() []byte {
 	return b
 }
 
-// Sums holds the sums of all kinds.
+// Sums holds the sum of each kind of entries in a store.
 type Sums map[Kind]Sum
 
-// summing computes the Sums of pieces.
+// summing computes the Sums of a store from its pieces.
 type summing struct {
 	sums map[Kind]*Sum
 	buf  []byte
@@ -77,7 +77,7 @@ func (s *summing) result() Sums {
 	return all
 }
 
-// entry adds one entry, given by all its members.
+// entry adds one entry to the sum of its kind; members are all values that the entry consists of.
 func (s *summing) entry(k Kind, members ...any) {
 	s.buf = s.buf[:0]
 	for _, m := range members {
@@ -111,9 +111,9 @@ func (s *summing) piece(p Piece) {
 	}
 }
 
-// canonical appends an unambiguous encoding of a value, equal for equal values of any store: a time as milliseconds,
-// an empty list or map like nil, a map sorted by key. It encodes the members of a struct by reflection, so that it
-// covers a new member of a row without a change here.
+// canonical appends an encoding of v that depends only on the value, not on the store: a time as milliseconds, an empty
+// list or map like nil, a map sorted by key. It finds struct fields by reflection, so that a new field is included
+// without a change here.
 func canonical(buf []byte, v reflect.Value) []byte {
 	if t, ok := reflect.TypeAssert[time.Time](v); ok {
 		if t.IsZero() {
@@ -175,7 +175,7 @@ func entries(buf []byte, v reflect.Value) []byte {
 	return buf
 }
 
-// MismatchError means that the destination differs from the source in entries of one kind.
+// MismatchError means that source and destination differ in the entries of one kind.
 type MismatchError struct {
 	Kind                Kind
 	Source, Destination Sum
@@ -193,7 +193,7 @@ func (e MismatchError) Error() string {
 	return fmt.Sprintf("verify: %s: source and destination both have %d entries, but they differ", e.Kind, e.Source.Count)
 }
 
-// compare returns a MismatchError for the first kind whose sums differ.
+// compare returns a MismatchError for the first kind whose sums differ, or nil.
 func compare(source, destination Sums) error {
 	for _, k := range Kinds() {
 		if source[k] != destination[k] {

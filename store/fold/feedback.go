@@ -8,9 +8,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// settle applies the result of a feedback attempt. OutcomeAccepted is applied even after the lease ended or the task
-// was deleted; the other outcomes change only an existing task. FullReportFetched clears NeedsFullReport unless the
-// outcome is OutcomeDead.
+// settle applies the result of a feedback attempt. OutcomeAccepted counts even after the lease ended or the task was
+// deleted. The other outcomes change only a task that still exists. FullReportFetched clears Batch.NeedsFullReport,
+// except with OutcomeDead, which markDead handles.
 func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
 	f.changes.Settled = append(f.changes.Settled, n.Lease)
@@ -45,8 +45,9 @@ func (f *folding) settle(n store.Settlement, at time.Time) {
 	}
 }
 
-// succeeded resets the task after an accepted call. The task is due at once if that call left recipients out, or if
-// the owed recipients fill another call. Otherwise it waits for Coalesce to gather more.
+// succeeded schedules the rest of the task after Sinch accepted a feedback call. The task is due at once if the call
+// left owed recipients out, or if the owed recipients fill another call. Otherwise the task waits for Policy.Coalesce,
+// so that more recipients can share the next call.
 func (f *folding) succeeded(n store.Settlement, at time.Time) {
 	t := f.batch.Task
 	if t == nil {
@@ -66,8 +67,8 @@ func (f *folding) succeeded(n store.Settlement, at time.Time) {
 	*t = next
 }
 
-// markDead marks the recipients of a settlement dead. If the settlement gives up on the full report, it sets
-// Dead.FullReport.
+// markDead marks the feedback of the recipients in a settlement dead (given up). If the full report, which lists all
+// recipients by status, could not be fetched, markDead also sets Dead.FullReport.
 func (f *folding) markDead(n store.Settlement, at time.Time) {
 	b := f.batch
 	unread := n.FullReportFetched && b.NeedsFullReport
@@ -82,7 +83,7 @@ func (f *folding) markDead(n store.Settlement, at time.Time) {
 	*b.Task = store.Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 }
 
-// requeue makes dead recipients owed and the task due at once.
+// requeue makes dead feedback (feedback that was given up) owed again and the batch's task due at once.
 func (f *folding) requeue(n store.Requeue, at time.Time) {
 	b := f.batch
 	f.changes.SendNow = true
@@ -107,7 +108,8 @@ func (f *folding) requeue(n store.Requeue, at time.Time) {
 	b.Task = &store.Task{Due: at, Since: since}
 }
 
-// clearFullReport records that the full report is not needed any more, neither as pending work nor as dead.
+// clearFullReport records that the full report, which lists all recipients by status, need not be fetched any more. It
+// clears Batch.NeedsFullReport and Dead.FullReport.
 func (f *folding) clearFullReport() {
 	f.batch.NeedsFullReport = false
 	if f.batch.Dead != nil {
@@ -116,29 +118,32 @@ func (f *folding) clearFullReport() {
 	}
 }
 
-// clearDead clears Dead once nothing in the batch is dead.
+// clearDead sets Batch.Dead to nil if no feedback of the batch is dead (given up) any more.
 func (f *folding) clearDead() {
 	if b := f.batch; b.Dead != nil && b.Feedback.Dead == 0 && !b.Dead.FullReport && b.WholeBatch != store.FeedbackDead {
 		b.Dead = nil
 	}
 }
 
-// moveWholeBatch changes the state of the confirmation for the whole batch if meant is set and the state is one of
-// from. It reports whether the state changed.
-func (f *folding) moveWholeBatch(meant bool, to store.FeedbackState, from ...store.FeedbackState) bool {
-	if !meant || !slices.Contains(from, f.batch.WholeBatch) {
+// moveWholeBatch changes Batch.WholeBatch, the state of the application's confirmation for the whole batch, to next. It
+// does so only if wholeBatch is set and the present state is one of previous, and reports whether it did.
+func (f *folding) moveWholeBatch(wholeBatch bool, next store.FeedbackState, previous ...store.FeedbackState) bool {
+	if !wholeBatch || !slices.Contains(previous, f.batch.WholeBatch) {
 		return false
 	}
-	f.batch.WholeBatch = to
+	f.batch.WholeBatch = next
 	return true
 }
 
-// moveAll changes the state of those recipients that are in one of the states from, and returns their number.
-func (f *folding) moveAll(numbers []string, to store.FeedbackState, at time.Time, from ...store.FeedbackState) int {
+// moveAll changes the feedback state of those recipients that are in one of the states previous to the state next. It
+// returns how many recipients it changed.
+func (f *folding) moveAll(
+	numbers []string, next store.FeedbackState, at time.Time, previous ...store.FeedbackState,
+) int {
 	moved := 0
 	for _, number := range numbers {
-		if r := f.rows.Recipients[dlr.Digits(number)]; r != nil && slices.Contains(from, r.Feedback) {
-			f.move(r, to, at)
+		if r := f.rows.Recipients[dlr.Digits(number)]; r != nil && slices.Contains(previous, r.Feedback) {
+			f.move(r, next, at)
 			moved++
 		}
 	}

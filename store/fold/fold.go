@@ -8,16 +8,16 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// maxReports limits the reports kept per recipient and the batch reports kept per batch. Sinch sends only a few; many
-// more are probably forged.
+// maxReports limits how many reports are kept per recipient, and how many batch reports are kept per batch. Sinch sends
+// only a few; many more are probably forged.
 const maxReports = 64
 
-// maxReported limits the distinct pairs of status and code counted per batch, for the same reason. Sinch documents
-// fewer pairs.
+// maxReported limits how many pairs of status and code are counted per batch. Sinch documents fewer pairs; many more
+// are probably forged.
 const maxReported = 512
 
-// Rows holds the rows of one batch that a group of arrivals needs. The store loads them, Fold changes them, and the
-// store writes them back.
+// Rows holds the rows of one batch that a group of arrivals needs: the row of the batch and those of the recipients
+// that the arrivals name. The store loads them, Fold changes them, and the store writes them back.
 type Rows struct {
 	Batch      *store.Batch    // the stored row; for a new batch, a row with only Plan and ID set
 	Recipients map[string]*Row // by the digits of the phone number; Fold adds a recipient that is not in the map
@@ -27,28 +27,28 @@ type Rows struct {
 	Log []store.Logged
 }
 
-// Row is the row of a recipient during a fold.
+// Row is the row of one recipient while Fold changes it.
 type Row struct {
 	store.Recipient
 	New     bool // not stored yet
 	Changed bool // must be written
 }
 
-// Touches calls each for every phone number that a names, duplicates included, with the digits of the number. The store
-// loads the rows of these recipients into Rows.Recipients before it calls Fold.
-func Touches(a store.Arrival, each func(digits string)) {
+// Touches calls visit with the digits of every phone number that the arrival names, duplicates included. Before a store
+// calls Fold, it loads the rows of these recipients into Rows.Recipients.
+func Touches(a store.Arrival, visit func(digits string)) {
 	for i := 0; ; i++ {
 		numbers, ok := a.Entry.Named(i)
 		if !ok {
 			return
 		}
 		for _, number := range numbers {
-			each(dlr.Digits(number))
+			visit(dlr.Digits(number))
 		}
 	}
 }
 
-// Fold applies arrivals of one batch to rows, in place and in the given order, and returns what changed. Pass the
+// Fold applies arrivals of one batch to rows, in place and in the given order, and returns what changed. p must be the
 // policy of the batch's plan. The result depends only on the arguments. Only Fold decides what is a duplicate, which
 // state wins, what is counted and which feedback is owed.
 func Fold(rows *Rows, arrivals []store.Arrival, p store.Policy) store.Changes {
@@ -101,8 +101,8 @@ func (f *folding) apply(a store.Arrival) {
 	f.scheduleFetch(a)
 }
 
-// replaceInfo replaces the batch info unless the known one has a later ModifiedAt. It ignores a known ModifiedAt that
-// is more than MaxAhead after the arrival of n, because it comes from a wrong clock.
+// replaceInfo replaces the stored batch info, unless the stored info has a later ModifiedAt. A stored ModifiedAt more
+// than MaxAhead after the arrival of n comes from a wrong clock and does not prevent the replacement.
 func (f *folding) replaceInfo(n store.BatchInfo, at time.Time) {
 	b := f.batch
 	if n.Unknown {
@@ -143,7 +143,7 @@ func (f *folding) confirm(n store.Confirmation, at time.Time) {
 	}
 }
 
-// row returns the row of a number and adds it if necessary.
+// row returns the row of the recipient with this phone number. It adds a row for a new recipient.
 func (f *folding) row(number string) *Row {
 	digits := dlr.Digits(number)
 	r := f.rows.Recipients[digits]
@@ -155,14 +155,14 @@ func (f *folding) row(number string) *Row {
 	return r
 }
 
-// move changes the feedback state of a recipient and updates the batch's counts.
-func (f *folding) move(r *Row, to store.FeedbackState, at time.Time) {
+// move changes the feedback state of a recipient to next and updates Batch.Feedback, the counts by state.
+func (f *folding) move(r *Row, next store.FeedbackState, at time.Time) {
 	f.batch.Feedback.Add(r.Feedback, -1)
-	f.batch.Feedback.Add(to, +1)
-	r.Feedback, r.FeedbackAt, r.Changed = to, at, true
+	f.batch.Feedback.Add(next, +1)
+	r.Feedback, r.FeedbackAt, r.Changed = next, at, true
 }
 
-// earn makes feedback owed for a recipient that has not earned any before.
+// earn makes feedback owed for a recipient, unless the recipient has earned feedback before.
 func (f *folding) earn(r *Row, at time.Time) {
 	if r.Feedback == store.FeedbackNone {
 		f.move(r, store.FeedbackOwed, at)
@@ -170,12 +170,13 @@ func (f *folding) earn(r *Row, at time.Time) {
 	}
 }
 
-// owes reports whether feedback must be sent for the batch or its full report fetched.
+// owes reports whether there is feedback to send for the batch or a full report to fetch.
 func owes(b *store.Batch) bool {
 	return b.Feedback.Owed > 0 || b.NeedsFullReport || b.WholeBatch == store.FeedbackOwed
 }
 
-// schedule creates the batch's task if there is work to do, and deletes it otherwise.
+// schedule creates the batch's task if there is feedback to send or a full report to fetch. It deletes the task if
+// there is nothing to do, or if Sinch accepts no feedback for the batch.
 func (f *folding) schedule(at time.Time) {
 	b := f.batch
 	switch wanted := b.Flag != store.FlagUnwanted && owes(b); {
@@ -186,7 +187,7 @@ func (f *folding) schedule(at time.Time) {
 	}
 }
 
-// earnsOnDelivered reports whether a report with status Delivered earns feedback.
+// earnsOnDelivered reports whether a report with status Delivered earns its recipient feedback under the policy p.
 func earnsOnDelivered(p store.Policy) bool {
 	return p.On == "" || p.On == store.OnDelivered || p.On == store.OnBoth
 }

@@ -6,10 +6,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// longestValidity is Sinch's longest and default validity of a batch.
+// longestValidity is how long Sinch tries to deliver a batch by default, and at most.
 const longestValidity = 72 * time.Hour
 
-// scheduleFetch sets or clears Batch.Fetch after arrival a.
+// scheduleFetch updates Batch.Fetch, the time of the next fetch of missing reports, after the arrival a. It clears
+// Batch.Fetch if no report is missing or the policy disables fetching.
 func (f *folding) scheduleFetch(a store.Arrival) {
 	b, missing := f.batch, f.policy.MissingReports
 	if missing.Silence <= 0 || !reportsMissing(b) {
@@ -35,8 +36,7 @@ func (f *folding) scheduleFetch(a store.Arrival) {
 	}
 }
 
-// advanceFetch makes the next fetch due earlier if new batch info has earlier times. Batch info never postpones a
-// fetch.
+// advanceFetch makes the next fetch due earlier if the times in new batch info say so. It never postpones a fetch.
 func (f *folding) advanceFetch(at time.Time) {
 	b := f.batch
 	if due := nextFetch(b, f.policy.MissingReports, b.Fetch.Attempts, at); due.Before(b.Fetch.Due) {
@@ -44,8 +44,8 @@ func (f *folding) advanceFetch(at time.Time) {
 	}
 }
 
-// reportFetched schedules the next fetch, if any. It ignores a ReportFetched while no fetch is due: then n is a repeat,
-// or a report has arrived since.
+// reportFetched schedules the next fetch after one was made, or none if no more reports can come. It has no effect
+// while no fetch is due: then n is a repeat, or a report has arrived since.
 func (f *folding) reportFetched(n store.ReportFetched, at time.Time) {
 	b, c, missing := f.batch, f.batch.Fetch, f.policy.MissingReports
 	if !b.FetchDue(missing, at) {
@@ -60,8 +60,8 @@ func (f *folding) reportFetched(n store.ReportFetched, at time.Time) {
 	c.Due = nextFetch(b, missing, c.Attempts, at)
 }
 
-// nextFetch returns when to fetch next after an arrival at time at and after attempts fetches, but no later than the
-// batch's end.
+// nextFetch returns when to fetch missing reports next: m.Delay(attempts) after at, or after the batch is sent if that
+// is later. If endOf comes in between, nextFetch returns endOf.
 func nextFetch(b *store.Batch, m store.MissingReports, attempts int, at time.Time) time.Time {
 	if sent := b.Info.SentAt(); sent.After(at) {
 		at = sent // no reports are expected before the batch is sent
@@ -73,8 +73,8 @@ func nextFetch(b *store.Batch, m store.MissingReports, attempts int, at time.Tim
 	return due
 }
 
-// endOf returns when the last report of the batch should have arrived. If the batch's times are unknown, FirstAt counts
-// as the time of sending.
+// endOf returns when the last report of the batch should have arrived: m.Grace after the batch's validity ends. If the
+// time of sending is unknown, FirstAt counts as that time.
 func endOf(b *store.Batch, m store.MissingReports) time.Time {
 	sent := b.Info.SentAt()
 	if sent.IsZero() {
@@ -87,7 +87,7 @@ func endOf(b *store.Batch, m store.MissingReports) time.Time {
 	return end.Add(m.Grace)
 }
 
-// reportsMissing reports whether the batch requested delivery reports and some have not arrived.
+// reportsMissing reports whether the batch was sent with a request for delivery reports and some have not arrived.
 func reportsMissing(b *store.Batch) bool {
 	f := b.Info
 	if f == nil || f.Unknown {

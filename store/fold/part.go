@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// part is a range of a batch report's recipients, in the order in which the report names them.
+// part is a range of the recipients of a batch report, from <= i < to, in the order in which the report names them.
 type part struct {
 	from, to, all int
 	key           [16]byte // content key of the whole report
@@ -19,13 +19,14 @@ func (p *part) first() bool { return p == nil || p.from == 0 }
 // last reports whether the part ends at the last recipient. A nil part is the whole report.
 func (p *part) last() bool { return p == nil || p.to == p.all }
 
-// report is a delivery report during a fold. It is also the Entry of an arrival that Part returns.
+// report is a delivery report during a fold, possibly restricted to some of its recipients. It is also the Entry of an
+// arrival that Part returns.
 type report struct {
 	store.Report
 	part *part // the recipients that the report is restricted to; nil for all
 }
 
-// reportOf returns the report in n, and false if n is not a report.
+// reportOf returns the delivery report that the entry n holds, and false if n is not a report.
 func reportOf(n store.Entry) (report, bool) {
 	switch n := n.(type) {
 	case store.Report:
@@ -36,7 +37,7 @@ func reportOf(n store.Entry) (report, bool) {
 	return report{}, false
 }
 
-// key returns the content key of the whole report, even if r is a part.
+// key returns the content key that identifies the whole report, even if r is restricted to a part.
 func (r report) key() [16]byte {
 	if r.part != nil {
 		return r.part.key
@@ -44,11 +45,11 @@ func (r report) key() [16]byte {
 	return r.ContentKey()
 }
 
-// Part returns the arrival restricted to the recipients from..to, for Fold. An arrival with more than MaxRecipients
-// may be folded in parts, over any number of transactions: consecutive parts that cover all recipients leave the same
-// rows as the whole arrival. The first part of a batch report logs its raw bytes, the last part applies its counts;
-// in between, BatchReport.Folded holds how many recipients are folded. If an unfinished report arrives again, folding
-// continues there. Call Part on the whole arrival only: it caches what its parts share.
+// Part returns the arrival restricted to the recipients from <= i < to. A store uses it to fold an arrival with many
+// recipients in several transactions: consecutive parts that cover all recipients leave the same rows as the whole
+// arrival. The first part of a batch report logs its raw bytes, and the last part applies its counts. If the report
+// arrives again before the last part is folded, folding continues at BatchReport.Folded. Call Part on the whole arrival
+// only: Part caches in it what its parts share.
 func Part(a *store.Arrival, from, to int) store.Arrival {
 	p := *a
 	if n, ok := reportOf(a.Entry); ok {
@@ -69,8 +70,8 @@ func partOf(a *store.Arrival, n report, from, to int) report {
 	return report{n.Restrict(from, to).(store.Report), p}
 }
 
-// Folded returns how many recipients of a batch report are folded into b, in the order of the report; all of them if
-// the whole report is. It returns 0 for other arrivals, because a batch does not keep that for them.
+// Folded returns how many recipients of a batch report are already folded into b, in the order of the report, so that a
+// store can continue after them. It returns 0 for other arrivals, because a batch does not record that.
 func Folded(a *store.Arrival, b *store.Batch) int {
 	n, ok := reportOf(a.Entry)
 	if !ok || !n.Type.Batch() {
@@ -89,8 +90,8 @@ func Folded(a *store.Arrival, b *store.Batch) int {
 	return 0
 }
 
-// begin returns the batch's entry for a report and adds it if necessary. It returns nil if the report, or this part of
-// it, is already folded; a repeat of the whole report is counted.
+// begin returns the BatchReport that stands for the report n in the batch, and adds it if n is new. It returns nil if
+// n, whole or as a part, is already folded. A repeat of the whole report counts as a duplicate.
 func (f *folding) begin(n report, at time.Time) *store.BatchReport {
 	b, key := f.batch, n.key()
 	for i := range b.Reports {
@@ -116,15 +117,15 @@ func (f *folding) begin(n report, at time.Time) *store.BatchReport {
 	return &b.Reports[len(b.Reports)-1]
 }
 
-// setFolded records how many recipients of the report are folded.
+// setFolded records in r how many recipients of the report are folded after the part p: 0 once all are.
 func setFolded(r *store.BatchReport, p *part) {
 	if r.Folded = 0; !p.last() {
 		r.Folded = p.to
 	}
 }
 
-// dropReport drops one report: the first that is completely folded, or else the first. It keeps the last one, which
-// is being folded.
+// dropReport removes one report: the first that is completely folded, or else the first. It keeps the last report,
+// which is being folded.
 func dropReport(reports []store.BatchReport) []store.BatchReport {
 	drop := max(slices.IndexFunc(reports, func(r store.BatchReport) bool { return r.Folded == 0 }), 0)
 	if drop == len(reports)-1 {

@@ -8,13 +8,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// FeedbackUnsettled marks a recipient that is being rebuilt. A read must not return such a recipient; Verdict.Settle
-// replaces the mark.
+// FeedbackUnsettled is the feedback state of a recipient whose row is being rebuilt and whose true state is not decided
+// yet. Verdict.Settle replaces it. A read must not return such a recipient.
 const FeedbackUnsettled = store.FeedbackDead + 1
 
-// Rebuild restores damaged rows of one batch, the batch's own row and those of recipients, from the report log. A
-// store calls Apply with each report of the log, in order; then Tally with each recipient; Decide; Verdict.Settle for
-// each unsettled recipient; Count with each recipient; and Finish. Undamaged recipient rows stay as they are.
+// Rebuild restores damaged rows of one batch and its recipients from the report log. A store calls, in this order:
+// Apply for each report of the log, Tally for each recipient, Decide, Verdict.Settle for each recipient that is
+// FeedbackUnsettled, Count for each recipient, and Finish. Undamaged recipient rows stay as they are.
 type Rebuild struct {
 	Batch  *store.Batch // as stored; if Lost, only Plan, ID, FirstAt and LastAt are set
 	Lost   bool         // the batch's own row is lost
@@ -32,7 +32,8 @@ type Rebuild struct {
 	counts          *store.Batch
 }
 
-// Folded returns how many recipients of a logged report are folded, in the order of the report.
+// Folded returns how many recipients of a logged report must be applied: all, or fewer for a batch report whose folding
+// is unfinished. They are the first ones in the report.
 func (r *Rebuild) Folded(a *store.Arrival) int {
 	n, ok := reportOf(a.Entry)
 	if !ok || !n.Type.Batch() {
@@ -47,8 +48,8 @@ func (r *Rebuild) Folded(a *store.Arrival) int {
 	return a.Entry.Names()
 }
 
-// Apply applies a logged report, or a part of one, to the recipients that are FeedbackUnsettled or missing in rows, as
-// Fold did when the report arrived. ref is the report's place in the log. Other rows stay as they are.
+// Apply applies a logged report, or a part of one, as Fold did when the report arrived, but only to recipients that are
+// FeedbackUnsettled or missing in rows. Other recipients stay as they are. ref is the report's place in the log.
 func (r *Rebuild) Apply(rows map[string]*Row, a store.Arrival, ref store.Ref) {
 	n, ok := reportOf(a.Entry)
 	if !ok {
@@ -71,7 +72,7 @@ func (r *Rebuild) Apply(rows map[string]*Row, a store.Arrival, ref store.Ref) {
 	}
 }
 
-// restoreBatch restores from a logged report its contribution to the lost row of the batch.
+// restoreBatch adds to the lost row of the batch what a logged report contributed to it.
 func (r *Rebuild) restoreBatch(n report, at time.Time, ref store.Ref) {
 	b := r.Batch
 	f := folding{batch: b}
@@ -97,7 +98,7 @@ func (r *Rebuild) restoreBatch(n report, at time.Time, ref store.Ref) {
 	}
 }
 
-// addReport adds a batch report to the batch, with how many of its recipients are folded.
+// addReport adds a batch report to Batch.Reports and records how many of its recipients are folded.
 func (r *Rebuild) addReport(n report, at time.Time, ref store.Ref) {
 	b, key := r.Batch, n.key()
 	i := slices.IndexFunc(b.Reports, func(held store.BatchReport) bool { return held.Key == key })
@@ -111,7 +112,8 @@ func (r *Rebuild) addReport(n report, at time.Time, ref store.Ref) {
 	}
 }
 
-// Tally counts rec, a recipient of the batch, for Decide. Call it once for every recipient after the last Apply.
+// Tally counts one recipient of the batch, as a basis for Decide. Call Tally once for every recipient after the last
+// Apply.
 func (r *Rebuild) Tally(rec *store.Recipient) {
 	if rec.Feedback != FeedbackUnsettled {
 		r.intact.Add(rec.Feedback, 1)
@@ -123,22 +125,22 @@ func (r *Rebuild) Tally(rec *store.Recipient) {
 	}
 }
 
-// earned reports whether the recipient's reports earned feedback under the policy.
+// earned reports whether a report of the recipient earned feedback under the policy p.
 func earned(p store.Policy, r *store.Recipient) bool {
 	return earnsOnDelivered(p) &&
 		slices.ContainsFunc(r.Reports, func(s store.RecipientReport) bool { return s.Status == dlr.Delivered })
 }
 
-// Verdict is the feedback state for unsettled recipients. Those whose reports earned feedback get State, or all of
-// them if All is set; the others get FeedbackNone.
+// Verdict says which feedback state the unsettled recipients of a Rebuild get. Recipients whose reports earned feedback
+// get State. The other unsettled recipients get State if All is set, else FeedbackNone.
 type Verdict struct {
 	All   bool
 	State store.FeedbackState
 }
 
-// Decide compares the batch's feedback counts with those of its undamaged recipients. If the difference is all in one
-// state, the unsettled recipients get that state. Otherwise their feedback is owed, because sending it twice is
-// better than not at all.
+// Decide compares the feedback counts in the batch's row with those of its undamaged recipients. If the difference lies
+// in one state only, the unsettled recipients get that state. Otherwise their feedback is owed, because sending it
+// twice is better than not at all.
 func (r *Rebuild) Decide() Verdict {
 	if r.Lost {
 		return Verdict{State: store.FeedbackOwed}
@@ -162,7 +164,7 @@ func (r *Rebuild) Decide() Verdict {
 	return v
 }
 
-// Settle sets the feedback state of an unsettled recipient.
+// Settle sets the feedback state of an unsettled recipient as v says. at becomes the recipient's FeedbackAt.
 func (v Verdict) Settle(r *store.Recipient, p store.Policy, at time.Time) {
 	r.Feedback, r.FeedbackAt = store.FeedbackNone, time.Time{}
 	if v.State != store.FeedbackNone && (v.All || earned(p, r)) {
@@ -170,7 +172,8 @@ func (v Verdict) Settle(r *store.Recipient, p store.Policy, at time.Time) {
 	}
 }
 
-// Count adds rec to the new figures of the batch. Call it once for every recipient after Verdict.Settle, before Finish.
+// Count adds one recipient to the new counts of the batch. Call Count once for every recipient after Verdict.Settle and
+// before Finish.
 func (r *Rebuild) Count(rec *store.Recipient) {
 	if r.counts == nil {
 		r.counts = &store.Batch{Reported: slices.Clone(r.Batch.Reported)}
@@ -193,9 +196,9 @@ func (r *Rebuild) Count(rec *store.Recipient) {
 	}
 }
 
-// Finish gives the batch the figures that Count collected and derives Batch.Task and Batch.Fetch from these figures.
-// Messages of lost recipients stay counted as claimed, so that a later report does not count them twice. If they were
-// deliveries, the full report is fetched to name the recipients again.
+// Finish gives the batch the counts that Count collected and derives Batch.Task and Batch.Fetch from them. Messages of
+// lost recipients stay counted as claimed, so that a later report does not count them twice. If they were deliveries,
+// the full report must be fetched, to name the recipients again.
 func (r *Rebuild) Finish() {
 	b, counts := r.Batch, r.counts
 	if counts == nil {

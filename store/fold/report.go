@@ -7,7 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// report applies a delivery report, or a part of one, or counts it as a duplicate.
+// report applies a delivery report, or a part of one, to the batch and its recipients. If the report was applied
+// before, report only counts the repeat.
 func (f *folding) report(n report, at time.Time) {
 	b := f.batch
 	var held *store.BatchReport
@@ -43,14 +44,16 @@ func (f *folding) report(n report, at time.Time) {
 	}
 }
 
-// duplicate counts a repeated callback. A report that dlrloop fetched again is not a duplicate.
+// duplicate counts a repeated callback in Changes.Duplicates. A report that dlrloop itself fetched again does not
+// count.
 func (f *folding) duplicate(n report) {
 	if n.Source == store.FromCallback {
 		f.changes.Duplicates++
 	}
 }
 
-// clearFullReportIfNamed clears NeedsFullReport once every delivery that a batch report counted has a named recipient.
+// clearFullReportIfNamed clears Batch.NeedsFullReport once reports have named a recipient for every delivery that batch
+// reports counted.
 func (f *folding) clearFullReportIfNamed() {
 	b := f.batch
 	if !b.NeedsFullReport && (b.Dead == nil || !b.Dead.FullReport) {
@@ -64,8 +67,8 @@ func (f *folding) clearFullReportIfNamed() {
 	f.clearFullReport()
 }
 
-// repeated reports whether the same recipient report was applied before, and counts the repeat. Only the operator's
-// time may differ: the row keeps the latest.
+// repeated reports whether the same recipient report was applied before, and if so counts the repeat. Repeats may
+// differ only in the operator's time; the row keeps the latest.
 func (f *folding) repeated(n report) bool {
 	e := n.Entries[0]
 	r := f.rows.Recipients[dlr.Digits(e.Recipients[0])]
@@ -89,13 +92,13 @@ func (f *folding) repeated(n report) bool {
 	return false
 }
 
-// log appends the report to the report log and returns its place.
+// log adds the body of a report to Rows.Log and returns the place of the body in the report log.
 func (f *folding) log(n report, at time.Time) store.Ref {
 	f.rows.Log = append(f.rows.Log, store.Logged{ReceivedAt: at, Type: n.Type, Source: n.Source, Raw: n.Raw})
 	return store.Ref{Chunk: f.rows.Chunk, Index: uint64(len(f.rows.Log) - 1)}
 }
 
-// entry applies one entry of a report: its count and recipients in one status and code.
+// entry applies one entry of a report: the message count and the recipients in one status and code.
 func (f *folding) entry(n report, e dlr.Entry, at time.Time, ref store.Ref) {
 	counted := f.reported(e.Status, e.Code)
 	for _, number := range e.Recipients {
@@ -124,14 +127,14 @@ func (f *folding) entry(n report, e dlr.Entry, at time.Time, ref store.Ref) {
 	}
 }
 
-// kind is a pair of status and code.
+// kind is a pair of status and code, the key of folding.claims.
 type kind struct {
 	status dlr.Status
 	code   int
 }
 
-// claim adds count to the current report's count of r's status and code and returns the sum. So two entries with the
-// same status and code count like one.
+// claim adds count to what the present batch report has counted so far in the status and code of r, and returns the
+// sum. So two entries of the report with the same status and code count like one.
 func (f *folding) claim(r *store.Reported, count int) int {
 	if f.claims == nil {
 		f.claims = make(map[kind]int, 4)
@@ -152,8 +155,8 @@ func (f *folding) addApplied(n report, s dlr.State, number string, at time.Time,
 	f.changes.Applied = append(f.changes.Applied, t)
 }
 
-// reported returns the counter of a status and code and adds it if necessary. The pointer is valid until the next
-// call. Once maxReported counters exist, new pairs are counted by status label, without a code.
+// reported returns the counter of a status and code in Batch.Reported, and adds it if necessary. The pointer is valid
+// until the next call. Once there are maxReported counters, new pairs are counted by dlr.Status.Label, without a code.
 func (f *folding) reported(s dlr.Status, code int) *store.Reported {
 	if r := f.counted(s, code); r != nil {
 		return r
@@ -168,7 +171,7 @@ func (f *folding) reported(s dlr.Status, code int) *store.Reported {
 	return &f.batch.Reported[len(f.batch.Reported)-1]
 }
 
-// counted returns the counter of a status and code, or nil.
+// counted returns the counter of a status and code in Batch.Reported, or nil if there is none.
 func (f *folding) counted(s dlr.Status, code int) *store.Reported {
 	for i := range f.batch.Reported {
 		if r := &f.batch.Reported[i]; r.Code == code && r.Status == s {
@@ -178,8 +181,8 @@ func (f *folding) counted(s dlr.Status, code int) *store.Reported {
 	return nil
 }
 
-// addRecipientReport adds a report to a recipient's row and reports whether its status and code are new for the
-// recipient.
+// addRecipientReport adds a report to a recipient's row. It returns true if the row had no report with the same status
+// and code.
 func (f *folding) addRecipientReport(r *Row, s store.RecipientReport) bool {
 	fresh := true
 	for _, old := range r.Reports {
@@ -202,7 +205,8 @@ func (f *folding) addRecipientReport(r *Row, s store.RecipientReport) bool {
 	return fresh
 }
 
-// updateStatus updates the batch's counts by status after the recipient's state changed from held.
+// updateStatus updates Batch.States, the counts of recipients by status. held is the recipient's state before the
+// change.
 func (f *folding) updateStatus(held dlr.State, r *Row) {
 	if now, _ := r.State(); now.Status != held.Status {
 		f.moveStatus(held.Status, now.Status)
@@ -223,8 +227,8 @@ func (f *folding) moveStatus(from, to dlr.Status) {
 	}
 }
 
-// dropRecipientReport returns the recipient's reports without one. It never drops the report that holds, and it first
-// drops a report whose status and code another report has too.
+// dropRecipientReport returns the recipient's reports without one of them. It never drops the report that determines
+// the present state. It prefers to drop a report whose status and code another report has too.
 func dropRecipientReport(r *store.Recipient) []store.RecipientReport {
 	effects := r.Effects()
 	drop := -1

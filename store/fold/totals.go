@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// AddChanges adds the changes of one call of Fold to the totals of their plan.
+// AddChanges adds the changes of one call of Fold to the totals of the batch's plan.
 func AddChanges(s *store.PlanStats, c store.Changes) {
 	if c.NewBatch {
 		s.Batches++
@@ -26,7 +26,8 @@ func AddChanges(s *store.PlanStats, c store.Changes) {
 	}
 }
 
-// AddBatch adds everything in the row of a batch to the totals of its plan, to recount them.
+// AddBatch adds what the row of a batch counts to the totals of its plan, to compute them again. The rows of its
+// recipients are not included.
 func AddBatch(s *store.PlanStats, b *store.Batch) {
 	s.Batches++
 	s.Feedback.Add(b.Tally())
@@ -54,14 +55,15 @@ func count(s *store.PlanStats, status dlr.Status, class dlr.Class, n int) {
 	s.Messages[at].Messages += n
 }
 
-// MinuteKey identifies one count of the timeseries.
+// MinuteKey identifies one message count of the timeseries: by minute, plan and status.
 type MinuteKey struct {
 	Minute time.Time
 	Plan   string
 	Status dlr.Status
 }
 
-// AddMinutes adds the messages newly counted in c to counts.
+// AddMinutes adds the messages that c counts for the first time to counts, in the minute when their report was
+// received.
 func AddMinutes(counts map[MinuteKey]int, c store.Changes) {
 	for _, t := range c.Applied {
 		if t.Messages > 0 {

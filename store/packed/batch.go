@@ -10,14 +10,14 @@ import (
 )
 
 // batchFormat is the latest format of a batch row. Format 1 ends with the batch info; format 2 adds Batch.WholeBatch,
-// Batch.Fetch and BatchInfo.Groups; format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of them
-// is set.
+// Batch.Fetch and BatchInfo.Groups; format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of
+// these two is set.
 const batchFormat = 3
 
-// EncodeBatch returns the encoded row of b, in a new slice. It does not encode the recipients of the batch.
+// EncodeBatch returns the encoded row of a batch, without its recipients, in a new slice.
 func EncodeBatch(b *store.Batch) []byte { return AppendBatch(make(Writer, 0, 256), b) }
 
-// AppendBatch appends the row of a batch to p.
+// AppendBatch appends the encoded row of a batch to p and returns the extended Writer.
 func AppendBatch(p Writer, b *store.Batch) Writer {
 	format := formatOf(b)
 	p.Byte(format)
@@ -68,8 +68,8 @@ func AppendBatch(p Writer, b *store.Batch) Writer {
 	return p
 }
 
-// formatOf returns the earliest format that can hold b, so that replicas of an earlier version can still read the
-// row.
+// formatOf returns the earliest format that can hold the batch, so that replicas of an earlier version can still read
+// the row.
 func formatOf(b *store.Batch) byte {
 	for _, r := range b.Reports {
 		if r.Folded > 0 {
@@ -82,7 +82,7 @@ func formatOf(b *store.Batch) byte {
 	return batchFormat - 1
 }
 
-// folded appends how many recipients of each report are folded.
+// folded appends BatchReport.Folded of each report, in order.
 func (p *Writer) folded(reports []store.BatchReport) {
 	for _, r := range reports {
 		p.Int(r.Folded)
@@ -95,7 +95,8 @@ func (u *Reader) folded(reports []store.BatchReport) {
 	}
 }
 
-// DecodeBatch decodes the row of a batch in any format up to batchFormat.
+// DecodeBatch decodes the row of a batch in any format up to batchFormat. It returns ErrShort, wrapped, for a damaged
+// row.
 func DecodeBatch(row []byte) (*store.Batch, error) {
 	u := Reader{Rest: row}
 	format := u.Byte()

@@ -8,28 +8,29 @@ import (
 	"time"
 )
 
-// ErrShort means that a row ends too early or contains an invalid value. It is damaged or has another format.
+// ErrShort means that an encoded row ends too early or contains an invalid value: it is damaged or has another format.
 var ErrShort = errors.New("row is truncated or damaged")
 
-// Writer appends values to a row. Integers are varints; strings and byte slices are prefixed with their length.
+// Writer is an encoded row, to which its methods append values. Integers are varints; strings and byte slices follow
+// their length.
 type Writer []byte
 
-// Byte appends b.
+// Byte appends b as it is.
 func (p *Writer) Byte(b byte) { *p = append(*p, b) }
 
 // Uint appends v as a varint.
 func (p *Writer) Uint(v uint64) { *p = binary.AppendUvarint(*p, v) }
 
-// Int appends v as a varint in zigzag encoding.
+// Int appends a signed integer as a varint in zigzag encoding.
 func (p *Writer) Int(v int) { *p = binary.AppendVarint(*p, int64(v)) }
 
-// Bytes appends the length of b and b.
+// Bytes appends the length of b, then b.
 func (p *Writer) Bytes(b []byte) { p.Uint(uint64(len(b))); *p = append(*p, b...) }
 
-// Text appends the length of s in bytes and s.
+// Text appends the length of s in bytes, then s.
 func (p *Writer) Text(s string) { p.Uint(uint64(len(s))); *p = append(*p, s...) }
 
-// Time appends t as Unix milliseconds. The zero time is 0, so the first millisecond of 1970 cannot be stored.
+// Time appends t as Unix milliseconds. 0 stands for the zero time, so the first millisecond of 1970 cannot be stored.
 func (p *Writer) Time(t time.Time) {
 	if t.IsZero() {
 		p.Int(0)
@@ -47,8 +48,8 @@ func (p *Writer) Bool(b bool) {
 	p.Byte(0)
 }
 
-// Reader decodes what a Writer encoded. After the first error, Err is set and every method returns zero. Strings are
-// copies.
+// Reader decodes a row that a Writer encoded. After the first error, Err is set and every method returns zero, so it is
+// enough to check Err at the end. Strings are copies.
 type Reader struct {
 	Rest []byte // not decoded yet
 	Err  error
@@ -58,7 +59,7 @@ func (u *Reader) fail() {
 	u.Rest, u.Err = nil, ErrShort
 }
 
-// Byte returns the next byte.
+// Byte decodes the next byte.
 func (u *Reader) Byte() byte {
 	if len(u.Rest) == 0 {
 		u.fail()
@@ -69,7 +70,7 @@ func (u *Reader) Byte() byte {
 	return b
 }
 
-// Uint returns the next integer, encoded by Writer.Uint.
+// Uint decodes the next integer that Writer.Uint encoded.
 func (u *Reader) Uint() uint64 {
 	v, n := binary.Uvarint(u.Rest)
 	if n <= 0 {
@@ -80,7 +81,7 @@ func (u *Reader) Uint() uint64 {
 	return v
 }
 
-// Int returns the next integer, encoded by Writer.Int.
+// Int decodes the next integer that Writer.Int encoded.
 func (u *Reader) Int() int {
 	v, n := binary.Varint(u.Rest)
 	if n <= 0 {
@@ -91,7 +92,7 @@ func (u *Reader) Int() int {
 	return int(v)
 }
 
-// View returns the next byte slice without copying. It shares memory with Rest.
+// View decodes the next byte slice without copying: the result shares memory with Rest.
 func (u *Reader) View() []byte {
 	n := u.Uint()
 	if n > uint64(len(u.Rest)) {
@@ -103,14 +104,14 @@ func (u *Reader) View() []byte {
 	return b
 }
 
-// Text returns the next string.
+// Text decodes the next string.
 func (u *Reader) Text() string { return string(u.View()) }
 
-// Bool returns the next byte as a truth value: false only for 0.
+// Bool decodes the next byte as a truth value: false only for 0.
 func (u *Reader) Bool() bool { return u.Byte() != 0 }
 
-// Length returns the length of a list whose entries take at least one byte each. It fails if Rest is too short for
-// it.
+// Length decodes the length of a list whose items take at least one byte each. It sets Err if Rest is shorter than
+// that.
 func (u *Reader) Length() int {
 	n := u.Uint()
 	if n > uint64(len(u.Rest)) {
@@ -120,7 +121,7 @@ func (u *Reader) Length() int {
 	return int(n)
 }
 
-// Time returns the next time, encoded by Writer.Time, in UTC.
+// Time decodes the next time that Writer.Time encoded, in UTC.
 func (u *Reader) Time() time.Time {
 	ms := u.Int()
 	if ms == 0 {

@@ -11,8 +11,8 @@ import (
 // rowFormat is the format of a recipient row, and the earliest format of a batch row.
 const rowFormat = 1
 
-// packedStatuses maps a status to its number in a row. The numbers are part of the format. 0 means that the status
-// follows as text.
+// packedStatuses maps each documented status to its number in a row. The numbers are part of the format and must not
+// change. In a row, 0 means that the status follows as text.
 var packedStatuses = [...]dlr.Status{
 	1: dlr.Queued, dlr.Dispatched, dlr.Delivered, dlr.Failed, dlr.Rejected,
 	dlr.Aborted, dlr.Expired, dlr.Cancelled, dlr.Deleted, dlr.Unknown,
@@ -52,20 +52,22 @@ func (u *Reader) ref() (r store.Ref) {
 	return r
 }
 
-// How a row stores a recipient's number. The key usually holds the digits.
+// How a row stores a recipient's phone number: as the digits in the row's key, as these digits after a plus sign, or as
+// text in the row itself.
 const (
 	numberBare byte = iota
 	numberPlus
 	numberOther
 )
 
-// EncodeRecipient returns the row of a recipient. digits are those in the row's key, which DecodeRecipient needs
-// again; empty if the key does not hold them.
+// EncodeRecipient returns the encoded row of a recipient. digits are the digits of the phone number that the key of the
+// row holds, so that the row need not repeat them. Pass no digits if the key does not hold them.
 func EncodeRecipient(r *store.Recipient, digits string) []byte {
 	return AppendRecipient(make(Writer, 0, 24+40*len(r.Reports)), r, digits)
 }
 
-// AppendRecipient appends the row of a recipient to p.
+// AppendRecipient appends the encoded row of a recipient to p and returns the extended Writer. digits is as for
+// EncodeRecipient.
 func AppendRecipient(p Writer, r *store.Recipient, digits string) Writer {
 	p.Byte(rowFormat)
 	p.Byte(byte(r.Feedback))
@@ -85,8 +87,8 @@ func AppendRecipient(p Writer, r *store.Recipient, digits string) Writer {
 	return p
 }
 
-// DecodeRecipient decodes the row of a recipient. digits must be those that the row was encoded with; if those were
-// empty, digits is ignored.
+// DecodeRecipient decodes a row that EncodeRecipient returned. digits must be the same as then, or anything if they
+// were empty.
 func DecodeRecipient(row []byte, digits string) (store.Recipient, error) {
 	u := Reader{Rest: row}
 	if format := u.Byte(); format != rowFormat && u.Err == nil {
@@ -137,21 +139,21 @@ func (u *Reader) number(digits string) string {
 	return u.Text()
 }
 
-// near appends a time as its distance to another, which is usually short: 0 for no time, else milliseconds, where
-// those from 0 on are stored as one more.
-func (p *Writer) near(t, to time.Time) {
+// near appends t as its distance to base in milliseconds, which is short for two close times. 0 stands for the zero
+// time, so distances from 0 on are stored as one more.
+func (p *Writer) near(t, base time.Time) {
 	if t.IsZero() {
 		p.Int(0)
 		return
 	}
-	d := t.UnixMilli() - to.UnixMilli()
+	d := t.UnixMilli() - base.UnixMilli()
 	if d >= 0 {
 		d++
 	}
 	p.Int(int(d))
 }
 
-func (u *Reader) near(to time.Time) time.Time {
+func (u *Reader) near(base time.Time) time.Time {
 	d := u.Int()
 	if d == 0 {
 		return time.Time{}
@@ -159,5 +161,5 @@ func (u *Reader) near(to time.Time) time.Time {
 	if d > 0 {
 		d--
 	}
-	return time.UnixMilli(to.UnixMilli() + int64(d)).UTC()
+	return time.UnixMilli(base.UnixMilli() + int64(d)).UTC()
 }

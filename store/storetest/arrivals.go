@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Phone numbers from a range reserved for fiction.
+// The phone numbers of recipients in the tests, from a range that is reserved for fiction.
 const (
 	alice = "447700900001"
 	bob   = "447700900002"
@@ -20,10 +20,10 @@ const plan = "plan"
 
 var epoch = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 
-// sec returns the time that many seconds after epoch.
+// sec returns the time n seconds after epoch, at which every test starts.
 func sec(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
 
-// number returns the nth of many distinct numbers.
+// number returns a phone number that is different for each n.
 func number(n int) string { return fmt.Sprintf("4477%08d", n) }
 
 func numbers(n int) []string {
@@ -36,15 +36,14 @@ func numbers(n int) []string {
 
 func key(id string) store.BatchKey { return store.BatchKey{Plan: plan, BatchID: id} }
 
-// at returns an arrival at that time.
 func at(when time.Time, plan string, n store.Entry) store.Arrival {
 	return store.Arrival{Plan: plan, At: when, Entry: n}
 }
 
-// arrives returns an arrival of plan at that second.
+// arrives returns an arrival of the plan "plan", that many seconds after epoch.
 func arrives(second int, n store.Entry) store.Arrival { return at(sec(second), plan, n) }
 
-// parsed returns the report in body together with its raw bytes, which a store may parse again.
+// parsed parses the JSON of a callback and returns the report with its raw bytes, which a store may parse again.
 func parsed(body map[string]any) store.Report {
 	raw, err := json.Marshal(body)
 	if err != nil {
@@ -57,7 +56,7 @@ func parsed(body map[string]any) store.Report {
 	return store.Report{Report: c.Report, Raw: raw}
 }
 
-// says returns a recipient report; a zero when means that it has no time.
+// says returns a recipient report, which is about one recipient. A report with a zero when contains no time.
 func says(id, number string, s dlr.Status, code int, when time.Time) store.Report {
 	body := map[string]any{"type": dlr.RecipientSMS, "batch_id": id, "recipient": number, "status": s, "code": code}
 	if !when.IsZero() {
@@ -66,10 +65,9 @@ func says(id, number string, s dlr.Status, code int, when time.Time) store.Repor
 	return parsed(body)
 }
 
-// delivered returns a recipient report with status Delivered.
 func delivered(id, number string) store.Report { return says(id, number, dlr.Delivered, 0, epoch) }
 
-// entry is the part of a batch report about one status and code.
+// entry is the JSON of one status and code in a batch report.
 type entry struct {
 	Status     dlr.Status `json:"status"`
 	Code       int        `json:"code"`
@@ -77,7 +75,7 @@ type entry struct {
 	Recipients []string   `json:"recipients,omitempty"`
 }
 
-// whole returns a batch report.
+// whole returns a batch report about entries, whose total_message_count is the sum of their counts.
 func whole(id string, entries ...entry) store.Report {
 	total := 0
 	for _, e := range entries {
@@ -88,12 +86,12 @@ func whole(id string, entries ...entry) store.Report {
 	})
 }
 
-// allDelivered returns a full report in which these numbers are Delivered.
+// allDelivered returns a full report, which names all recipients: each of numbers is Delivered.
 func allDelivered(id string, numbers ...string) store.Report {
 	return whole(id, entry{Status: dlr.Delivered, Count: len(numbers), Recipients: numbers})
 }
 
-// polled returns the report as fetched from Sinch.
+// polled returns the report as if dlrloop had fetched it from Sinch.
 func polled(r store.Report) store.Report {
 	r.Source = store.FromPoll
 	return r
@@ -119,7 +117,7 @@ func batchInfo(id string, feedback bool, modified time.Time) store.BatchInfo {
 // forAll returns the application's confirmation for the whole batch.
 func forAll(id string) store.Confirmation { return store.Confirmation{BatchID: id, WholeBatch: true} }
 
-// sends returns the info of a batch that was sent to n numbers at that second and is valid for an hour.
+// sends returns the batch info of a batch sent to n numbers at that second after epoch, which expires an hour later.
 func sends(id string, n, second int) store.BatchInfo {
 	return store.BatchInfo{
 		BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: sec(second), ModifiedAt: sec(second),

@@ -85,8 +85,8 @@ func leaseEnds(t *testing.T, place Place) {
 	require.Empty(t, o.claim(plan, sec(0).Add(leaseTime+2*time.Millisecond), 10))
 }
 
-// claimAfterSettlement calls Claim right after a settlement is durable, with a now long after the end of the lease.
-// The store may not have folded the settlement yet, but must not lease the task again.
+// claimAfterSettlement tests that Claim does not lease a task again once its settlement is durable, even if the store
+// has not folded the settlement yet and the lease has ended.
 func claimAfterSettlement(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for i := range 30 {
@@ -104,8 +104,8 @@ func claimAfterSettlement(t *testing.T, place Place) {
 	}
 }
 
-// claimsAfterSetback sets the clock back by two days. It covers a task that was due, one that waits for a retry, and
-// one whose lease is never settled.
+// claimsAfterSetback tests that Claim returns tasks after the clock was set back by two days: a task that was due, one
+// that waits for a retry, and one whose lease is never settled.
 func claimsAfterSetback(t *testing.T, place Place) {
 	const setback = -48 * time.Hour
 	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{MaxWait: time.Hour} }})
@@ -141,7 +141,7 @@ func claimsAfterSetback(t *testing.T, place Place) {
 	require.Equal(t, []string{"later"}, claimed(o.claim(plan, now.Add(setback+time.Hour), 1)))
 }
 
-// A task whose due time comes from a clock that was set back since counts as due.
+// oldestAfterSetback tests that a task counts as due in the gauges if a clock that was set back since set its due time.
 func oldestAfterSetback(t *testing.T, place Place) {
 	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{MaxWait: time.Hour} }})
 	begin := time.Now()

@@ -207,7 +207,7 @@ func allTogether(t *testing.T, place Place) {
 	}
 }
 
-// relay claims and settles until everything is written and no task is left.
+// relay claims tasks and settles them as accepted, until written is true and no task is left.
 func (o *opened) relay(ctx context.Context, written *atomic.Bool) error {
 	for {
 		last := written.Load()
@@ -229,7 +229,7 @@ func (o *opened) relay(ctx context.Context, written *atomic.Bool) error {
 	}
 }
 
-// readAndExpire reads and expires concurrently with the writers.
+// readAndExpire reads some batches and deletes old ones, while other goroutines record reports.
 func (o *opened) readAndExpire(ctx context.Context) error {
 	page, err := o.Batches(ctx, store.BatchQuery{Paging: store.Paging{Limit: 5}})
 	if err != nil {

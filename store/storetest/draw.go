@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// AnyTime draws a time that every store can hold: UTC, whole milliseconds, after 1970 and before 10000, or zero.
+// AnyTime draws a time that every store can hold: UTC, in whole milliseconds, after 1970 and before 10000, or zero.
 func AnyTime() *rapid.Generator[time.Time] {
 	return rapid.Custom(func(t *rapid.T) time.Time {
 		ms := rapid.Int64Range(0, 253402300799999).Draw(t, "milliseconds")
@@ -20,7 +20,7 @@ func AnyTime() *rapid.Generator[time.Time] {
 	})
 }
 
-// AnyText draws arbitrary bytes, including those with a meaning in keys.
+// AnyText draws arbitrary bytes, including bytes that have a meaning in the keys of stores.
 func AnyText() *rapid.Generator[string] {
 	return rapid.OneOf(
 		rapid.StringN(0, 20, -1),
@@ -37,7 +37,7 @@ func AnyStatus() *rapid.Generator[dlr.Status] {
 	)
 }
 
-// AnyOutcome draws an outcome of a settlement.
+// AnyOutcome draws any store.Outcome.
 func AnyOutcome() *rapid.Generator[store.Outcome] {
 	return rapid.SampledFrom([]store.Outcome{
 		store.OutcomeProgress,
@@ -49,15 +49,15 @@ func AnyOutcome() *rapid.Generator[store.Outcome] {
 	})
 }
 
-// AnySource draws a source.
+// AnySource draws any store.Source.
 func AnySource() *rapid.Generator[store.Source] {
 	return rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration})
 }
 
-// AnyCount draws a count up to 2^31.
+// AnyCount draws a count from 0 to 2^31.
 func AnyCount() *rapid.Generator[int] { return rapid.IntRange(0, 1<<31) }
 
-// AnyFacts draws batch info with every member that its row stores.
+// AnyFacts draws batch info with a random value in every field that a batch row stores.
 func AnyFacts(batchID string) *rapid.Generator[*store.BatchInfo] {
 	return rapid.Custom(func(t *rapid.T) *store.BatchInfo {
 		return &store.BatchInfo{

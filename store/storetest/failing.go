@@ -10,14 +10,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ErrInjected is the error of a fault that has none of its own.
+// ErrInjected is the error of a failed call if Failing.Fail got a nil error.
 var ErrInjected = errors.New("injected failure")
 
-// Operation is a group of a store's methods that a fault applies to.
+// Operation is a group of Store methods that share the faults of a Failing store.
 type Operation string
 
-// The operations that Failing.Fail accepts. Record covers Record and Settle, and Read covers all reads, MissingReports
-// included.
+// The values of Operation. Record covers the methods Record and Settle, Expire covers DeleteOlder, and Hold covers
+// AcquireLease. Read covers all reads, MissingReports included.
 const (
 	Record      Operation = "record"
 	Claim       Operation = "claim"
@@ -27,10 +27,10 @@ const (
 	Ready       Operation = "ready"
 )
 
-// Kind is the behavior of a call that a fault applies to.
+// Kind says what a fault of a Failing store does to a call.
 type Kind uint8
 
-// The kinds of faults that Failing.Fail accepts: how the call behaves.
+// The values of Kind, which Failing.Fail accepts.
 const (
 	Works      Kind = iota // the call succeeds: delays the next fault
 	NotApplied             // fails without any effect
@@ -40,7 +40,7 @@ const (
 	Panics                 // panics without any effect
 )
 
-// Always as the times of a fault makes it last until Heal.
+// Always makes a fault last until Failing.Heal. Pass it to Failing.Fail as times.
 const Always = -1
 
 // Failing wraps a store and injects faults. Without faults it behaves like the wrapped store. It is safe for
@@ -49,7 +49,7 @@ type Failing struct {
 	store.Store
 	ended chan struct{}
 
-	mu      sync.Mutex // guards the members below
+	mu      sync.Mutex // guards the fields below
 	changed *sync.Cond // signals changes of waiting and calls
 	faults  map[Operation][]*fault
 	calls   map[Operation]int
@@ -65,7 +65,7 @@ type fault struct {
 	release <-chan struct{} // set for the call that the fault is applied to
 }
 
-// NewFailing wraps s. The caller still has to close s.
+// NewFailing wraps a store, at first without faults. The caller still has to close s.
 func NewFailing(s store.Store) *Failing {
 	f := &Failing{
 		Store:   s,
@@ -78,10 +78,10 @@ func NewFailing(s store.Store) *Failing {
 	return f
 }
 
-// Fail applies a fault to the next calls of op, as many as times says, or until Heal if times is Always. Several
-// faults of an operation apply one after the other. err is the error of these calls. If err is nil, NotApplied and
-// Applied return ErrInjected, and Stuck and Slow return the true result once released. To simulate a busy or closed
-// store, use NotApplied with store.ErrBusy or store.ErrClosed.
+// Fail applies a fault to the next calls of op, as many as times says, or until Heal if times is Always. Several faults
+// of one operation apply one after the other. err is the error of these calls. If err is nil, NotApplied and Applied
+// return ErrInjected, and Stuck and Slow return the true result once released. To simulate a busy or closed store, use
+// NotApplied with store.ErrBusy or store.ErrClosed.
 func (f *Failing) Fail(op Operation, kind Kind, err error, times int) {
 	if err == nil && (kind == NotApplied || kind == Applied) {
 		err = ErrInjected
@@ -91,10 +91,10 @@ func (f *Failing) Fail(op Operation, kind Kind, err error, times int) {
 	f.faults[op] = append(f.faults[op], &fault{kind: kind, err: err, times: times})
 }
 
-// FailRecord applies a fault to the next calls of Record.
+// FailRecord applies a fault to the next calls of Record and Settle, as Fail does.
 func (f *Failing) FailRecord(kind Kind, err error, times int) { f.Fail(Record, kind, err, times) }
 
-// Heal removes all faults and releases the blocked calls.
+// Heal removes all faults and unblocks the calls that Stuck and Slow faults block.
 func (f *Failing) Heal() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -102,7 +102,7 @@ func (f *Failing) Heal() {
 	f.releaseLocked()
 }
 
-// Release unblocks the calls that are blocked now. Faults remain.
+// Release unblocks the calls that Stuck and Slow faults block now. The faults remain for later calls.
 func (f *Failing) Release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -114,7 +114,7 @@ func (f *Failing) releaseLocked() {
 	f.release = make(chan struct{})
 }
 
-// AwaitWaiting blocks until at least n calls are blocked in Stuck or Slow.
+// AwaitWaiting blocks until Stuck and Slow faults block at least n calls.
 func (f *Failing) AwaitWaiting(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -123,7 +123,7 @@ func (f *Failing) AwaitWaiting(n int) {
 	}
 }
 
-// AwaitCalls blocks until op was called at least n times, including failed calls.
+// AwaitCalls blocks until op was called at least n times, failed calls included.
 func (f *Failing) AwaitCalls(op Operation, n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -132,7 +132,7 @@ func (f *Failing) AwaitCalls(op Operation, n int) {
 	}
 }
 
-// Calls returns how often op was called, including failed calls.
+// Calls returns how often op was called, failed calls included.
 func (f *Failing) Calls(op Operation) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -150,10 +150,10 @@ func (f *Failing) End(err error) {
 	}
 }
 
-// Done is closed by End.
+// Done implements store.Store: End closes the channel.
 func (f *Failing) Done() <-chan struct{} { return f.ended }
 
-// Err returns the error passed to End.
+// Err implements store.Store: it returns the error passed to End, and nil before.
 func (f *Failing) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -185,7 +185,7 @@ func (f *Failing) next(op Operation) fault {
 	return hit
 }
 
-// wait blocks until the call is released and returns nil, or returns the cause when ctx ends.
+// wait blocks until release is closed and returns nil. If ctx ends first, wait returns the cause.
 func (f *Failing) wait(ctx context.Context, release <-chan struct{}) error {
 	f.mu.Lock()
 	f.waiting++
@@ -204,7 +204,8 @@ func (f *Failing) wait(ctx context.Context, release <-chan struct{}) error {
 	}
 }
 
-// through makes a call, or applies the next fault of op to it. Applied and Slow take effect even if ctx has ended.
+// through calls call, a method of the wrapped store, as the next fault of op says. A call with an Applied or Slow fault
+// takes effect even if ctx has ended.
 func through[T any](ctx context.Context, f *Failing, op Operation, call func(context.Context) (T, error)) (T, error) {
 	var none T
 	switch hit := f.next(op); hit.kind {
@@ -237,7 +238,7 @@ func through[T any](ctx context.Context, f *Failing, op Operation, call func(con
 	return call(ctx)
 }
 
-// Record calls Store.Record, or applies the next Record fault.
+// Record calls Store.Record, subject to the faults of the operation Record.
 func (f *Failing) Record(ctx context.Context, a store.Arrival) error {
 	_, err := through(ctx, f, Record, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, f.Store.Record(ctx, a)
@@ -245,7 +246,7 @@ func (f *Failing) Record(ctx context.Context, a store.Arrival) error {
 	return err
 }
 
-// Settle calls Store.Settle, or applies the next Record fault.
+// Settle calls Store.Settle, subject to the faults of the operation Record.
 func (f *Failing) Settle(ctx context.Context, plan string, at time.Time, s store.Settlement) error {
 	_, err := through(ctx, f, Record, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, f.Store.Settle(ctx, plan, at, s)
@@ -253,8 +254,8 @@ func (f *Failing) Settle(ctx context.Context, plan string, at time.Time, s store
 	return err
 }
 
-// Claim calls Store.Claim, or applies the next Claim fault. After Applied, the tasks are leased under an unknown
-// lease.
+// Claim calls Store.Claim, subject to the faults of the operation Claim. After an Applied fault, the tasks are leased
+// but the caller does not know the lease.
 func (f *Failing) Claim(
 	ctx context.Context, plan string, now time.Time, lease time.Duration, limit int,
 ) ([]store.Claim, error) {
@@ -263,19 +264,19 @@ func (f *Failing) Claim(
 	})
 }
 
-// MissingReports calls Store.MissingReports, or applies the next Read fault.
+// MissingReports calls Store.MissingReports, subject to the faults of the operation Read.
 func (f *Failing) MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
 	return through(ctx, f, Read, func(ctx context.Context) ([]*store.Batch, error) {
 		return f.Store.MissingReports(ctx, plan, now, limit)
 	})
 }
 
-// Requeue calls Store.Requeue, or applies the next Requeue fault.
+// Requeue calls Store.Requeue, subject to the faults of the operation Requeue.
 func (f *Failing) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error) {
 	return through(ctx, f, Requeue, func(ctx context.Context) (int, error) { return f.Store.Requeue(ctx, key, now) })
 }
 
-// DeleteOlder calls Store.DeleteOlder, or applies the next DeleteOlder fault.
+// DeleteOlder calls Store.DeleteOlder, subject to the faults of the operation Expire.
 func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	_, err = through(ctx, f, DeleteOlder, func(ctx context.Context) (struct{}, error) {
 		n, m, err := f.Store.DeleteOlder(ctx, before, limit)
@@ -288,7 +289,18 @@ func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) 
 	return deleted, more, nil
 }
 
-// Ready calls Store.Ready, or applies the next Ready fault.
+// AcquireLease calls Store.AcquireLease, subject to the faults of the operation Hold. After an Applied fault, this
+// replica holds the lease without knowing.
+func (f *Failing) AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error) {
+	return through(
+		ctx,
+		f,
+		Hold,
+		func(ctx context.Context) (bool, error) { return f.Store.AcquireLease(ctx, name, now, until) },
+	)
+}
+
+// Ready calls Store.Ready, subject to the faults of the operation Ready.
 func (f *Failing) Ready(ctx context.Context) error {
 	_, err := through(ctx, f, Ready, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, f.Store.Ready(ctx)

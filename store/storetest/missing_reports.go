@@ -27,7 +27,7 @@ var missingReports = []behavior{
 	{"messages are missing until they are final, the fetches end, or the batch is deleted", missingUntilTheEnd},
 }
 
-// fetching returns a Config in which every plan fetches missing reports after a silence of a minute.
+// fetching returns a Config in which every plan fetches missing reports after a minute without callbacks.
 func fetching() Config {
 	return Config{Policies: func(string) store.Policy {
 		return store.Policy{
@@ -55,7 +55,8 @@ func missingOrder(t *testing.T, place Place) {
 	require.Equal(t, []string{"1", "0", "4", "2", "3"}, ids(o.missingReports(plan, sec(1000), 10)))
 }
 
-// missingAfterSetback sets the clock back by two days. The batch that waits for its send_at must not become due.
+// missingAfterSetback tests that a fetch stays due after the clock was set back by two days, and that a batch whose
+// send_at lies ahead does not become due.
 func missingAfterSetback(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	const day = 24 * 3600

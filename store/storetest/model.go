@@ -19,7 +19,7 @@ var models = []behavior{
 	{"rows agree with the result of Fold", asFolded},
 }
 
-// modelBatch is a simple model of a batch: the reported statuses and the feedback states of its recipients.
+// modelBatch is a simple model of a batch, with which the rows of a store are compared.
 type modelBatch struct {
 	reported   map[string]map[time.Time]dlr.Status // status by digits and report time; times are unique
 	feedback   map[string]store.FeedbackState
@@ -33,7 +33,7 @@ type modelBatch struct {
 	until      time.Time
 }
 
-// status returns the present status: the latest final one, or else the latest.
+// status returns the present status of a recipient: the latest final status, or else the latest.
 func (b *modelBatch) status(digits string) dlr.Status {
 	var last, final time.Time
 	for when, s := range b.reported[digits] {
@@ -65,22 +65,22 @@ func (b *modelBatch) pending() bool {
 	return !b.unwanted && (len(b.in(store.FeedbackOwed)) > 0 || b.wholeBatch == store.FeedbackOwed)
 }
 
-// known reports whether anything was recorded for the batch.
+// known reports whether any arrival was recorded for the batch.
 func (b *modelBatch) known() bool {
 	return len(b.reported)+len(b.feedback)+len(b.named) > 0 || b.wholeBatch != store.FeedbackNone ||
 		!b.modified.IsZero() || b.fetched
 }
 
-// move changes the state of those recipients that are in one of the states from.
-func (b *modelBatch) move(digits []string, to store.FeedbackState, from ...store.FeedbackState) {
+// move changes the feedback state of those recipients that are in one of the states previous to next.
+func (b *modelBatch) move(digits []string, next store.FeedbackState, previous ...store.FeedbackState) {
 	for _, d := range digits {
-		if slices.Contains(from, b.feedback[d]) {
-			b.feedback[d] = to
+		if slices.Contains(previous, b.feedback[d]) {
+			b.feedback[d] = next
 		}
 	}
 }
 
-// machine applies the same random arrivals to a store and to the model.
+// machine is a test that applies the same random arrivals to a store and to a model of its batches.
 type machine struct {
 	o       *opened
 	plan    string
@@ -123,7 +123,7 @@ func (m *machine) record(n store.Entry) {
 	m.sent = append(m.sent, a)
 }
 
-// draw draws a batch, which may be new.
+// draw returns one of three batches at random, and creates its model if necessary.
 func (m *machine) draw(t *rapid.T) (string, *modelBatch) {
 	id := rapid.SampledFrom([]string{"a", "ab", "b"}).Draw(t, "batch")
 	if m.batches[id] == nil {
@@ -199,7 +199,7 @@ func (m *machine) batchInfo(t *rapid.T) {
 	m.forgetRetries()
 }
 
-// forgetRetries clears the retry time of batches without a task, because a deleted task loses its due time.
+// forgetRetries clears notBefore in batches without a task, because a deleted task loses its due time.
 func (m *machine) forgetRetries() {
 	for _, b := range m.batches {
 		if !b.pending() {
@@ -283,7 +283,7 @@ func (m *machine) settle(t *rapid.T) {
 	m.forgetRetries()
 }
 
-// reportFetched records a ReportFetched, whether or not a fetch is due.
+// reportFetched records a ReportFetched for a random batch, whether or not a fetch is due.
 func (m *machine) reportFetched(t *rapid.T) {
 	id, b := m.draw(t)
 	n := reportFetched(id)
@@ -313,8 +313,8 @@ func (m *machine) requeue(t *rapid.T) {
 	b.notBefore = time.Time{}
 }
 
-// reopen reopens the store and lets all leases expire, because the contract leaves open whether leases survive. It is
-// rare because it takes long.
+// reopen closes and opens the store in one of five calls, because this takes long. It then lets all leases expire,
+// because the contract leaves open whether leases survive.
 func (m *machine) reopen(t *rapid.T) {
 	if rapid.IntRange(0, 4).Draw(t, "rarely") > 0 {
 		t.Skip("not now")

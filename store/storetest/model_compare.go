@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// compare compares the results of the store's reads with the model.
+// compare checks that the reads of the store return what the model predicts.
 func (m *machine) compare(t *rapid.T) {
 	var tally store.Tally
 	var pending, dead []string
@@ -87,7 +87,7 @@ func distinctStatuses(reported map[time.Time]dlr.Status) []dlr.Status {
 	return slices.Compact(all)
 }
 
-// compareMissingReports compares the results of MissingReports with the batches' rows.
+// compareMissingReports checks that MissingReports returns exactly the batches whose row says that a fetch is due.
 func (m *machine) compareMissingReports(t *rapid.T) {
 	for _, now := range []time.Time{m.now, m.now.Add(time.Hour), sec(1e7)} {
 		var want []string

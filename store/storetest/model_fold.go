@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// asFolded records arrivals with random members and compares every row of the store with the result of fold.Fold in
-// memory. It finds members that a store does not save.
+// asFolded tests that a store saves every field: it records arrivals with random fields and compares every row of the
+// store with the result of fold.Fold in memory.
 func asFolded(t *testing.T, place Place) {
 	policy := store.Policy{
 		Coalesce:       1500 * time.Millisecond,

@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// opened is an open store with everything that its observer received.
+// opened is a store under test, with everything that its Observer received.
 type opened struct {
 	store.Store
 	t        testingT
@@ -24,15 +24,15 @@ type opened struct {
 	observed *observed
 }
 
-// testingT is the part of testing.T and rapid.T that the helpers need.
+// testingT is what the methods of opened need of testing.T or rapid.T.
 type testingT interface {
 	require.TestingT
 	Helper()
 }
 
-// observed collects the calls of a store's observer, across all reopens.
+// observed collects what a store reported to its Observer, across all reopens.
 type observed struct {
-	mu        sync.Mutex // guards the members below
+	mu        sync.Mutex // guards the fields below
 	changes   []store.Changes
 	committed int // arrivals
 	evicted   int
@@ -48,7 +48,6 @@ func open(t *testing.T, place Place, c Config) *opened {
 	return o
 }
 
-// reopen closes the store and opens it again with its data.
 func (o *opened) reopen() {
 	o.t.Helper()
 	require.NoError(o.t, o.Close())
@@ -82,7 +81,7 @@ func (w *observed) observer() store.Observer {
 	}
 }
 
-// stats returns the totals that result from all observed changes, by plan.
+// stats returns the totals of each plan as the sum of all observed changes.
 func (w *observed) stats() map[string]*store.PlanStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,7 +95,6 @@ func (w *observed) stats() map[string]*store.PlanStats {
 	return plans
 }
 
-// record records the arrivals one after the other.
 func (o *opened) record(arrivals ...store.Arrival) {
 	o.t.Helper()
 	for _, a := range arrivals {
@@ -104,7 +102,7 @@ func (o *opened) record(arrivals ...store.Arrival) {
 	}
 }
 
-// persist settles a Settlement and records any other arrival.
+// persist passes a Settlement to Store.Settle and any other arrival to Store.Record.
 func (o *opened) persist(a store.Arrival) error {
 	if s, ok := a.Entry.(store.Settlement); ok {
 		return o.Settle(context.Background(), a.Plan, a.At, s)
@@ -112,7 +110,6 @@ func (o *opened) persist(a store.Arrival) error {
 	return o.Record(context.Background(), a)
 }
 
-// recordAll records the arrivals concurrently.
 func (o *opened) recordAll(arrivals []store.Arrival) {
 	o.t.Helper()
 	var g errgroup.Group
@@ -146,7 +143,7 @@ func (o *opened) withBodies(k store.BatchKey, number string) store.RecipientWith
 	return r
 }
 
-// stats returns the totals of one plan.
+// stats returns the totals of one plan, which must have some.
 func (o *opened) stats(plan string) store.PlanStats {
 	o.t.Helper()
 	all, err := o.Stats(context.Background())
@@ -156,12 +153,12 @@ func (o *opened) stats(plan string) store.PlanStats {
 	return all[at]
 }
 
-// leaseTime is the length of leases in the suite. It is not a whole number of seconds, because the contract leaves
-// open whether a lease still holds at the instant of its end.
+// leaseTime is how long leases last in the suite. It is not a whole number of seconds, because the contract leaves open
+// whether a lease still holds at the instant of its end.
 const leaseTime = time.Minute + time.Second/2
 
-// claim claims for leaseTime. It reads the totals first: a read waits until every arrival before it is folded, Claim
-// does not.
+// claim calls Store.Claim and checks the claims. It reads the totals first, because a read waits until every earlier
+// arrival is folded, and Claim does not.
 func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
@@ -193,7 +190,7 @@ func (o *opened) policy(plan string) store.Policy {
 	return o.config.Policies(plan)
 }
 
-// claimOne claims the only due task of the plan.
+// claimOne returns the claim of the only task of the plan that is due.
 func (o *opened) claimOne(plan string, now time.Time) store.Claim {
 	o.t.Helper()
 	claims := o.claim(plan, now, 10)
@@ -201,7 +198,7 @@ func (o *opened) claimOne(plan string, now time.Time) store.Claim {
 	return claims[0]
 }
 
-// settle records the outcome of an attempt for all recipients of a claim.
+// settle records the outcome of an attempt that concerned all recipients of a claim.
 func (o *opened) settle(c store.Claim, now time.Time, outcome store.Outcome) {
 	o.t.Helper()
 	o.record(at(now, c.Key.Plan, settlement(c, outcome)))
@@ -214,8 +211,8 @@ func settlement(c store.Claim, outcome store.Outcome) store.Settlement {
 	}
 }
 
-// missingReports calls MissingReports. Like claim, it reads the totals first, so that every arrival before it is
-// folded.
+// missingReports calls Store.MissingReports and checks the batches. Like claim, it reads the totals first, so that
+// every earlier arrival is folded.
 func (o *opened) missingReports(plan string, now time.Time, limit int) []*store.Batch {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
@@ -232,7 +229,7 @@ func (o *opened) missingReports(plan string, now time.Time, limit int) []*store.
 	return batches
 }
 
-// every returns all entries of a list, read in pages of limit.
+// every reads a whole list in pages of at most limit items.
 func every[T any](t testingT, limit int, read func(store.Paging) (store.Page[T], error)) []T {
 	t.Helper()
 	var all []T
@@ -307,7 +304,6 @@ func (o *opened) timeseries(plan string, from, to time.Time) []store.MinuteCount
 	return counts
 }
 
-// ids returns the ids of the batches, in their order.
 func ids(batches []*store.Batch) []string {
 	all := make([]string, len(batches))
 	for i, b := range batches {
@@ -316,7 +312,7 @@ func ids(batches []*store.Batch) []string {
 	return all
 }
 
-// claimed returns the ids of the claimed batches, in their order.
+// claimed returns the batch id of each claim, in order.
 func claimed(claims []store.Claim) []string {
 	all := make([]string, len(claims))
 	for i, c := range claims {

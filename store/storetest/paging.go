@@ -18,7 +18,7 @@ var paging = []behavior{
 	{"an invalid cursor is rejected", wrongCursors},
 }
 
-// list is one of a store's lists. read returns one page of it, with a text that identifies each entry.
+// list is one of a store's lists. read returns one page of it, with a text that identifies each item.
 type list struct {
 	name string
 	read func(*opened, store.Paging) (store.Page[string], error)
@@ -80,7 +80,7 @@ func named[T any](page store.Page[T], err error, name func(T) string) (store.Pag
 	return names, err
 }
 
-// fill records n entries for every list, numbered from first.
+// fill records arrivals that add n items to every list, numbered from first.
 func (o *opened) fill(first, n int) {
 	o.t.Helper()
 	var arrivals []store.Arrival

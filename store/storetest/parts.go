@@ -20,7 +20,7 @@ var partial = []behavior{
 	{"a batch accepts other reports while one is folded in parts", dividedAmongOthers},
 }
 
-// divided is the number of recipients in an arrival that every store folds in parts.
+// divided is a number of recipients so large that every store folds an arrival with them in several parts.
 const divided = 10_000
 
 func dividedArrivals(t *testing.T, place Place) {
@@ -83,8 +83,8 @@ func dividedRepeats(t *testing.T, place Place) {
 	require.Len(t, o.reports(key("batch")), 1)
 }
 
-// dividedWhileCanceled cancels Record after growing timeouts, as a webhook does at its deadline, until one call
-// succeeds.
+// dividedWhileCanceled tests that a report is complete although earlier calls of Record were canceled: it retries with
+// growing timeouts, as a webhook has a deadline, until one call succeeds.
 func dividedWhileCanceled(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	r := allDelivered("batch", numbers(divided)...)

@@ -41,7 +41,7 @@ func readYourWrites(t *testing.T, place Place) {
 	}
 }
 
-// view holds the results of all reads.
+// view holds the results of all reads of a store, to compare two states.
 type view struct {
 	Batches    []*store.Batch
 	Recipients [][]*store.Recipient
@@ -177,7 +177,7 @@ func repeats(t *testing.T, place Place) {
 	require.Equal(t, 1, o.stats(plan).Recipients)
 }
 
-// timesAhead records final reports whose time is hours after their arrival: they must not win over later reports.
+// timesAhead tests that a report whose time is hours after its arrival does not win over later reports.
 func timesAhead(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	ahead := says("batch", alice, dlr.Failed, 34, sec(6*3600))
@@ -292,7 +292,7 @@ func digits(t *testing.T, place Place) {
 		o.claimOne(plan, sec(10)).Recipients, "feedback names numbers as received")
 }
 
-// mebibyte is the unit of the largest body that a webhook accepts, 16 MiB.
+// mebibyte is the number of bytes in a MiB. The largest body that a webhook accepts is 16 MiB.
 const mebibyte = 1 << 20
 
 func largeArrivals(t *testing.T, place Place) {

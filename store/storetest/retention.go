@@ -26,7 +26,8 @@ var retaining = []behavior{
 
 const month = 30 * 24 * time.Hour
 
-// deleteStep calls Expire once. Like claim, it reads the totals first, so that every arrival before it is folded.
+// deleteStep calls Store.DeleteOlder once. Like claim, it reads the totals first, so that every earlier arrival is
+// folded.
 func (o *opened) deleteStep(before time.Time, limit int) (deleted int, more bool) {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
@@ -37,8 +38,7 @@ func (o *opened) deleteStep(before time.Time, limit int) (deleted int, more bool
 	return deleted, more
 }
 
-// deleteOlder deletes what is older than before, up to limit batches per call, and returns the number of deleted
-// batches.
+// deleteOlder calls Store.DeleteOlder until nothing older is left, and returns the number of deleted batches.
 func (o *opened) deleteOlder(before time.Time, limit int) int {
 	o.t.Helper()
 	all := 0

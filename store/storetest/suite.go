@@ -7,21 +7,21 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config configures the store under test. A zero member selects the store's default.
+// Config configures the store under test. A zero field selects the store's default.
 type Config struct {
 	Policies          store.Policies
 	Observer          store.Observer
 	QuarantineEntries int // limit of the quarantine
 }
 
-// Place opens one store. After Close, it opens the same store again, with the data it had.
+// Place opens the store under test. A call after Close opens the same store again, with its data.
 type Place func(t *testing.T, c Config) store.Store
 
-// long selects the longer form of the tests, with more of the same.
+// long makes some tests larger. The environment variable DLRLOOP_LONG sets it.
 var long = os.Getenv("DLRLOOP_LONG") != ""
 
-// Run runs the suite in parallel tests: they end after Run returns, before the cleanup of t. newPlace returns the place
-// of a new, empty store and registers the cleanup with t.
+// Run runs the suite in parallel subtests, which end after Run returns and before the cleanup of t. newPlace returns
+// the Place of a new, empty store and registers the cleanup of that store with t.
 func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	run(t, newPlace, []subject{
 		{"Record", recording},
@@ -59,13 +59,7 @@ func run(t *testing.T, newPlace func(t *testing.T) Place, subjects []subject) {
 	}
 }
 
-// subject is a part of the contract.
-type subject struct {
-	name  string
-	tests []behavior
-}
-
-// behavior is one rule of the contract and its test.
+// behavior is one rule of the contract of package store, and the test of this rule.
 type behavior struct {
 	name string
 	test func(*testing.T, Place)
