@@ -5,8 +5,8 @@ import (
 )
 
 // BatchInfo holds what Sinch knows about a batch, such as its send time and whether feedback is enabled. A zero field
-// is unknown or not set; times are UTC. The journal of boltstore stores BatchInfo as JSON, so a renamed field keeps its
-// old name in a tag.
+// is unknown or not set; times are UTC. Boltstore's journal stores it as JSON; a tag keeps the old name of a renamed
+// field.
 type BatchInfo struct {
 	BatchID         string
 	Unknown         bool `json:"Missing"` // Sinch answered that the batch is unknown; only BatchID and Source are set then
@@ -43,7 +43,7 @@ func (f BatchInfo) Check() error { return checkBatch(f.BatchID) }
 // Names implements Entry: it returns how many phone numbers Numbers has.
 func (f BatchInfo) Names() int { return len(f.Numbers) }
 
-// Named implements Entry: Numbers is the only list of phone numbers.
+// Named implements Entry: it returns Numbers for i = 0, and false for every other i.
 func (f BatchInfo) Named(i int) ([]string, bool) { return onlyList(i, f.Numbers) }
 
 // Restrict implements Entry: it returns a copy that has only Numbers[from:to].
@@ -58,9 +58,8 @@ func (BatchInfo) RawBytes() []byte { return nil }
 // WithRaw implements Entry: it returns f unchanged, because batch info has no body from a callback.
 func (f BatchInfo) WithRaw([]byte) Entry { return f }
 
-// FetchNow is batch info that also makes the missing reports of the batch due to be fetched from Sinch: it sets
-// ReportFetch.Due to the time of the arrival. If the batch is sent only later, FetchNow has the same effect as
-// BatchInfo.
+// FetchNow is batch info that also makes dlrloop fetch the missing reports of the batch at once: it sets
+// ReportFetch.Due to the time of the arrival. If the batch is sent only after that time, FetchNow acts like BatchInfo.
 type FetchNow struct{ BatchInfo }
 
 // Restrict implements Entry: it returns a copy that has only Numbers[from:to].

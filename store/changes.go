@@ -6,9 +6,9 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Changes lists what one call of fold.Fold changed in one batch, for metrics and totals. Use Changes only after the
-// transaction that stores the changed rows is committed: if the transaction fails, the same arrivals are folded again
-// and would count twice.
+// Changes lists what one call of fold.Fold changed in one batch, for metrics and totals. Use it only after the
+// transaction with the changed rows is committed: after a failure, the same arrivals are folded again and would count
+// twice.
 type Changes struct {
 	Plan, BatchID string
 	NewBatch      bool
@@ -29,8 +29,8 @@ type Changes struct {
 	Before, After Tally // Batch.Tally before and after the fold
 }
 
-// Applied is one state (status, code and times) that a new report brought. It concerns the recipient Number, or
-// recipients that a batch report counts without naming them.
+// Applied is one state (status, code and times) that a new report brought. It is the state of the recipient Number, or
+// of messages that a batch report counts without naming the recipients.
 type Applied struct {
 	dlr.State            // with the times of RecipientReport.Counted
 	Number     string    // digits; empty if the report does not name the recipients
@@ -40,8 +40,7 @@ type Applied struct {
 	Source     Source
 }
 
-// Tally counts the feedback and the missing reports of one batch, or of all batches of a plan. The stores keep it as
-// JSON.
+// Tally counts the feedback and the missing reports of one batch, or of all batches of a plan. Stores keep it as JSON.
 type Tally struct {
 	PendingTasks, DeadTasks   int // batches with a Task, and batches with Dead set
 	Owed, Dropped, Sent, Dead int // recipients by feedback state; Dropped instead of Owed if the flag is FlagUnwanted

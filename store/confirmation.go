@@ -19,7 +19,7 @@ func (c Confirmation) Check() error { return checkBatch(c.BatchID) }
 // Names implements Entry: it returns how many phone numbers Recipients has.
 func (c Confirmation) Names() int { return len(c.Recipients) }
 
-// Named implements Entry: Recipients is the only list of phone numbers.
+// Named implements Entry: it returns Recipients for i = 0, and false for every other i.
 func (c Confirmation) Named(i int) ([]string, bool) { return onlyList(i, c.Recipients) }
 
 // Restrict implements Entry: it returns a copy that has only Recipients[from:to].

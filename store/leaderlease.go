@@ -33,7 +33,7 @@ type LeaderLease struct {
 // Held reports whether this replica holds the leader lease at now, which must be the current time. It calls
 // Store.AcquireLease, which may block, and caches a successful result for a third of Duration. If the call fails, or
 // takes a third of Duration or longer, Held returns false with the error, if any. So after Held returns true, another
-// replica cannot hold the lease for at least another third of Duration, minus the difference between the clocks.
+// replica cannot hold the lease for at least a third of Duration, minus the difference between the clocks.
 func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {
 	if d.Cluster == nil {
 		return true, nil

@@ -2,8 +2,7 @@ package store
 
 import "time"
 
-// MissingReports configures when dlrloop fetches the reports of a batch that Sinch has not called back. The zero value
-// disables fetching.
+// MissingReports configures when dlrloop fetches reports that did not arrive as callbacks. The zero value means never.
 type MissingReports struct {
 	// Silence is how long to wait after the last callback before a fetch. The wait doubles after each fetch until the
 	// next callback, up to 32 times Silence. Zero disables fetching.
@@ -22,7 +21,7 @@ func (m MissingReports) Delay(attempts int) time.Duration {
 }
 
 // Horizon returns a time later than every ReportFetch.Due that a correct clock can have set by now for a batch that is
-// already sent. A later Due was set before a clock was set back.
+// already sent. A Due after Horizon comes from a clock that has since been set back.
 func (m MissingReports) Horizon(now time.Time) time.Time {
 	return now.Add(m.Delay(maxDoublings) + MaxAhead)
 }

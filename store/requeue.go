@@ -17,7 +17,7 @@ func (r Requeue) Check() error { return checkBatch(r.BatchID) }
 // Names implements Entry: it returns how many phone numbers Recipients has.
 func (r Requeue) Names() int { return len(r.Recipients) }
 
-// Named implements Entry: Recipients is the only list of phone numbers.
+// Named implements Entry: it returns Recipients for i = 0, and false for every other i.
 func (r Requeue) Named(i int) ([]string, bool) { return onlyList(i, r.Recipients) }
 
 // Restrict implements Entry: it returns a copy that has only Recipients[from:to].

@@ -9,8 +9,7 @@ import (
 // BatchKey identifies a batch by the id of its service plan and its own id. Both are opaque strings.
 type BatchKey struct{ Plan, BatchID string }
 
-// Flag says whether a batch was sent with feedback_enabled. Only then does Sinch accept delivery feedback for the
-// batch.
+// Flag says whether a batch was sent with feedback_enabled. Only then does Sinch accept delivery feedback for it.
 type Flag uint8
 
 // The values of Batch.Flag. It stays FlagUnknown until batch info arrives.
@@ -22,8 +21,7 @@ const (
 
 func (f Flag) String() string { return [...]string{"unknown", "wanted", "unwanted"}[f%3] }
 
-// Batch is the stored row of one batch, without its recipients. Before the first arrival of the batch, only Plan and ID
-// are set.
+// Batch is the stored row of one batch, without its recipients. Before the first arrival, only Plan and ID are set.
 type Batch struct {
 	Plan, ID        string
 	FirstAt, LastAt time.Time // when the first and the latest arrival of the batch were received
@@ -64,8 +62,7 @@ type Reported struct {
 	Claimed int // the largest count in any one batch report
 }
 
-// BatchReport records that a batch report (one report about many recipients) was applied, so that a repeat is
-// recognized.
+// BatchReport records that a batch report, which covers many recipients, was applied, so that repeats are recognized.
 type BatchReport struct {
 	Key        [16]byte // content key (dlr.Report.ContentKey)
 	Type       dlr.Type
@@ -98,8 +95,7 @@ func (c *FeedbackCounts) Add(s FeedbackState, n int) {
 	}
 }
 
-// Task is the pending work of one batch: feedback to send, or a full report (the list of all recipients by status) to
-// fetch.
+// Task is the pending work of one batch: to send feedback, or to fetch the full report (all recipients by status).
 type Task struct {
 	Due      time.Time // when the task may be claimed
 	Since    time.Time // when the oldest pending work arose
@@ -166,8 +162,8 @@ type RecipientWithBodies struct {
 	Bodies [][]byte // Bodies[i] is the body of Reports[i]; nil if the store omits it or no longer has it
 }
 
-// Ref locates the body of a report in the report log, which keeps the reports of a batch as received. Each store has
-// its own chunks. The zero Ref means that the body is not kept.
+// Ref locates the body of a report in the report log, which keeps the reports of a batch as received. Each store
+// defines what Chunk and Index mean. The zero Ref means that the body is not kept.
 type Ref struct{ Chunk, Index uint64 }
 
 // Logged is one report in the report log, which keeps the reports of a batch as received.

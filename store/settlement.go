@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Settlement is the result of one attempt at a claimed feedback task. Pass a Settlement to Store.Settle.
+// Settlement is the result of one attempt at a feedback task that Store.Claim leased. Pass it to Store.Settle.
 type Settlement struct {
 	BatchID    string
 	Lease      string   // Claim.Lease
@@ -28,7 +28,7 @@ func (s Settlement) Check() error { return checkBatch(s.BatchID) }
 // Names implements Entry: it returns how many phone numbers Recipients has.
 func (s Settlement) Names() int { return len(s.Recipients) }
 
-// Named implements Entry: Recipients is the only list of phone numbers.
+// Named implements Entry: it returns Recipients for i = 0, and false for every other i.
 func (s Settlement) Named(i int) ([]string, bool) { return onlyList(i, s.Recipients) }
 
 // Restrict implements Entry: it returns s unchanged. A settlement names at most MaxRecipients recipients, and how many
@@ -44,7 +44,7 @@ func (s Settlement) WithRaw([]byte) Entry { return s }
 // Outcome says what a Settlement does to the feedback task and to the recipients that the attempt concerned.
 type Outcome uint8
 
-// The outcomes of a feedback attempt. The journal stores their numbers, so add new outcomes at the end.
+// The values of Outcome. The journal stores their numbers, so add new outcomes at the end.
 const (
 	OutcomeProgress Outcome = iota // a batch or a report was fetched and nothing sent: the task is due again at once
 	OutcomeAccepted                // Sinch accepted the feedback: the recipients are sent, and never owed again
@@ -60,12 +60,10 @@ func (o Outcome) String() string {
 	return [...]string{"progress", "accepted", "retry", "dead", "released", "split"}[o]
 }
 
-// Reason says why a feedback attempt ended as it did. The relay, which makes the attempts, decides by the reason
-// whether and when to retry.
+// Reason says why a feedback attempt ended as it did. It decides whether and when the relay retries.
 type Reason string
 
-// The values of Reason, a closed set. They are label values of the metrics of feedback attempts and of dead feedback,
-// and the API shows them.
+// The values of Reason, a closed set. They label the metrics of attempts and of dead feedback. The API shows them.
 const (
 	ReasonAccepted            Reason = "accepted"
 	ReasonRateLimited         Reason = "rate_limited"

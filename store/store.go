@@ -110,7 +110,7 @@ type Store interface {
 // 1000 is its limit for the recipients of a batch.
 const MaxRecipients = 1000
 
-// Claim is one feedback task that Store.Claim leased to its caller.
+// Claim is a feedback task (the delivery feedback owed for one batch) that Store.Claim leased to its caller.
 type Claim struct {
 	Key   BatchKey
 	Lease string // identifies the lease; copy it to Settlement.Lease
@@ -186,8 +186,7 @@ type QuarantineEntry struct {
 	Quarantined
 }
 
-// MinuteCount is how many messages of a plan were first counted in a status during one minute: the minute in which
-// dlrloop received the report.
+// MinuteCount is how many messages of a plan were first counted in a status by reports received during one minute.
 type MinuteCount struct {
 	Minute   time.Time // the start of the minute, UTC
 	Plan     string
@@ -214,9 +213,9 @@ type PlanGauges struct {
 	OldestDue time.Time // the earliest Task.Due of the plan; zero if the plan has no task
 }
 
-// Observer holds functions that a store calls after it has done something, such as a commit. The store waits for each
-// call, so a function must return quickly and must not call the store. The calls come from several goroutines. A nil
-// function is not called.
+// Observer holds functions that a store calls after it has done something, such as a commit; nil ones are not called.
+// The store waits for each call, so a function must return quickly and must not call the store. It must be safe for
+// concurrent use.
 type Observer struct {
 	// Committed is called after each attempt to make a group of arrivals durable, with the size of the group in arrivals
 	// and bytes, how long the attempt took, and its error or nil.

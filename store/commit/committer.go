@@ -21,8 +21,8 @@ type Config struct {
 }
 
 // Committer makes queued arrivals durable in groups, so that all arrivals of a group share the cost of one sync. One
-// goroutine commits a group while the next group queues, so an arrival usually waits for at most two syncs. T is the
-// store's form of an arrival.
+// goroutine commits a group while the next group queues, so an arrival usually waits for at most two syncs. T is a
+// store's type of arrivals.
 type Committer[T any] struct {
 	config Config
 	size   func(T) int
@@ -172,8 +172,8 @@ func (m *Committer[T]) run() {
 	}
 }
 
-// gather appends next and the waiters queued behind it to group, up to Config.Group waiters or Config.Bytes bytes. It
-// skips a waiter whose context ended.
+// gather appends next and the waiters (calls of Record) queued behind it to group, up to Config.Group waiters or
+// Config.Bytes bytes. It skips a waiter whose context ended.
 func (m *Committer[T]) gather(group []*waiter[T], next *waiter[T]) []*waiter[T] {
 	for bytes := 0; ; {
 		m.budget.Release(next.share)

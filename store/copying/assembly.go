@@ -6,8 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The largest size of a piece, unless a single entry is larger. The destination imports a piece in one transaction, and
-// a few pieces are in memory at a time.
+// The largest size of a piece, a part of an export, unless a single entry is larger. The destination imports a piece in
+// one transaction, and a few pieces are in memory at a time.
 const (
 	pieceEntries = 20_000
 	pieceBytes   = 8 << 20
@@ -22,7 +22,7 @@ type Assembly struct {
 	bytes int
 }
 
-// part returns the last Part of the piece if that Part belongs to this batch. Otherwise it appends a new Part.
+// part returns the last Part of the present piece if it belongs to the batch with this key, or else adds a new Part.
 func (a *Assembly) part(key store.BatchKey, firstAt time.Time) *Part {
 	if n := len(a.piece.Parts); n == 0 || a.piece.Parts[n-1].Key != key {
 		a.piece.Parts = append(a.piece.Parts, Part{Key: key, FirstAt: firstAt})
@@ -30,8 +30,7 @@ func (a *Assembly) part(key store.BatchKey, firstAt time.Time) *Part {
 	return &a.piece.Parts[len(a.piece.Parts)-1]
 }
 
-// Batch adds the row of a batch. firstAt becomes Part.FirstAt; chunk is the number of the last chunk of the batch's
-// report log.
+// Batch adds the row of a batch. firstAt becomes Part.FirstAt; chunk is the number of the last chunk of its report log.
 func (a *Assembly) Batch(b *store.Batch, firstAt time.Time, chunk uint64) {
 	p := a.part(b.Key(), firstAt)
 	p.Batch, p.Chunk = b, chunk

@@ -32,10 +32,10 @@ var (
 
 // Reader reads all contents of a store, to copy or to verify them.
 type Reader interface {
-	// Export calls each with all contents of the store, in pieces. It starts at a position from an earlier Export of
-	// the same state; an empty position is the beginning. The callee may keep the piece. Export stops at the first
-	// error of each and returns it.
-	Export(ctx context.Context, from []byte, each func(Piece) error) error
+	// Export calls each with all contents of the store after position, in pieces. position is empty for the beginning,
+	// or Piece.Next from an earlier Export of the same state. each may keep the piece. Export stops at the first error
+	// of each and returns it.
+	Export(ctx context.Context, position []byte, each func(Piece) error) error
 	Close() error
 }
 
@@ -51,18 +51,17 @@ type Source interface {
 // Sink is the store to copy into. It is also a Reader, so that Run can read the copy back and verify it.
 type Sink interface {
 	Reader
-	// Begin marks the store as unfinished, so that nothing else opens it, and returns the mark of an earlier copy.
-	// Without one, only Source is set in the mark. Begin returns ErrOccupied, ErrOtherSource or ErrInUse if it cannot
-	// start.
-	Begin(ctx context.Context, from Identity) (Mark, error)
+	// Begin marks the store as unfinished, so that nothing else opens it, and returns the mark of an earlier copy, or a
+	// mark with only Source set if there is none. Begin returns ErrOccupied, ErrOtherSource or ErrInUse if the copy
+	// cannot start.
+	Begin(ctx context.Context, source Identity) (Mark, error)
 	// Import stores a piece and the new mark in one transaction.
 	Import(ctx context.Context, p Piece, m Mark) error
 	// Finish deletes the mark: the copy is complete and the store can be opened.
 	Finish(ctx context.Context) error
 }
 
-// Identity identifies a store and its present contents, so that an interrupted copy continues only from an unchanged
-// source.
+// Identity identifies a store and its present contents. An interrupted copy continues only if the source's is the same.
 type Identity struct {
 	Store string `json:"store"` // constant for the life of the store
 	State string `json:"state"` // changes whenever the contents change

@@ -6,14 +6,14 @@ import (
 	"fmt"
 )
 
-// What an export reads of each batch, in this order. A store's positions in an export hold one of these values.
+// What an export reads of each batch, in this order. The position of an export within a batch is one of these values.
 const (
 	PartRow = iota
 	PartRecipients
 	PartLog
 )
 
-// Section says which section of an export a position lies in: 0 batches, 1 minute counts, 2 quarantine, 3 totals. A
+// Section says in which section of an export a position lies: 0 batches, 1 minute counts, 2 quarantine, 3 totals. A
 // store embeds Section in its own type of positions. The mark of a copy stores positions as JSON.
 type Section struct {
 	Section int `json:"section"`
@@ -22,11 +22,10 @@ type Section struct {
 // In returns the number of the section, so that Export can read it from any type that embeds Section.
 func (s Section) In() int { return s.Section }
 
-// Export calls the four functions in read in order; each exports one section and must add all entries to the Assembly.
-// It begins at position, or at the first section if position is empty. start returns the position at which a section
-// begins.
+// Export calls the four functions in sections in order. Each of them adds all entries of one section to the Assembly.
+// Export begins at position, or at the first section if position is empty. start returns where a section begins.
 func Export[P interface{ In() int }](
-	a *Assembly, position []byte, start func(Section) P, read [4]func(P) error,
+	a *Assembly, position []byte, start func(Section) P, sections [4]func(P) error,
 ) error {
 	at := start(Section{})
 	if len(position) > 0 {
@@ -34,15 +33,15 @@ func Export[P interface{ In() int }](
 			return fmt.Errorf("position %.60q: %w", position, err)
 		}
 	}
-	for section := max(at.In(), 0); section < len(read); section++ {
+	for section := max(at.In(), 0); section < len(sections); section++ {
 		if section > at.In() {
 			at = start(Section{section})
 		}
-		if err := read[section](at); err != nil {
+		if err := sections[section](at); err != nil {
 			return err
 		}
 	}
-	return a.Flush(encode(start(Section{len(read)})))
+	return a.Flush(encode(start(Section{len(sections)})))
 }
 
 // FlushFull calls Flush if the piece is full. next returns the position after the piece, a value with a JSON form. If

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Kind is a kind of entries that Run copies and compares.
+// Kind is one kind of entries, such as batches or reports, that Run counts and compares.
 type Kind string
 
 // The values of Kind, which error messages show.

@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// settle applies the result of a feedback attempt. OutcomeAccepted counts even after the lease ended or the task was
-// deleted. The other outcomes change only a task that still exists. FullReportFetched clears Batch.NeedsFullReport,
+// settle applies the result of a feedback attempt. OutcomeAccepted is applied even after the lease ended or the task
+// was deleted. The other outcomes change only a task that still exists. FullReportFetched clears Batch.NeedsFullReport,
 // except with OutcomeDead, which markDead handles.
 func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
@@ -67,8 +67,8 @@ func (f *folding) succeeded(n store.Settlement, at time.Time) {
 	*t = next
 }
 
-// markDead marks the feedback of the recipients in a settlement dead (given up). If the full report, which lists all
-// recipients by status, could not be fetched, markDead also sets Dead.FullReport.
+// markDead gives up the feedback of the recipients in n, the result of an attempt: it marks them dead. If the full
+// report, which lists all recipients by status, could not be fetched, markDead also sets Dead.FullReport.
 func (f *folding) markDead(n store.Settlement, at time.Time) {
 	b := f.batch
 	unread := n.FullReportFetched && b.NeedsFullReport
@@ -83,7 +83,7 @@ func (f *folding) markDead(n store.Settlement, at time.Time) {
 	*b.Task = store.Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 }
 
-// requeue makes dead feedback (feedback that was given up) owed again and the batch's task due at once.
+// requeue makes dead feedback, which was given up, owed again and the batch's task due at once.
 func (f *folding) requeue(n store.Requeue, at time.Time) {
 	b := f.batch
 	f.changes.SendNow = true
@@ -126,23 +126,21 @@ func (f *folding) clearDead() {
 }
 
 // moveWholeBatch changes Batch.WholeBatch, the state of the application's confirmation for the whole batch, to next. It
-// does so only if wholeBatch is set and the present state is one of previous, and reports whether it did.
-func (f *folding) moveWholeBatch(wholeBatch bool, next store.FeedbackState, previous ...store.FeedbackState) bool {
-	if !wholeBatch || !slices.Contains(previous, f.batch.WholeBatch) {
+// does so only if wholeBatch is set and the present state is in prior, and reports whether it did.
+func (f *folding) moveWholeBatch(wholeBatch bool, next store.FeedbackState, prior ...store.FeedbackState) bool {
+	if !wholeBatch || !slices.Contains(prior, f.batch.WholeBatch) {
 		return false
 	}
 	f.batch.WholeBatch = next
 	return true
 }
 
-// moveAll changes the feedback state of those recipients that are in one of the states previous to the state next. It
-// returns how many recipients it changed.
-func (f *folding) moveAll(
-	numbers []string, next store.FeedbackState, at time.Time, previous ...store.FeedbackState,
-) int {
+// moveAll changes the feedback state of each of these recipients to next if the present state is in prior. It returns
+// how many recipients it changed.
+func (f *folding) moveAll(numbers []string, next store.FeedbackState, at time.Time, prior ...store.FeedbackState) int {
 	moved := 0
 	for _, number := range numbers {
-		if r := f.rows.Recipients[dlr.Digits(number)]; r != nil && slices.Contains(previous, r.Feedback) {
+		if r := f.rows.Recipients[dlr.Digits(number)]; r != nil && slices.Contains(prior, r.Feedback) {
 			f.move(r, next, at)
 			moved++
 		}

@@ -101,7 +101,7 @@ func (f *folding) apply(a store.Arrival) {
 	f.scheduleFetch(a)
 }
 
-// replaceInfo replaces the stored batch info, unless the stored info has a later ModifiedAt. A stored ModifiedAt more
+// replaceInfo replaces Batch.Info, the stored batch info, unless it has a later ModifiedAt. A stored ModifiedAt more
 // than MaxAhead after the arrival of n comes from a wrong clock and does not prevent the replacement.
 func (f *folding) replaceInfo(n store.BatchInfo, at time.Time) {
 	b := f.batch
@@ -162,7 +162,7 @@ func (f *folding) move(r *Row, next store.FeedbackState, at time.Time) {
 	r.Feedback, r.FeedbackAt, r.Changed = next, at, true
 }
 
-// earn makes feedback owed for a recipient, unless the recipient has earned feedback before.
+// earn makes feedback owed (to be sent) for a recipient, unless the recipient has earned feedback before.
 func (f *folding) earn(r *Row, at time.Time) {
 	if r.Feedback == store.FeedbackNone {
 		f.move(r, store.FeedbackOwed, at)

@@ -19,8 +19,8 @@ func (p *part) first() bool { return p == nil || p.from == 0 }
 // last reports whether the part ends at the last recipient. A nil part is the whole report.
 func (p *part) last() bool { return p == nil || p.to == p.all }
 
-// report is a delivery report during a fold, possibly restricted to some of its recipients. It is also the Entry of an
-// arrival that Part returns.
+// report is a delivery report while Fold applies it, whole or restricted to some of its recipients. It is also the
+// Entry of an arrival that Part returns.
 type report struct {
 	store.Report
 	part *part // the recipients that the report is restricted to; nil for all
@@ -71,7 +71,7 @@ func partOf(a *store.Arrival, n report, from, to int) report {
 }
 
 // Folded returns how many recipients of a batch report are already folded into b, in the order of the report, so that a
-// store can continue after them. It returns 0 for other arrivals, because a batch does not record that.
+// store can continue after them. It returns 0 for other arrivals, because a batch does not record that for them.
 func Folded(a *store.Arrival, b *store.Batch) int {
 	n, ok := reportOf(a.Entry)
 	if !ok || !n.Type.Batch() {
@@ -124,8 +124,8 @@ func setFolded(r *store.BatchReport, p *part) {
 	}
 }
 
-// dropReport removes one report: the first that is completely folded, or else the first. It keeps the last report,
-// which is being folded.
+// dropReport returns reports without one of them: the first that is completely folded, or else the first. It keeps the
+// last report, which is being folded.
 func dropReport(reports []store.BatchReport) []store.BatchReport {
 	drop := max(slices.IndexFunc(reports, func(r store.BatchReport) bool { return r.Folded == 0 }), 0)
 	if drop == len(reports)-1 {

@@ -72,7 +72,7 @@ func (r *Rebuild) Apply(rows map[string]*Row, a store.Arrival, ref store.Ref) {
 	}
 }
 
-// restoreBatch adds to the lost row of the batch what a logged report contributed to it.
+// restoreBatch applies a logged report to the row of the batch, which was lost and is being rebuilt.
 func (r *Rebuild) restoreBatch(n report, at time.Time, ref store.Ref) {
 	b := r.Batch
 	f := folding{batch: b}
@@ -112,8 +112,7 @@ func (r *Rebuild) addReport(n report, at time.Time, ref store.Ref) {
 	}
 }
 
-// Tally counts one recipient of the batch, as a basis for Decide. Call Tally once for every recipient after the last
-// Apply.
+// Tally counts one recipient of the batch for Decide. Call Tally once for every recipient after the last Apply.
 func (r *Rebuild) Tally(rec *store.Recipient) {
 	if rec.Feedback != FeedbackUnsettled {
 		r.intact.Add(rec.Feedback, 1)
@@ -172,8 +171,7 @@ func (v Verdict) Settle(r *store.Recipient, p store.Policy, at time.Time) {
 	}
 }
 
-// Count adds one recipient to the new counts of the batch. Call Count once for every recipient after Verdict.Settle and
-// before Finish.
+// Count adds a recipient to the new counts of the batch. Call it once for each, after Verdict.Settle and before Finish.
 func (r *Rebuild) Count(rec *store.Recipient) {
 	if r.counts == nil {
 		r.counts = &store.Batch{Reported: slices.Clone(r.Batch.Reported)}
@@ -197,7 +195,7 @@ func (r *Rebuild) Count(rec *store.Recipient) {
 }
 
 // Finish gives the batch the counts that Count collected and derives Batch.Task and Batch.Fetch from them. Messages of
-// lost recipients stay counted as claimed, so that a later report does not count them twice. If they were deliveries,
+// lost recipients stay in Reported.Claimed, so that a later report does not count them twice. If they were deliveries,
 // the full report must be fetched, to name the recipients again.
 func (r *Rebuild) Finish() {
 	b, counts := r.Batch, r.counts

@@ -44,16 +44,14 @@ func (f *folding) report(n report, at time.Time) {
 	}
 }
 
-// duplicate counts a repeated callback in Changes.Duplicates. A report that dlrloop itself fetched again does not
-// count.
+// duplicate counts a repeated callback in Changes.Duplicates. It does not count a report that dlrloop fetched again.
 func (f *folding) duplicate(n report) {
 	if n.Source == store.FromCallback {
 		f.changes.Duplicates++
 	}
 }
 
-// clearFullReportIfNamed clears Batch.NeedsFullReport once reports have named a recipient for every delivery that batch
-// reports counted.
+// clearFullReportIfNamed clears Batch.NeedsFullReport once reports have named the recipients of all counted deliveries.
 func (f *folding) clearFullReportIfNamed() {
 	b := f.batch
 	if !b.NeedsFullReport && (b.Dead == nil || !b.Dead.FullReport) {
@@ -156,7 +154,7 @@ func (f *folding) addApplied(n report, s dlr.State, number string, at time.Time,
 }
 
 // reported returns the counter of a status and code in Batch.Reported, and adds it if necessary. The pointer is valid
-// until the next call. Once there are maxReported counters, new pairs are counted by dlr.Status.Label, without a code.
+// until the next call. Once there are maxReported counters, it counts new pairs under dlr.Status.Label only.
 func (f *folding) reported(s dlr.Status, code int) *store.Reported {
 	if r := f.counted(s, code); r != nil {
 		return r
@@ -181,8 +179,7 @@ func (f *folding) counted(s dlr.Status, code int) *store.Reported {
 	return nil
 }
 
-// addRecipientReport adds a report to a recipient's row. It returns true if the row had no report with the same status
-// and code.
+// addRecipientReport adds a report to a recipient's row and reports whether its status and code are new in that row.
 func (f *folding) addRecipientReport(r *Row, s store.RecipientReport) bool {
 	fresh := true
 	for _, old := range r.Reports {
@@ -205,8 +202,7 @@ func (f *folding) addRecipientReport(r *Row, s store.RecipientReport) bool {
 	return fresh
 }
 
-// updateStatus updates Batch.States, the counts of recipients by status. held is the recipient's state before the
-// change.
+// updateStatus updates Batch.States, the counts of recipients by status. held is the recipient's previous state.
 func (f *folding) updateStatus(held dlr.State, r *Row) {
 	if now, _ := r.State(); now.Status != held.Status {
 		f.moveStatus(held.Status, now.Status)

@@ -68,8 +68,7 @@ func AppendBatch(p Writer, b *store.Batch) Writer {
 	return p
 }
 
-// formatOf returns the earliest format that can hold the batch, so that replicas of an earlier version can still read
-// the row.
+// formatOf returns the earliest format that can hold the batch, so that earlier versions of dlrloop can read the row.
 func formatOf(b *store.Batch) byte {
 	for _, r := range b.Reports {
 		if r.Folded > 0 {
@@ -95,8 +94,7 @@ func (u *Reader) folded(reports []store.BatchReport) {
 	}
 }
 
-// DecodeBatch decodes the row of a batch in any format up to batchFormat. It returns ErrShort, wrapped, for a damaged
-// row.
+// DecodeBatch decodes the row of a batch in any format up to batchFormat. The error of a damaged row wraps ErrShort.
 func DecodeBatch(row []byte) (*store.Batch, error) {
 	u := Reader{Rest: row}
 	format := u.Byte()

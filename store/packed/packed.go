@@ -11,8 +11,7 @@ import (
 // ErrShort means that an encoded row ends too early or contains an invalid value: it is damaged or has another format.
 var ErrShort = errors.New("row is truncated or damaged")
 
-// Writer is an encoded row, to which its methods append values. Integers are varints; strings and byte slices follow
-// their length.
+// Writer is an encoded row, to which its methods append values. Integers are varints. A length precedes text and bytes.
 type Writer []byte
 
 // Byte appends b as it is.
@@ -110,8 +109,7 @@ func (u *Reader) Text() string { return string(u.View()) }
 // Bool decodes the next byte as a truth value: false only for 0.
 func (u *Reader) Bool() bool { return u.Byte() != 0 }
 
-// Length decodes the length of a list whose items take at least one byte each. It sets Err if Rest is shorter than
-// that.
+// Length decodes the length of a list whose items take at least one byte each. It sets Err if Rest is shorter.
 func (u *Reader) Length() int {
 	n := u.Uint()
 	if n > uint64(len(u.Rest)) {

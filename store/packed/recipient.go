@@ -52,22 +52,20 @@ func (u *Reader) ref() (r store.Ref) {
 	return r
 }
 
-// How a row stores a recipient's phone number: as the digits in the row's key, as these digits after a plus sign, or as
-// text in the row itself.
+// How a row stores the phone number: as the digits in the row's key, as these digits after a plus sign, or as text.
 const (
 	numberBare byte = iota
 	numberPlus
 	numberOther
 )
 
-// EncodeRecipient returns the encoded row of a recipient. digits are the digits of the phone number that the key of the
-// row holds, so that the row need not repeat them. Pass no digits if the key does not hold them.
+// EncodeRecipient returns the encoded row of a recipient. digits are the phone number's digits in the key of the row,
+// so that the row need not repeat them. Pass an empty string if the key does not hold the digits.
 func EncodeRecipient(r *store.Recipient, digits string) []byte {
 	return AppendRecipient(make(Writer, 0, 24+40*len(r.Reports)), r, digits)
 }
 
-// AppendRecipient appends the encoded row of a recipient to p and returns the extended Writer. digits is as for
-// EncodeRecipient.
+// AppendRecipient appends the row of a recipient to p and returns the extended Writer. See EncodeRecipient for digits.
 func AppendRecipient(p Writer, r *store.Recipient, digits string) Writer {
 	p.Byte(rowFormat)
 	p.Byte(byte(r.Feedback))
@@ -87,8 +85,8 @@ func AppendRecipient(p Writer, r *store.Recipient, digits string) Writer {
 	return p
 }
 
-// DecodeRecipient decodes a row that EncodeRecipient returned. digits must be the same as then, or anything if they
-// were empty.
+// DecodeRecipient decodes a row that EncodeRecipient returned. digits must be the same as for EncodeRecipient; if they
+// were empty there, DecodeRecipient ignores them.
 func DecodeRecipient(row []byte, digits string) (store.Recipient, error) {
 	u := Reader{Rest: row}
 	if format := u.Byte(); format != rowFormat && u.Err == nil {
@@ -139,8 +137,8 @@ func (u *Reader) number(digits string) string {
 	return u.Text()
 }
 
-// near appends t as its distance to base in milliseconds, which is short for two close times. 0 stands for the zero
-// time, so distances from 0 on are stored as one more.
+// near appends t as its distance to base in milliseconds, which needs few bytes if the times are close. 0 stands for
+// the zero time, so distances from 0 on are stored as one more.
 func (p *Writer) near(t, base time.Time) {
 	if t.IsZero() {
 		p.Int(0)

@@ -20,7 +20,7 @@ const plan = "plan"
 
 var epoch = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 
-// sec returns the time n seconds after epoch, at which every test starts.
+// sec returns the time n seconds after epoch, the start of every test.
 func sec(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
 
 // number returns a phone number that is different for each n.
@@ -40,7 +40,7 @@ func at(when time.Time, plan string, n store.Entry) store.Arrival {
 	return store.Arrival{Plan: plan, At: when, Entry: n}
 }
 
-// arrives returns an arrival of the plan "plan", that many seconds after epoch.
+// arrives returns an arrival in the test plan at that second after epoch.
 func arrives(second int, n store.Entry) store.Arrival { return at(sec(second), plan, n) }
 
 // parsed parses the JSON of a callback and returns the report with its raw bytes, which a store may parse again.
@@ -56,7 +56,7 @@ func parsed(body map[string]any) store.Report {
 	return store.Report{Report: c.Report, Raw: raw}
 }
 
-// says returns a recipient report, which is about one recipient. A report with a zero when contains no time.
+// says returns a report: the recipient number of the batch id has the status s. A zero when means that it has no time.
 func says(id, number string, s dlr.Status, code int, when time.Time) store.Report {
 	body := map[string]any{"type": dlr.RecipientSMS, "batch_id": id, "recipient": number, "status": s, "code": code}
 	if !when.IsZero() {
@@ -75,7 +75,7 @@ type entry struct {
 	Recipients []string   `json:"recipients,omitempty"`
 }
 
-// whole returns a batch report about entries, whose total_message_count is the sum of their counts.
+// whole returns a batch report with these entries. Its total_message_count is the sum of their counts.
 func whole(id string, entries ...entry) store.Report {
 	total := 0
 	for _, e := range entries {
@@ -86,7 +86,7 @@ func whole(id string, entries ...entry) store.Report {
 	})
 }
 
-// allDelivered returns a full report, which names all recipients: each of numbers is Delivered.
+// allDelivered returns a full report, which names all recipients, with the status Delivered for each of numbers.
 func allDelivered(id string, numbers ...string) store.Report {
 	return whole(id, entry{Status: dlr.Delivered, Count: len(numbers), Recipients: numbers})
 }
@@ -117,7 +117,7 @@ func batchInfo(id string, feedback bool, modified time.Time) store.BatchInfo {
 // forAll returns the application's confirmation for the whole batch.
 func forAll(id string) store.Confirmation { return store.Confirmation{BatchID: id, WholeBatch: true} }
 
-// sends returns the batch info of a batch sent to n numbers at that second after epoch, which expires an hour later.
+// sends returns the info of a batch that was sent to n numbers at that second after epoch and expires an hour later.
 func sends(id string, n, second int) store.BatchInfo {
 	return store.BatchInfo{
 		BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: sec(second), ModifiedAt: sec(second),

@@ -141,7 +141,7 @@ func claimsAfterSetback(t *testing.T, place Place) {
 	require.Equal(t, []string{"later"}, claimed(o.claim(plan, now.Add(setback+time.Hour), 1)))
 }
 
-// oldestAfterSetback tests that a task counts as due in the gauges if a clock that was set back since set its due time.
+// oldestAfterSetback tests that the gauges count a task as due now if its due time came from a clock two days ahead.
 func oldestAfterSetback(t *testing.T, place Place) {
 	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{MaxWait: time.Hour} }})
 	begin := time.Now()

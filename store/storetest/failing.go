@@ -32,7 +32,7 @@ type Kind uint8
 
 // The values of Kind, which Failing.Fail accepts.
 const (
-	Works      Kind = iota // the call succeeds: delays the next fault
+	Works      Kind = iota // the call succeeds, so that a later call has the next fault
 	NotApplied             // fails without any effect
 	Applied                // fails after taking effect; the caller cannot know
 	Stuck                  // blocks; takes effect when released, not if its context ends first
@@ -43,8 +43,7 @@ const (
 // Always makes a fault last until Failing.Heal. Pass it to Failing.Fail as times.
 const Always = -1
 
-// Failing wraps a store and injects faults. Without faults it behaves like the wrapped store. It is safe for
-// concurrent use.
+// Failing is a store that injects faults into the calls of the store it wraps. It is safe for concurrent use.
 type Failing struct {
 	store.Store
 	ended chan struct{}
@@ -290,7 +289,7 @@ func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) 
 }
 
 // AcquireLease calls Store.AcquireLease, subject to the faults of the operation Hold. After an Applied fault, this
-// replica holds the lease without knowing.
+// replica holds the lease but does not know it.
 func (f *Failing) AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error) {
 	return through(
 		ctx,

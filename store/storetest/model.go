@@ -71,16 +71,16 @@ func (b *modelBatch) known() bool {
 		!b.modified.IsZero() || b.fetched
 }
 
-// move changes the feedback state of those recipients that are in one of the states previous to next.
-func (b *modelBatch) move(digits []string, next store.FeedbackState, previous ...store.FeedbackState) {
+// move changes the feedback state of each of these recipients to next if the present state is in prior.
+func (b *modelBatch) move(digits []string, next store.FeedbackState, prior ...store.FeedbackState) {
 	for _, d := range digits {
-		if slices.Contains(previous, b.feedback[d]) {
+		if slices.Contains(prior, b.feedback[d]) {
 			b.feedback[d] = next
 		}
 	}
 }
 
-// machine is a test that applies the same random arrivals to a store and to a model of its batches.
+// machine applies the same random arrivals to a store and to a model of its batches, and compares the two.
 type machine struct {
 	o       *opened
 	plan    string
@@ -199,7 +199,7 @@ func (m *machine) batchInfo(t *rapid.T) {
 	m.forgetRetries()
 }
 
-// forgetRetries clears notBefore in batches without a task, because a deleted task loses its due time.
+// forgetRetries clears the retry time of batches without a task, because the due time is deleted with the task.
 func (m *machine) forgetRetries() {
 	for _, b := range m.batches {
 		if !b.pending() {

@@ -190,7 +190,7 @@ func (o *opened) policy(plan string) store.Policy {
 	return o.config.Policies(plan)
 }
 
-// claimOne returns the claim of the only task of the plan that is due.
+// claimOne claims the only due task of the plan. It fails the test if there is no such task or more than one.
 func (o *opened) claimOne(plan string, now time.Time) store.Claim {
 	o.t.Helper()
 	claims := o.claim(plan, now, 10)

@@ -83,8 +83,8 @@ func dividedRepeats(t *testing.T, place Place) {
 	require.Len(t, o.reports(key("batch")), 1)
 }
 
-// dividedWhileCanceled tests that a report is complete although earlier calls of Record were canceled: it retries with
-// growing timeouts, as a webhook has a deadline, until one call succeeds.
+// dividedWhileCanceled tests that a report is complete after canceled calls of Record. Like a webhook with a deadline,
+// it cancels Record after growing timeouts until one call succeeds.
 func dividedWhileCanceled(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	r := allDelivered("batch", numbers(divided)...)

@@ -41,7 +41,7 @@ func readYourWrites(t *testing.T, place Place) {
 	}
 }
 
-// view holds the results of all reads of a store, to compare two states.
+// view holds the results of all reads of a store, to compare them before and after a restart.
 type view struct {
 	Batches    []*store.Batch
 	Recipients [][]*store.Recipient
@@ -292,7 +292,7 @@ func digits(t *testing.T, place Place) {
 		o.claimOne(plan, sec(10)).Recipients, "feedback names numbers as received")
 }
 
-// mebibyte is the number of bytes in a MiB. The largest body that a webhook accepts is 16 MiB.
+// mebibyte is 1 MiB in bytes. The largest body that a webhook accepts is 16 MiB.
 const mebibyte = 1 << 20
 
 func largeArrivals(t *testing.T, place Place) {

@@ -26,8 +26,7 @@ var retaining = []behavior{
 
 const month = 30 * 24 * time.Hour
 
-// deleteStep calls Store.DeleteOlder once. Like claim, it reads the totals first, so that every earlier arrival is
-// folded.
+// deleteStep calls Store.DeleteOlder once. Like claim, it reads the totals first, so that all arrivals are folded.
 func (o *opened) deleteStep(before time.Time, limit int) (deleted int, more bool) {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
