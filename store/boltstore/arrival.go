@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// Kinds of arrivals: the first byte of an encoded arrival in the journal. The values are part of the journal format.
+// The kind of an arrival: the first byte of its encoding. Journals on disk hold these values, so never change one.
 const (
 	kindReport byte = iota + 1
 	kindQuarantined
@@ -23,8 +23,8 @@ const (
 	kindReportFetched
 )
 
-// encodeArrival encodes a for the journal: the kind, the plan, milliseconds since 1970, and the content. The content of
-// a report is its raw bytes, which decodeArrival parses again; the content of rare kinds is JSON.
+// encodeArrival encodes an arrival for the journal: its kind, plan, time in milliseconds since 1970, and content. A
+// report or a quarantined callback is kept as raw bytes, to be parsed again. All other content is JSON.
 func encodeArrival(a store.Arrival) ([]byte, error) {
 	var p packed.Writer
 	head := func(kind byte, room int) {
@@ -71,8 +71,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	return p, err
 }
 
-// own returns a with its raw bytes replaced by those in encoded, the result of encodeArrival for a. The caller of
-// Record may reuse its own bytes after Record returns.
+// own makes an arrival independent of the caller's buffer: its raw bytes become those in encoded, the result of
+// encodeArrival. The caller of Record may reuse that buffer after Record returns.
 func own(a store.Arrival, encoded []byte) store.Arrival {
 	if raw := a.Entry.RawBytes(); len(raw) > 0 {
 		a.Entry = a.Entry.WithRaw(encoded[len(encoded)-len(raw):])
@@ -80,8 +80,8 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 	return a
 }
 
-// decodeArrival decodes b, a result of encodeArrival. The arrival aliases b. A report that this version cannot parse,
-// because another version recorded it, becomes a store.Quarantined.
+// decodeArrival decodes the result of encodeArrival and shares its memory. A report that this version cannot parse,
+// because another version recorded it, becomes a store.Quarantined: a callback of which only the raw bytes are kept.
 func decodeArrival(b []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: b}
 	kind := u.Byte()
@@ -119,8 +119,8 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 	return a, nil
 }
 
-// decodeReport parses raw, the bytes of a callback, and returns a store.Report with the given source. If raw is not a
-// report that this version can parse, the result is a store.Quarantined. The result aliases raw.
+// decodeReport parses the raw bytes of a callback into a store.Report. source says how dlrloop obtained them. If this
+// version cannot parse them as a report, the result is a store.Quarantined. Both results share the memory of raw.
 func decodeReport(source store.Source, raw []byte) store.Entry {
 	c, err := dlr.Parse(raw)
 	if err == nil && c.Report != nil {
@@ -133,8 +133,8 @@ func decodeReport(source store.Source, raw []byte) store.Entry {
 	return not
 }
 
-// encodedInfo is the JSON of kindBatchInfo: a store.FetchNow if FetchNow is set, else a store.BatchInfo. CheckNow is
-// the older, stored name.
+// encodedInfo is the JSON of an arrival of kindBatchInfo. FetchNow tells a store.FetchNow from a store.BatchInfo.
+// Journals on disk name this field CheckNow, an older word.
 type encodedInfo struct {
 	store.BatchInfo
 	FetchNow bool `json:"CheckNow"`
@@ -154,8 +154,8 @@ func fromJSON[N store.Entry](text []byte) (store.Entry, error) {
 	return n, err
 }
 
-// encodeFrame replaces the content of buf by a frame with the given arrivals and returns the buffer, which may be a
-// larger one. journal.Append still has to fill in the frame's header.
+// encodeFrame encodes arrivals as one journal frame, the unit of one write and one sync. It reuses the memory of buf if
+// that is large enough. journal.Append fills in the frame's header later.
 func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	p := packed.Writer(journal.Begin(buf))
 	for _, a := range arrivals {
@@ -166,8 +166,8 @@ func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	return p
 }
 
-// decodeFrame decodes all arrivals in body, the body of the frame p. The arrivals alias body. It returns an error if an
-// arrival is malformed or if their number is not p.Arrivals.
+// decodeFrame decodes the arrivals in the body of a journal frame and shares the memory of body. It returns an error if
+// an arrival is malformed, or if their number is not the one in the frame's header, p.Arrivals.
 func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
 	u := packed.Reader{Rest: body}
 	arrivals := make([]store.Arrival, 0, p.Arrivals)
@@ -184,7 +184,7 @@ func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
 	return arrivals, nil
 }
 
-// truncateTime returns a with its time in UTC and truncated to milliseconds, the precision that stores keep.
+// truncateTime returns the arrival with its time in UTC, truncated to the millisecond: stores keep no finer times.
 func truncateTime(a store.Arrival) store.Arrival {
 	a.At = a.At.UTC().Truncate(time.Millisecond)
 	return a

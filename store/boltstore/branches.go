@@ -13,13 +13,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// errBranch means that a branch page of a bucket refers to a page by a key that is not the page's first key. A search
-// may then miss rows, and the next write by bbolt would do more damage.
+// errBranch means that a branch page of bbolt's search tree refers to a child page by a key that is not the child's
+// first key. A search may then miss rows, and the next write would do more damage.
 var errBranch = errors.New("a branch page does not name a page by its first key")
 
-// pageReader reads pages of the database file in bbolt's format: a header (id, flags, count, overflow), and elements
-// that hold the offsets of their keys. It returns an error if a page is free or reached twice, because mending such a
-// tree would do more damage.
+// pageReader reads the pages of bbolt's search trees from the database file. A page has a header (id, flags, count,
+// overflow) and elements that hold the offsets of their keys. A page that is free or reached twice is an error, because
+// mending such a tree would do more damage.
 type pageReader struct {
 	tx      *bolt.Tx
 	file    *os.File
@@ -32,8 +32,8 @@ const (
 	branchPage  = 1
 )
 
-// first returns the first key in the subtree of the page with this id. ok is false if a branch page in the subtree
-// refers to a page by another key than the page's first one.
+// first reads the page with this id and all pages below it, and returns the first key among them. ok is false if a
+// branch page refers to a child page by a key that is not the child's first key.
 func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	info, err := p.tx.Page(int(id))
 	switch {
@@ -72,8 +72,8 @@ func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	return key, ok, nil
 }
 
-// keyAt returns the key of a page element, as a part of page. element is the element's offset in the page. sizes is the
-// offset of two 32-bit integers: the key's offset from the element, and the key's length.
+// keyAt returns the key of a page element, as a part of page. element is the offset of the element in the page. At the
+// offset sizes, the page holds two 32-bit integers: the key's offset from the element, and the key's length.
 func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	if len(page) >= element+pageElement {
 		at := element + int(binary.NativeEndian.Uint32(page[sizes:]))
@@ -84,8 +84,8 @@ func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: a key lies outside its page", store.ErrDamaged)
 }
 
-// branches verifies the branch pages of every bucket, and of the tree that lists the buckets. A damaged bucket is
-// recorded to be copied. branches returns an error if the list of buckets is damaged, because it cannot be mended.
+// branches verifies the branch pages of every bucket's search tree. It notes a damaged bucket in v.copy, so that
+// copyBucket rebuilds it. Damage in the list of buckets itself cannot be mended, so branches returns it as an error.
 func (v *verifier) branches(tx *bolt.Tx) error {
 	file, err := os.Open(tx.DB().Path())
 	if err != nil {

@@ -14,23 +14,23 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// lease prevents a claimed task from being claimed again. Leases are only in memory, because no other process can
-// claim: when the process ends, all its tasks become claimable.
+// lease prevents a claimed feedback task from being claimed again. Leases exist only in memory, because no other
+// process can have the store open. After a restart, every task can be claimed.
 type lease struct {
 	token    string
 	until    time.Time
-	settling bool // a settlement is being recorded: the lease holds until it is folded, even after until
+	settling bool // a settlement is being recorded: the lease holds until that is folded, even if until passes
 }
 
-// leases holds the leases of all claimed tasks. The zero value needs held to be set.
+// leases holds the leases of all claimed feedback tasks. The map held must be set before use.
 type leases struct {
 	mu     sync.Mutex
 	held   map[schema.Number]lease  // guarded by mu
 	tokens map[string]schema.Number // guarded by mu
 }
 
-// acquire acquires a lease on a batch's task, or returns false if another claim holds it. A lease that ends more than
-// MaxAhead later than the new one dates from before the clock was set back and is ignored. The caller holds mu.
+// acquire leases the task of batch n, or returns false if another claim holds it. An old lease that ends more than
+// MaxAhead after until was made before the clock was set back, so acquire replaces it. The caller holds mu.
 func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
 		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {
@@ -47,8 +47,8 @@ func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, o
 	return token, true
 }
 
-// settle marks a lease while its settlement is being recorded, or unmarks it after recording failed. It ignores an
-// unknown token.
+// settle sets whether the settlement (the result of a feedback attempt) of a lease is being recorded. While that is
+// set, the lease does not expire. After recording failed, the caller passes false. An unknown token is ignored.
 func (l *leases) settle(token string, settling bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +59,7 @@ func (l *leases) settle(token string, settling bool) {
 	}
 }
 
-// folded releases the leases whose settlements are folded.
+// folded releases leases by token, after the results of their feedback attempts were applied to the database.
 func (l *leases) folded(tokens []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,9 +71,9 @@ func (l *leases) folded(tokens []string) {
 	}
 }
 
-// Claim implements store.Store: it leases due tasks of a plan until now+lease. It does not wait for the fold, so a
-// task may appear shortly after the report that made it due was recorded. A task cannot be claimed again before its
-// settlement is folded, because its lease holds until then.
+// Claim implements store.Store: it leases due feedback tasks of a plan until now+lease. It does not wait for the fold,
+// which applies recorded arrivals to the database, so a task may appear shortly after the report that made it due. Once
+// Settle has begun, the lease holds until the result of the attempt is folded.
 func (s *Store) Claim(
 	_ context.Context, plan string, now time.Time, lease time.Duration, limit int,
 ) ([]store.Claim, error) {
@@ -106,8 +106,8 @@ func (s *Store) Claim(
 	return claims, err
 }
 
-// due yields the batches of a plan that an index lists up to now, and then those after horizon, which were listed
-// before the clock was set back.
+// due yields the numbers of a plan's batches that an index lists for times up to now. It then yields those listed for
+// times after horizon, because only a clock that was set back since can have set such a time.
 func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schema.Number] {
 	return func(yield func(schema.Number) bool) {
 		prefix := schema.AppendPlan(nil, plan)
@@ -127,7 +127,7 @@ func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schem
 	}
 }
 
-// claimOf reads the batch and up to MaxRecipients owed recipients.
+// claimOf builds the claim of a leased task. It names at most MaxRecipients recipients, and none if WholeBatch is set.
 func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	b, err := schema.DecodeBatch(n.Key(), tx.Bucket(schema.BucketBatches).Get(n.Key()))
 	if err != nil {
@@ -141,13 +141,13 @@ func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	return claim, err
 }
 
-// numbersIn returns up to most recipients of a batch in the given feedback state, as the numbers that the reports or
-// the application named. There is no index by state: it would cost a write for every report, while the rows of one
-// batch lie together and can be scanned quickly.
-func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, most int) (numbers []string, err error) {
+// numbersIn returns the phone numbers of up to limit recipients in a feedback state, as reports or the application
+// wrote them. It scans the rows of the batch, which lie together. An index by state would cost one more write for every
+// report.
+func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit int) (numbers []string, err error) {
 	prefix := n.Key()
 	c := tx.Bucket(schema.BucketRecipients).Cursor()
-	for key, row := c.Seek(prefix); len(numbers) < most && bytes.HasPrefix(key, prefix); key, row = c.Next() {
+	for key, row := c.Seek(prefix); len(numbers) < limit && bytes.HasPrefix(key, prefix); key, row = c.Next() {
 		r, err := schema.DecodeRecipient(key, row)
 		if err != nil {
 			return nil, err
@@ -159,12 +159,12 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, most int
 	return numbers, nil
 }
 
-// maxWaiting is the maximum number of batches whose send_at is still ahead that one call of MissingReports reads. Such
-// a batch is listed too early if the clock was set back since.
+// maxWaiting limits how many batches one call of MissingReports reads and skips because they are to be sent later
+// (send_at). The index lists such a batch too early only if the clock was set back.
 const maxWaiting = 1000
 
-// MissingReports implements store.Store: it returns up to limit batches whose missing reports must be fetched at now.
-// It does not wait for the fold.
+// MissingReports implements store.Store: it returns up to limit batches whose missing delivery reports are due to be
+// fetched from Sinch at now. It does not wait for the fold, so it may miss the newest arrivals.
 func (s *Store) MissingReports(
 	_ context.Context, plan string, now time.Time, limit int,
 ) (batches []*store.Batch, err error) {
@@ -196,7 +196,7 @@ func (s *Store) MissingReports(
 	return batches, err
 }
 
-// Tasks implements store.Store: it lists the batches with pending or dead feedback.
+// Tasks implements store.Store: it lists batches with pending feedback or, with q.Dead set, given up (dead) feedback.
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
 	index := schema.BucketDue
 	if q.Dead {
@@ -220,8 +220,8 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	return page, err
 }
 
-// Requeue implements store.Store: it makes dead feedback of a batch owed again and its task due. It records one
-// arrival for each MaxRecipients dead recipients, and returns their number.
+// Requeue implements store.Store: it makes the dead (given up) feedback of a batch owed again and its task due at now.
+// It returns the number of recipients with dead feedback, and records one arrival for each MaxRecipients of them.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for first := true; ; first = false {
 		var (

@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// copyBucket rebuilds a bucket by inserting its rows into a new one in key order. A row with one flipped bit in its key
-// gets the correct key. found holds each damaged row and what was done about the row.
+// copyBucket replaces a bucket by a new one into which it inserts the same rows in key order. A row with one flipped
+// bit in its key gets the correct key. found holds each damaged row and what was done about it.
 func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	type entry struct {
 		key, row  []byte
@@ -55,8 +55,8 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	return found, nil
 }
 
-// putDamaged puts a damaged row into the new bucket: corrected if possible, otherwise mended by mendRow. done says what
-// was done about the row.
+// putDamaged handles a damaged row for copyBucket: it stores the row corrected, copies it to bucket damaged if another
+// row has its key, or calls mendRow. done says what was done about the row, for example isCorrected.
 func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
 	rightKey, rightRow, ok := schema.Correct(bucket, key, row)
 	switch {

@@ -19,11 +19,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// format is the version of the database format that this code writes. Open refuses a newer version and upgrades an
-// older one. Format 2 added BucketFetches, format 3 the seals of rows.
+// format is the version of the database format that this code writes. Open upgrades an older database and refuses a
+// newer one. Format 2 added BucketFetches, format 3 the checksums of rows (see schema.Seal).
 const format = 3
 
-// remedy ends every error about a database that cannot be used: it says what the operator can do.
+// remedy is the advice at the end of every error about a database that cannot be used.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
 
 // openDatabase opens or creates the bbolt file at path, verifies its length and format, and upgrades an older format.
@@ -71,8 +71,8 @@ func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	return db, nil
 }
 
-// openBolt opens the bbolt file at path. It waits up to lockTimeout for another process to release the file, and
-// returns a panic of bbolt as an error.
+// openBolt opens or creates the bbolt file at path. It waits up to lockTimeout for another process to release the file.
+// If bbolt panics because the file is damaged, openBolt returns ErrDamaged.
 func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	err = guarded(func() error {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType})
@@ -81,8 +81,8 @@ func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	return db, err
 }
 
-// guarded calls read and returns its error, or ErrDamaged if read panics. bbolt panics on malformed pages, and reading
-// a mapped page beyond the end of the file is a fault.
+// guarded calls read and returns its error, or ErrDamaged if read panics. bbolt panics on malformed pages. Access to a
+// mapped page beyond the end of a truncated file panics, too.
 func guarded(read func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -123,8 +123,7 @@ func makeDatabase(path string, lockTimeout time.Duration) error {
 	return disk.SyncDir(filepath.Dir(path))
 }
 
-// removeUnfinished deletes the temporary files of processes that were killed in makeDatabase. path is the database's
-// path. Errors are ignored.
+// removeUnfinished deletes the temporary files that killed calls of makeDatabase left beside path. It ignores errors.
 func removeUnfinished(path string) {
 	leftover, _ := filepath.Glob(path + ".*.new")
 	for _, l := range leftover {
@@ -132,7 +131,7 @@ func removeUnfinished(path string) {
 	}
 }
 
-// prepare creates the buckets of a new database and stores the format's version. tx is a write transaction.
+// prepare creates the buckets of a new database and stores the format version. tx is a write transaction.
 func prepare(tx *bolt.Tx) error {
 	for _, name := range schema.Buckets {
 		if _, err := tx.CreateBucket(name); err != nil {
@@ -142,8 +141,7 @@ func prepare(tx *bolt.Tx) error {
 	return tx.Bucket(schema.BucketMeta).Put(schema.KeyFormat, binary.BigEndian.AppendUint64(nil, format))
 }
 
-// checkLength returns an error if the file at path is shorter than the database in it, because someone truncated the
-// file.
+// checkLength returns an error if the file at path was truncated: it is shorter than the database in it.
 func checkLength(db *bolt.DB, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -177,8 +175,8 @@ func checkFormat(db *bolt.DB, path string) error {
 	})
 }
 
-// upgrade changes a database of an older format to this format: it creates missing buckets and stores the new version.
-// It does not rewrite rows.
+// upgrade brings an older database to the current format: it creates missing buckets and stores the new version. Rows
+// keep their older form until they are written again.
 func upgrade(db *bolt.DB) error {
 	current := false
 	err := db.View(func(tx *bolt.Tx) error {
@@ -196,9 +194,9 @@ func upgrade(db *bolt.DB) error {
 	})
 }
 
-// rewriteMetas writes bbolt's two meta pages again and syncs them. After a failed sync, the meta pages may be readable
-// without being on disk, and bbolt would then overwrite pages that the meta pages on disk still use. All other pages
-// were synced before the meta pages.
+// rewriteMetas writes bbolt's two meta pages, which point to the current tree, again and syncs them. If an earlier sync
+// failed, they may be readable without being on disk; bbolt would then overwrite pages that the meta pages on disk
+// still use. All other pages were synced before the meta pages.
 func rewriteMetas(db *bolt.DB, path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -214,8 +212,8 @@ func rewriteMetas(db *bolt.DB, path string) error {
 	return errors.Join(err, file.Close())
 }
 
-// load reads what the store keeps in memory: the totals, the last batch number and the size of the quarantine. It mends
-// damaged rows among them. It returns the journal position up to which arrivals are folded.
+// load reads what the store keeps in memory: the totals, the number of the newest batch and the size of the quarantine.
+// It mends damaged rows among them. It returns the position up to which the database contains the journal.
 func (s *Store) load() (reached schema.Position, err error) {
 	read := func(tx *bolt.Tx) error {
 		if tx.Bucket(schema.BucketMeta).Get(schema.KeyCopy) != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// storeDir is the store's directory, open and locked. The lock keeps other processes out even if the files in the
-// directory are deleted.
+// storeDir is the open and locked directory of a store. Because the directory itself is locked, other processes stay
+// out even if the files in it are deleted.
 type storeDir struct {
 	*os.File
 	watched   []disk.Watched
@@ -45,7 +45,7 @@ func lockDir(path string, timeout time.Duration) (*storeDir, error) {
 	return held, nil
 }
 
-// watch adds path to the files that check compares.
+// watch remembers which file is at path now, so that check can detect its deletion or replacement.
 func (d *storeDir) watch(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -55,9 +55,9 @@ func (d *storeDir) watch(path string) error {
 	return nil
 }
 
-// check returns a fatal error if a watched file or a segment of j was deleted or replaced, because the next start would
-// not find what is written to it. Calls within disk.CheckEvery of the last comparison return nil; now is the present
-// time.
+// check returns a fatal error if a watched file or a segment of the journal j was deleted or replaced: the next start
+// would not find what is written to it. It returns nil without checking within disk.CheckEvery of the last check. now
+// is the current time.
 func (d *storeDir) check(now time.Time, j *journal.Journal) error {
 	if now.Sub(d.checkedAt) < disk.CheckEvery {
 		return nil

@@ -20,13 +20,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// Source is a store that is opened for copying.
+// Source is a store that is opened to be copied. It implements copying.Source.
 type Source struct{ store *Store }
 
 var _ copying.Source = (*Source)(nil)
 
-// OpenSource opens the store in c.Path for copying. It folds what a crash left in the journal. That needs the plans'
-// policies: if c.Policies is nil and the journal has unfolded frames, OpenSource returns ErrUnfolded.
+// OpenSource opens the store in c.Path for copying. Arrivals that a crash left in the journal are first applied to the
+// database, which needs the plans' policies: if there are any and c.Policies is nil, OpenSource returns ErrUnfolded.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	if _, err := os.Stat(filepath.Join(c.Path, "dlrloop.db")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open store: there is no store in %s", c.Path)
@@ -39,12 +39,12 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	return &Source{s}, nil
 }
 
-// ErrUnfolded means that the journal holds arrivals that are not folded.
+// ErrUnfolded means that the journal holds arrivals that are not yet applied to the database.
 var ErrUnfolded = errors.New("its journal holds reports that a crash left unfolded: folding them needs the " +
 	"policies of the plans")
 
-// Identity implements copying.Source. The journal's salt identifies the store; the last frame and transaction identify
-// its state.
+// Identity implements copying.Source. The journal's random salt identifies the store. The last folded journal frame and
+// the last transaction identify the state of its contents.
 func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	salt := s.store.journal.Salt()
 	err = s.store.db.View(func(tx *bolt.Tx) error {
@@ -58,8 +58,7 @@ func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	return id, err
 }
 
-// Size implements copying.Source: it returns the numbers of batches and recipients. It reads all pages of their
-// buckets.
+// Size implements copying.Source: it counts the batches and the recipients. It reads all pages of both buckets.
 func (s *Source) Size(context.Context) (size copying.Size, err error) {
 	err = guarded(func() error {
 		return s.store.db.View(func(tx *bolt.Tx) error {
@@ -71,15 +70,15 @@ func (s *Source) Size(context.Context) (size copying.Size, err error) {
 	return size, err
 }
 
-// Export implements copying.Source. It reads one consistent state of the whole store.
+// Export implements copying.Source. It reads in one transaction, so all pieces show the same state of the store.
 func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return export(ctx, s.store.db, s.store.decoder, from, each)
 }
 
-// Close closes the store and releases the directory.
+// Close closes the store and unlocks its directory.
 func (s *Source) Close() error { return s.store.Close() }
 
-// exportAt is a position in an export: the first key that is not exported yet.
+// exportAt is the position from which an export continues: the first key that is not exported yet.
 type exportAt struct {
 	copying.Section
 	Number schema.Number `json:"number,omitempty"` // the batch's
@@ -87,7 +86,7 @@ type exportAt struct {
 	Key    []byte        `json:"key,omitempty"`
 }
 
-// exporter is one run of an export, in one read transaction.
+// exporter is the state of one call of Export, which runs in one read transaction.
 type exporter struct {
 	copying.Assembly
 	ctx     context.Context // that of Export; an exporter lives only for one call
@@ -96,7 +95,7 @@ type exporter struct {
 	totals  schema.Totals
 }
 
-// export passes everything after position from to each, in pieces. An empty from means the start.
+// export calls each for every piece of the database after the position from. An empty from means the beginning.
 func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, from []byte, each func(copying.Piece) error) error {
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) (err error) {
@@ -111,13 +110,13 @@ func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, from []byte, each
 	})
 }
 
-// after returns the position after a key.
+// after returns the position of the first key that sorts after the given key.
 func (p exportAt) after(key []byte) exportAt {
 	p.Key = append(bytes.Clone(key), 0)
 	return p
 }
 
-// flushFull passes the piece on if it is full; next returns the position after it.
+// flushFull passes the current piece on if it has its full size. next returns the position that follows the piece.
 func (e *exporter) flushFull(next func() exportAt) error {
 	return e.FlushFull(e.ctx, func() any { return next() })
 }
@@ -154,8 +153,8 @@ func (e *exporter) batches(at exportAt) error {
 	return nil
 }
 
-// firstAtOf returns the time of a batch's first arrival. Its microseconds are the batch's rank among those of the
-// same millisecond.
+// firstAtOf returns the time of the batch's first arrival, plus the batch's rank within that millisecond as
+// microseconds. An import restores the order of the batches from these times.
 func firstAtOf(n schema.Number, first time.Time) time.Time {
 	place := schema.Number(999) // if the clock was set back, or for more than 999 batches in the millisecond
 	if own := n - schema.NumberAt(first); n >= schema.NumberAt(first) && own < place {
@@ -164,7 +163,7 @@ func firstAtOf(n schema.Number, first time.Time) time.Time {
 	return first.Add(time.Duration(place) * time.Microsecond)
 }
 
-// lastChunk returns the number of the last chunk in a batch's log; 0 if there is none.
+// lastChunk returns the number of the last chunk (row) in a batch's report log, or 0 if the log is empty.
 func (e *exporter) lastChunk(n schema.Number) uint64 {
 	key, _ := begin(e.tx.Bucket(schema.BucketLog).Cursor(), n.Key(), nil, true)
 	if schema.NumberOf(key) != n {
@@ -225,7 +224,7 @@ func (e *exporter) minutes(at exportAt) error {
 	return nil
 }
 
-// hashedPlans maps each plan as it appears in keys, which may be a hash, to the plan.
+// hashedPlans returns the plans by their form in keys, where a hash replaces a long plan.
 func (e *exporter) hashedPlans() map[string]string {
 	named := make(map[string]string)
 	for plan := range e.totals {

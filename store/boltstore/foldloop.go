@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// idleFactor is how many times the duration of a small step the fold waits after it, to leave the disk to the
+	// idleFactor is the pause after a small fold step, as a multiple of its duration. It leaves the disk to the
 	// journal.
 	idleFactor = 8
 	// nodeBytes is the memory that bbolt uses for a changed page, in addition to the page.
 	nodeBytes = 8 << 10
 )
 
-// foldLoop folds frames until the store ends or is closed. It folds at once under low load or when a reader waits, and
-// in larger steps under high load.
+// foldLoop applies journal frames to the database (the fold) until the store is closed or a fatal error ends it. It
+// folds at once under low load or when a reader waits, and in larger, cheaper steps under high load.
 func (s *Store) foldLoop() {
 	pause := time.Duration(0)
 	for {
@@ -50,8 +50,8 @@ func (s *Store) foldLoop() {
 	}
 }
 
-// waitStep blocks for d, the pause between two fold steps. It returns earlier if the fold must not pause (see
-// backlog.Queue.State) or if no more frames will come.
+// waitStep pauses the fold for the duration d. It returns earlier if the fold becomes urgent (see backlog.Queue.State)
+// or if no more frames will come.
 func (s *Store) waitStep(d time.Duration) {
 	if d <= 0 {
 		return
@@ -70,8 +70,8 @@ func (s *Store) waitStep(d time.Duration) {
 	}
 }
 
-// retryFold calls do until do succeeds, because the disk may be full only for some time. The pause between two calls
-// grows from 100 ms to 5 s. It returns false if the store ended, or if the store is closing and do failed.
+// retryFold calls do until do succeeds, because a full disk may get space again. The pause between two calls grows from
+// 100 ms to 5 s. It returns false if the store ended, or if do failed while the store is closing.
 func (s *Store) retryFold(do func() error) bool {
 	var failures incident
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
@@ -97,8 +97,8 @@ func (s *Store) retryFold(do func() error) bool {
 	}
 }
 
-// foldStep folds w in one write transaction, and then updates the totals, the gauges and the Observer. After an error
-// that is not fatal, nothing of w is folded.
+// foldStep applies the arrivals in w to the database in one transaction, then updates the totals, the gauges and the
+// Observer. After an error that is not fatal, the database is unchanged and the step can be repeated.
 func (s *Store) foldStep(w backlog.Work) (err error) {
 	begin := time.Now()
 	s.writing.Lock()

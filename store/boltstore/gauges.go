@@ -12,11 +12,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// published holds the gauges as of the latest write transaction. Gauges reads them instead of the database.
+// published holds the gauges as of the latest write transaction, so that Gauges need not read the database.
 type published struct{ store.Gauges }
 
-// publish computes the gauges that Gauges returns until the next write transaction. The caller holds s.writing, or no
-// other goroutine runs yet.
+// publish computes the gauges that Gauges returns until the next write transaction. The caller holds s.writing, or has
+// not started any other goroutine yet.
 func (s *Store) publish() {
 	g := store.Gauges{Plans: make(map[string]store.PlanGauges, len(s.totals)), QuarantineEntries: s.quarantine.entries}
 	now := store.Now()
@@ -38,8 +38,8 @@ func (s *Store) publish() {
 	s.published.Store(&published{g})
 }
 
-// oldestDue returns the earliest due time of the plan's tasks, or the zero time if the plan has no task. c is a cursor
-// of BucketDue. A task whose due time was set before the clock was set back counts as due now.
+// oldestDue returns the earliest due time of the plan's feedback tasks, or the zero time if there are none. A task
+// counts as due now if its due time was set before the clock was set back. c is a cursor of BucketDue.
 func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest time.Time) {
 	prefix := schema.AppendPlan(nil, plan)
 	key, _ := c.Seek(prefix)
@@ -56,7 +56,7 @@ func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest ti
 	return oldest
 }
 
-// Gauges implements store.Store: it returns figures for a scrape. It neither blocks nor reads the database.
+// Gauges implements store.Store: it returns figures for a metrics scrape, without blocking or reading the database.
 func (s *Store) Gauges() store.Gauges {
 	g := s.published.Load().Gauges
 	g.SizeBytes += s.journal.Size()

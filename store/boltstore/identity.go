@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// identity determines the plan and the id of a batch whose row is lost, from the indexes and from the batch's reports.
-// ok is false if the plan or the id stays unknown, or if another batch now has both.
+// identity recovers the plan and the id of a batch whose row is lost, from the indexes and from the batch's reports. ok
+// is false if the plan or the id stays unknown, or if a newer batch now has both.
 func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	var planPart, idPart []byte
 	for _, key := range entriesTo(r.tx, schema.BucketIDs, r.n) {
@@ -60,8 +60,8 @@ func (r *rebuilding) firstReport() *dlr.Report {
 	return nil
 }
 
-// planIn splits a key that begins with a plan (see schema.AppendPlan) into the plan and the rest, both parts of key. It
-// returns nil for both if the key is too short.
+// planIn splits a key made with schema.AppendPlan into the plan, which may be a hash, and the bytes after it. Both are
+// parts of key, and nil if the key is too short.
 func planIn(key []byte) (plan, rest []byte) {
 	if len(key) == 0 || len(key) < 1+int(key[0]) {
 		return nil, nil
@@ -69,9 +69,9 @@ func planIn(key []byte) (plan, rest []byte) {
 	return key[1 : 1+int(key[0])], key[1+int(key[0]):]
 }
 
-// abandon gives up a batch whose plan or id is unknown, or whose id belongs to a newer batch. It sets the damaged rows
-// and the log aside and lists the rest in BucketTrash for deletion. row is the damaged row of the batch, or nil. A
-// later report creates a new batch.
+// abandon gives up a batch whose plan and id cannot be recovered or now belong to a newer batch. It moves the damaged
+// rows to bucket damaged, copies the report log there, and lists the rest in BucketTrash for deletion. row is the
+// batch's own damaged row, or nil. A later report creates a new batch.
 func (r *rebuilding) abandon(row []byte) error {
 	why := "nothing of it is left"
 	if belongs(r.tx, r.n) {
@@ -97,8 +97,8 @@ func (r *rebuilding) abandon(row []byte) error {
 	return errors.Join(err, r.dropEntries(r.n), r.recountLater(), r.forget())
 }
 
-// abandonRecipients sets the damaged rows of the batch's recipients aside and deletes them. If only their keys are
-// damaged, the batch may never have existed.
+// abandonRecipients moves the batch's damaged recipient rows to bucket damaged. If only their keys are damaged, a batch
+// with this number may never have existed.
 func (r *rebuilding) abandonRecipients() (err error) {
 	var damaged [][]byte
 	recipients := r.tx.Bucket(schema.BucketRecipients)

@@ -22,7 +22,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// Sink is a directory that a copy fills. It has no journal until the copy is complete.
+// Sink is the store directory that a copy fills. It implements copying.Sink. The journal is created last, by Finish.
 type Sink struct {
 	dir        *storeDir
 	db         *bolt.DB
@@ -33,7 +33,7 @@ type Sink struct {
 
 var _ copying.Sink = (*Sink)(nil)
 
-// OpenSink opens or creates the directory c.Path and locks it.
+// OpenSink opens or creates the directory c.Path and locks it against other processes until Close.
 func OpenSink(c Config) (_ *Sink, err error) {
 	s := &Sink{config: c.withDefaults()}
 	if err := disk.MakeDir(c.Path); err != nil {
@@ -54,18 +54,17 @@ func OpenSink(c Config) (_ *Sink, err error) {
 	return s, nil
 }
 
-// Close closes the database and releases the directory.
+// Close closes the database and unlocks the directory.
 func (s *Sink) Close() error {
 	err := errors.Join(s.db.Close(), s.dir.release())
 	s.decoder.Close()
 	return err
 }
 
-// journal returns the path of the journal's directory.
 func (s *Sink) journal() string { return filepath.Join(s.config.Path, "journal") }
 
-// Begin implements copying.Sink. It stores the mark of a new copy, or returns the stored mark of a copy from the same
-// source.
+// Begin implements copying.Sink. It stores the progress mark of a new copy or, if an interrupted copy from the same
+// source is continued, returns the mark stored then.
 func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, err error) {
 	err = s.db.Update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(schema.BucketMeta)
@@ -82,7 +81,7 @@ func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, 
 	return m, err
 }
 
-// empty returns ErrOccupied if the directory holds a store that was ever used.
+// empty returns ErrOccupied if the directory's store has any content or was in use before.
 func (s *Sink) empty(tx *bolt.Tx) error {
 	for _, name := range schema.Buckets {
 		if key, _ := tx.Bucket(name).Cursor().First(); key != nil && !bytes.Equal(name, schema.BucketMeta) {
@@ -96,12 +95,12 @@ func (s *Sink) empty(tx *bolt.Tx) error {
 	return nil
 }
 
-// Export implements copying.Sink: it reads what is imported so far.
+// Export implements copying.Sink: it reads back what was imported so far, so that the copy can be verified.
 func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return export(ctx, s.db, s.decoder, from, each)
 }
 
-// Import implements copying.Sink. It stores a piece and the mark in one transaction.
+// Import implements copying.Sink. It stores a piece of the source and the progress mark in one transaction.
 func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		i := &importer{tx: tx, compressor: s.compressor, puts: make(map[string][]entry)}
@@ -112,7 +111,7 @@ func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error 
 	})
 }
 
-// importer is one transaction of an import.
+// importer imports one piece, in one transaction.
 type importer struct {
 	tx         *bolt.Tx
 	compressor *schema.Compressor
@@ -149,8 +148,8 @@ func (i *importer) put(bucket, key, row []byte) {
 	i.puts[string(bucket)] = append(i.puts[string(bucket)], entry{key, row})
 }
 
-// write puts all rows, sorted by key (see putSorted). Since pieces, too, mostly arrive in key order, it fills pages to
-// 90 %.
+// write stores all collected rows, sorted by key because bbolt inserts sorted keys fastest. It fills pages to 90 %,
+// because pieces, too, mostly arrive in key order.
 func (i *importer) write() error {
 	for name, entries := range i.puts {
 		bucket := i.tx.Bucket([]byte(name))
@@ -213,7 +212,7 @@ func (i *importer) recipients(n schema.Number, p copying.Part) {
 	}
 }
 
-// quarantine stores entries in the given order, with keys that sort before all keys made from journal frames.
+// quarantine stores the entries in the given order, under keys that sort before those of callbacks quarantined later.
 func (i *importer) quarantine(entries []store.QuarantineEntry) {
 	place := 0
 	if newest, _ := i.tx.Bucket(schema.BucketQuarantine).Cursor().Last(); newest != nil {
@@ -241,8 +240,8 @@ func (i *importer) totals(plans []store.PlanStats) error {
 	return t.Save(i.tx)
 }
 
-// Finish implements copying.Sink. It creates a journal whose frames get higher numbers than all chunks of the log, and
-// deletes the mark.
+// Finish implements copying.Sink. It creates the journal and deletes the progress mark, so that Open accepts the store.
+// Frame numbers begin above all chunk numbers of the report log, because new chunks are numbered after frames.
 func (s *Sink) Finish(context.Context) error {
 	var reached schema.Position
 	err := s.db.View(func(tx *bolt.Tx) (err error) {

@@ -11,7 +11,7 @@ import (
 
 var errLocked = errors.New("locked")
 
-// lockFile locks f for this process, or returns errLocked at once. Closing f releases the lock.
+// lockFile locks f, or returns errLocked at once if another process has locked it. Closing f releases the lock.
 func lockFile(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {

@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// What was done about a damaged row. The texts end the errors that Observer.Failed gets for operation "damage"; the
-// runbook explains each text (DlrloopStoreDamaged).
+// What was done about a damaged row. These texts end the errors that Observer.Failed gets for the operation "damage".
+// The runbook explains each of them (alert DlrloopStoreDamaged).
 const (
 	isCorrected = "one flipped bit is corrected"
 	isRebuilt   = "it is rebuilt from the reports of its batch"
@@ -24,14 +24,14 @@ const (
 	isMisplaced = "its key is damaged: restart dlrloop to mend it (databases of up to 64 MiB)"
 )
 
-// finding is a damaged row and what was done about the row. done is empty if that is decided later.
+// finding is a damaged row and what was done about it, such as isCorrected. done is empty if that is decided later.
 type finding struct {
 	*schema.DamageError
 	done string
 }
 
-// noteDamaged handles err, the error of a read. If err is a damaged row, noteDamaged records the row, and the fold's
-// goroutine mends the row before its next step. Other damage is only reported; other errors are ignored.
+// noteDamaged handles err, the error of a read. If err is a *schema.DamageError, it records the damaged row, which the
+// fold's goroutine mends before its next step. It reports other damage to the Observer and ignores all other errors.
 func (s *Store) noteDamaged(err error) {
 	d, isRow := errors.AsType[*schema.DamageError](err)
 	if !isRow {
@@ -46,8 +46,8 @@ func (s *Store) noteDamaged(err error) {
 	}
 }
 
-// reportDamaged reports err to the Observer unless it has reported damage of the same row before. row identifies the
-// row: a *schema.DamageError, or any other error by its text.
+// reportDamaged passes err to Observer.Failed, but only once for each damaged row. The error row identifies the damage:
+// as a *schema.DamageError by its bucket, key and cause, as any other error by its text.
 func (s *Store) reportDamaged(row, err error) {
 	id := row.Error()
 	if d, isRow := errors.AsType[*schema.DamageError](row); isRow {
@@ -58,7 +58,7 @@ func (s *Store) reportDamaged(row, err error) {
 	}
 }
 
-// reportMended reports the findings that say what was done about the row. It skips the others.
+// reportMended reports to the Observer what was done about damaged rows. It skips rows about which this is not decided.
 func (s *Store) reportMended(found []finding) {
 	for _, f := range found {
 		if f.done == isMisplaced {
@@ -70,8 +70,8 @@ func (s *Store) reportMended(found []finding) {
 	}
 }
 
-// mendNoted mends the rows that noteDamaged recorded. w is the next step of the fold. If mending fails without a fatal
-// error, the rows stay as they are until the next read finds them.
+// mendNoted mends the damaged rows that reads have found. w is the input of the next fold step. If mending fails
+// without a fatal error, the rows stay as they are until the next read finds them.
 func (s *Store) mendNoted(w backlog.Work) {
 	var rows []*schema.DamageError
 	for key, d := range s.unmended.Range {
@@ -93,15 +93,15 @@ func (s *Store) mendNoted(w backlog.Work) {
 	}
 }
 
-// reportUnmended reports the rows that noteDamaged recorded and that were not mended before Close.
+// reportUnmended reports, at Close, the damaged rows that reads have found and the fold has not mended.
 func (s *Store) reportUnmended() {
 	for _, d := range s.unmended.Range {
 		s.reportDamaged(d.(*schema.DamageError), fmt.Errorf("%w: it is not mended yet", d.(*schema.DamageError)))
 	}
 }
 
-// foldMended folds w. If the step fails because of a damaged row, foldMended mends the row and repeats the step. It
-// mends each row at most once.
+// foldMended applies the arrivals in w to the database, like foldStep. If the step fails because of a damaged row,
+// foldMended mends the row, at most once, and repeats the step.
 func (s *Store) foldMended(w backlog.Work) error {
 	tried := make(map[string]bool)
 	for {
@@ -117,7 +117,7 @@ func (s *Store) foldMended(w backlog.Work) error {
 	}
 }
 
-// mend mends damaged rows and rebuilds the batches that depend on them. w is the next step of the fold.
+// mend mends damaged rows and rebuilds the batches they belong to from reports. w is the input of the next fold step.
 func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err
@@ -125,9 +125,9 @@ func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	return s.rebuildAll(w)
 }
 
-// mendRows corrects rows or sets them aside, and lists in BucketMending the batches that must be rebuilt. First it
-// copies the buckets named in copies: bbolt finds a page by its first key, so a row with a damaged key must not be
-// changed in place.
+// mendRows corrects each damaged row, moves it to bucket damaged, or lists its batch in BucketMending for rebuilding.
+// It first copies the buckets named in copies, in which a key may be damaged: bbolt finds a page by its first key, so a
+// row with a damaged key must not be changed in place.
 func (s *Store) mendRows(rows []*schema.DamageError, copies map[string]bool) error {
 	var found []finding
 	err := s.update(func(c *writeTx) error {

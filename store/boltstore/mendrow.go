@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// mendRow corrects the row under key in bucket, sets the row aside, or lists its batch for rebuilding. done says which;
-// it is empty if the rebuild will decide.
+// mendRow corrects a damaged row, moves it to bucket damaged, or lists its batch for rebuilding. done says what was
+// done; it is empty if the rebuild will decide.
 func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	if bytes.Equal(bucket, schema.BucketIDs) {
 		return isIndexed, c.mendID(key)
@@ -47,14 +47,14 @@ func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	return isAside, c.remove(bucket, key, row)
 }
 
-// remove copies row, the value under key in bucket, to BucketDamaged and deletes it from bucket.
+// remove moves a row from its bucket to bucket damaged, where support can inspect it.
 func (c *writeTx) remove(bucket, key, row []byte) error {
 	key = bytes.Clone(key)
 	return errors.Join(c.setAside(bucket, key, row), c.tx.Bucket(bucket).Delete(key))
 }
 
-// putRight stores a corrected row under its correct key. If another row has that key by now, a recipient is rebuilt
-// from all its reports; in other buckets, the other row is kept and the corrected row is set aside.
+// putRight stores a corrected row under its correct key. If a newer row has that key, the corrected row is only copied
+// to bucket damaged. If they are recipients, the newer row is moved there, too, and the recipient is rebuilt.
 func (c *writeTx) putRight(bucket, key, row []byte) error {
 	b := c.tx.Bucket(bucket)
 	newer := b.Get(key)
@@ -67,9 +67,9 @@ func (c *writeTx) putRight(bucket, key, row []byte) error {
 	return c.setAside(bucket, key, row)
 }
 
-// mendMeta mends a row of BucketMeta. It writes the totals again from memory, or has them computed again if they are
-// not loaded yet. It returns an error for the journal position, which is stored nowhere else, and sets any other row
-// aside.
+// mendMeta mends a row of BucketMeta. It writes the totals again from memory or, if they are not loaded yet, schedules
+// computing them from all rows. For the journal position, which is stored nowhere else, it returns an error. Any other
+// row is moved to bucket damaged.
 func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	switch {
 	case bytes.Equal(key, schema.KeyPosition):
@@ -87,8 +87,8 @@ func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	return isAside, err
 }
 
-// later lists key, a batch number or schema.KeyTotals, in BucketMending, so that further transactions mend it. how is
-// stored with key and says what to do; see recountAll and rebuilding.settle.
+// later lists key in BucketMending, so that a later transaction mends what key names: the batch with that number, or
+// the totals (schema.KeyTotals). how is stored with key and says what to do: see recountAll and rebuilding.settle.
 func (c *writeTx) later(key, how []byte) error {
 	mending, err := c.tx.CreateBucketIfNotExists(schema.BucketMending)
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *writeTx) later(key, how []byte) error {
 	return mending.Put(key, schema.Seal(schema.BucketMending, key, append(schema.Unsealed(len(how)), how...)))
 }
 
-// rebuildLater lists batch n in BucketMending for rebuilding, unless the bucket lists the batch already.
+// rebuildLater lists batch n in BucketMending, so that rebuildAll rebuilds the batch. An existing entry stays as it is.
 func (c *writeTx) rebuildLater(n schema.Number) error {
 	if mendingOf(c.tx, n.Key()) != nil {
 		return nil
@@ -105,8 +105,8 @@ func (c *writeTx) rebuildLater(n schema.Number) error {
 	return c.later(n.Key(), nil)
 }
 
-// mendingOf returns the text that later stored for key: nil if BucketMending does not list key, empty if later stored
-// no text or the stored text is damaged.
+// mendingOf returns the text that later stored in BucketMending for key. It returns nil if the bucket does not list
+// key. The text is empty if later stored none or if it is damaged.
 func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	mending := tx.Bucket(schema.BucketMending)
 	if mending == nil {
@@ -122,7 +122,7 @@ func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	return []byte{}
 }
 
-// mendID corrects the entry under id in BucketIDs, or deletes the entry if no batch has that plan and id.
+// mendID points the entry under id in BucketIDs to the batch with that plan and id, or deletes it if no batch has both.
 func (c *writeTx) mendID(id []byte) error {
 	n, err := batchWith(c.tx, id)
 	switch {
@@ -134,8 +134,8 @@ func (c *writeTx) mendID(id []byte) error {
 	return c.tx.Bucket(schema.BucketIDs).Put(id, n.Key())
 }
 
-// batchWith searches the rows of all batches for the batch whose key in BucketIDs is id. It returns 0 if no batch has
-// that key.
+// batchWith returns the number of the batch to which the key id in BucketIDs belongs, or 0 if there is no such batch.
+// It reads the rows of all batches.
 func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 	err = tx.Bucket(schema.BucketBatches).ForEach(func(key, row []byte) error {
 		if b, err := schema.DecodeBatch(key, row); err == nil && bytes.Equal(schema.IDKey(b.Key()), id) {
@@ -146,9 +146,9 @@ func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 	return found, err
 }
 
-// mendMissing mends the index entries that point to batch n, which has no row. It corrects wrong entries. Otherwise it
-// lists the batch for rebuilding if the batch has recipients or a report log, and deletes the entries if not. done says
-// what was done, or is empty.
+// mendMissing mends the index entries of a batch without a row. It corrects entries that belong to another batch. If
+// recipients or reports of batch n exist, it lists the batch for rebuilding, otherwise it deletes the entries. done
+// says what was done; it is empty if the rebuild will decide.
 func (c *writeTx) mendMissing(n schema.Number) (done string, err error) {
 	for _, id := range entriesTo(c.tx, schema.BucketIDs, n) {
 		right, err := batchWith(c.tx, id)
@@ -173,7 +173,7 @@ func (c *writeTx) mendMissing(n schema.Number) (done string, err error) {
 	return done, errors.Join(err, c.dropEntries(n))
 }
 
-// belongs reports whether batch n has any recipients or any report log.
+// belongs reports whether any recipients or reports of batch n are stored.
 func belongs(tx *bolt.Tx, n schema.Number) bool {
 	for _, name := range [][]byte{schema.BucketRecipients, schema.BucketLog} {
 		if key, _ := tx.Bucket(name).Cursor().Seek(n.Key()); key != nil && schema.NumberOf(key) == n {
@@ -183,7 +183,7 @@ func belongs(tx *bolt.Tx, n schema.Number) bool {
 	return false
 }
 
-// entriesTo returns copies of the keys of index that point to batch n. It reads the whole index.
+// entriesTo returns copies of all keys in an index whose entries point to batch n. It reads the whole index.
 func entriesTo(tx *bolt.Tx, index []byte, n schema.Number) (keys [][]byte) {
 	ids := bytes.Equal(index, schema.BucketIDs)
 	c := tx.Bucket(index).Cursor()
@@ -195,8 +195,8 @@ func entriesTo(tx *bolt.Tx, index []byte, n schema.Number) (keys [][]byte) {
 	return keys
 }
 
-// dropEntries deletes the entries of batch n from BucketDue, BucketDead and BucketFetches. If one flipped bit made the
-// entry of another batch point to n, dropEntries corrects that entry.
+// dropEntries deletes the entries in BucketDue, BucketDead and BucketFetches that point to batch n. If one flipped bit
+// made the entry of another batch point to n, it stores the correct entry.
 func (c *writeTx) dropEntries(n schema.Number) error {
 	for _, name := range [][]byte{schema.BucketDue, schema.BucketDead, schema.BucketFetches} {
 		for _, key := range entriesTo(c.tx, name, n) {

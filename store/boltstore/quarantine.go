@@ -10,11 +10,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// quarantined is the size of bucket quarantine.
+// quarantined is the size of bucket quarantine, which keeps callbacks that could not be parsed.
 type quarantined struct{ entries, bytes int }
 
-// keepQuarantined stores the quarantined callbacks of a step, and evicts the oldest entries if the quarantine exceeds
-// its limits.
+// keepQuarantined stores the callbacks of a fold step that could not be parsed. If the quarantine then exceeds its
+// limits, it deletes the oldest entries.
 func (st *step) keepQuarantined(parts []backlog.Part) error {
 	bucket := st.tx.Bucket(schema.BucketQuarantine)
 	for _, p := range parts {
@@ -36,7 +36,7 @@ func (st *step) keepQuarantined(parts []backlog.Part) error {
 	return st.evict(bucket)
 }
 
-// evict deletes the oldest entries until the quarantine is within its limits.
+// evict deletes the oldest quarantine entries until the limits QuarantineEntries and QuarantineBytes are met.
 func (st *step) evict(bucket *bolt.Bucket) error {
 	c := bucket.Cursor()
 	for st.quarantine.entries > st.s.config.QuarantineEntries || st.quarantine.bytes > st.s.config.QuarantineBytes {
@@ -54,7 +54,7 @@ func (st *step) evict(bucket *bolt.Bucket) error {
 	return nil
 }
 
-// countQuarantined returns the size of bucket quarantine. It reads the whole bucket.
+// countQuarantined counts the entries of bucket quarantine and their bytes. It reads the whole bucket.
 func countQuarantined(tx *bolt.Tx) (q quarantined) {
 	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil; key, row = c.Next() {
@@ -64,8 +64,8 @@ func countQuarantined(tx *bolt.Tx) (q quarantined) {
 	return q
 }
 
-// Quarantine implements store.Store: it lists quarantined callbacks, newest first. A page ends at 16 MiB (pageBytes)
-// even if it has fewer entries than asked for.
+// Quarantine implements store.Store: it lists the callbacks that could not be parsed, newest first. A page ends at 16
+// MiB (pageBytes) even if it has fewer entries than requested.
 func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
 	size := 0
 	err = s.view(ctx, func(tx *bolt.Tx) error {

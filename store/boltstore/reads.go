@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// find returns a batch's number, or ErrNotFound.
+// find returns the number that identifies a batch inside the database, or ErrNotFound if no such batch is stored.
 func find(tx *bolt.Tx, key store.BatchKey) (schema.Number, error) {
 	found := tx.Bucket(schema.BucketIDs).Get(schema.IDKey(key))
 	if found == nil {
@@ -52,7 +52,7 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 	return page, err
 }
 
-// matches reports whether q selects b.
+// matches reports whether the batch meets all conditions of the query. An empty field of the query is no condition.
 func matches(b *store.Batch, q store.BatchQuery) bool {
 	return (q.Plan == "" || b.Plan == q.Plan) &&
 		(q.ClientReference == "" || b.ClientReference == q.ClientReference) &&
@@ -87,7 +87,7 @@ func (s *Store) Recipient(
 	return r, err
 }
 
-// recipientOf reads a recipient's row, or returns ErrNotFound.
+// recipientOf reads the row of one recipient of batch n, or returns ErrNotFound. digits are those of the phone number.
 func recipientOf(tx *bolt.Tx, n schema.Number, digits string) (*store.Recipient, error) {
 	key := schema.RecipientKey(n, digits)
 	row := tx.Bucket(schema.BucketRecipients).Get(key)
@@ -98,7 +98,7 @@ func recipientOf(tx *bolt.Tx, n schema.Number, digits string) (*store.Recipient,
 	return &r, err
 }
 
-// raw reads the bytes of one report from the log. It returns nil if the log does not have them.
+// raw returns the raw bytes of one logged report of batch n. It returns nil without an error if the log lacks them.
 func (s *Store) raw(tx *bolt.Tx, n schema.Number, ref store.Ref) ([]byte, error) {
 	key := schema.LogKey(n, ref.Chunk)
 	chunk := tx.Bucket(schema.BucketLog).Get(key)
@@ -112,7 +112,7 @@ func (s *Store) raw(tx *bolt.Tx, n schema.Number, ref store.Ref) ([]byte, error)
 	return reports[ref.Index].Raw, nil
 }
 
-// Recipients implements store.Store: it lists a batch's recipients, sorted by digits.
+// Recipients implements store.Store: it lists a batch's recipients, sorted by the digits of their phone numbers.
 func (s *Store) Recipients(
 	ctx context.Context, key store.BatchKey, q store.RecipientQuery,
 ) (page store.Page[*store.Recipient], err error) {
@@ -136,7 +136,7 @@ func (s *Store) Recipients(
 	return page, err
 }
 
-// Reports implements store.Store: it lists the raw reports of a batch in the order in which they were folded.
+// Reports implements store.Store: it lists the raw reports of a batch in the order in which they were recorded.
 func (s *Store) Reports(
 	ctx context.Context, key store.BatchKey, p store.Paging,
 ) (page store.Page[store.Logged], err error) {
@@ -151,8 +151,8 @@ func (s *Store) Reports(
 	return page, err
 }
 
-// Stats implements store.Store: it returns the totals of every plan, sorted by plan. It blocks while a fold step or
-// retention writes.
+// Stats implements store.Store: it returns the totals of every plan, sorted by plan. It blocks until they include all
+// acknowledged arrivals, and while a write transaction runs.
 func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	if s.closed.Load() {
 		return nil, s.closedError()
@@ -165,8 +165,8 @@ func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	return s.totals.Sorted(), nil
 }
 
-// Timeseries implements store.Store: it returns the number of messages by minute, plan and status, for from <= minute
-// < to.
+// Timeseries implements store.Store: it counts messages by minute, plan and status, for all minutes with from <= minute
+// < to. An empty plan selects all plans.
 func (s *Store) Timeseries(
 	ctx context.Context, plan string, from, to time.Time,
 ) (counts []store.MinuteCount, err error) {

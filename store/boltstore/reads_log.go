@@ -12,12 +12,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// pageBytes ends a page of raw reports before it reaches its number of entries, because one full report may be
-// megabytes.
+// pageBytes is the size in bytes at which a page of raw reports ends early, because one report that lists all
+// recipients may be megabytes.
 const pageBytes = 16 << 20
 
-// pageOfLog reads one page of a batch's report log. The cursor holds the chunk of the next report and its index in the
-// chunk.
+// pageOfLog reads one page of a batch's report log. A row of the log is a chunk of several reports, so the page cursor
+// holds the chunk number of the next report and its index in the chunk.
 func (s *Store) pageOfLog(tx *bolt.Tx, n schema.Number, p store.Paging) (page store.Page[store.Logged], err error) {
 	chunk, index, err := decodeLogCursor(p.Cursor)
 	if err != nil {

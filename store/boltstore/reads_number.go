@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// RecipientBatches implements store.Store: it lists the batches of one recipient, newest first. It seeks the number in
-// each day's part of bucket numbers. The cursor is the number of the last batch returned.
+// RecipientBatches implements store.Store: it lists the batches of one recipient, newest first. The keys of
+// BucketNumbers begin with a day, so it searches day by day. The page cursor is the number of the last batch returned.
 func (s *Store) RecipientBatches(
 	ctx context.Context, recipient string, p store.Paging,
 ) (page store.Page[store.RecipientInBatch], err error) {
@@ -48,8 +48,8 @@ func (s *Store) RecipientBatches(
 	return page, err
 }
 
-// eachNumber calls visit with the numbers of the batches of a recipient, newest first and only those less than before,
-// until visit returns false or an error.
+// eachNumber calls visit with the number of each batch of a recipient, newest first, until visit returns false or an
+// error. It skips batch numbers that are not less than before.
 func eachNumber(tx *bolt.Tx, digits string, before schema.Number, visit func(schema.Number) (bool, error)) error {
 	c := tx.Bucket(schema.BucketNumbers).Cursor()
 	oldest, _ := c.First()

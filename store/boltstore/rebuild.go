@@ -14,12 +14,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// rebuildStep is how many rows one transaction of a rebuild writes.
+// rebuildStep is the number of written rows after which a rebuild commits and begins a new transaction.
 const rebuildStep = 4096
 
-// rebuilding restores the damaged rows of one batch from its report log, and missing rows of recipients that the log
-// names. It takes as many transactions as necessary; bucket mending lists the batch until the last one. After a crash
-// Open starts the rebuild again, which recognizes recipients that are rebuilt already by their feedback state.
+// rebuilding restores the damaged rows of one batch from its report log, and the missing rows of recipients that the
+// log names. It may take several transactions; BucketMending lists the batch until the last one. After a crash, Open
+// starts the rebuild again. A recipient's feedback state then shows whether its row is rebuilt already.
 type rebuilding struct {
 	fold.Rebuild
 	*writeTx
@@ -31,7 +31,7 @@ type rebuilding struct {
 	found    []finding   // to report after the commit
 }
 
-// rebuildAll rebuilds the batches listed in bucket mending, and then computes the totals if they are listed.
+// rebuildAll rebuilds the batches listed in BucketMending, then the totals if listed. w is the next fold step's input.
 func (s *Store) rebuildAll(w backlog.Work) error {
 	for {
 		n, totals, err := s.toRebuild()
@@ -51,11 +51,11 @@ func (s *Store) rebuildAll(w backlog.Work) error {
 	}
 }
 
-// errUnmended refuses to copy a store whose damaged rows can still be rebuilt.
+// errUnmended is returned for a store that is opened to be copied while damaged rows can still be rebuilt.
 var errUnmended = errors.New("rows are damaged and can be rebuilt, but the policies of the plans decide " +
 	"what feedback is owed: start dlrloop on the folder first")
 
-// toRebuild returns the first batch in bucket mending, 0 if none, and whether the totals are listed there.
+// toRebuild returns the first batch listed in BucketMending. If n is 0, totals reports whether the totals are listed.
 func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
 		mending := tx.Bucket(schema.BucketMending)
@@ -73,8 +73,8 @@ func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	return n, totals, err
 }
 
-// rebuild rebuilds one batch. w is the next step of the fold; its first arrival may be the rest of a partly folded
-// report of the batch.
+// rebuild restores the damaged rows of batch n. w is the input of the next fold step: its first arrival may be the rest
+// of a report of this batch that is only partly folded.
 func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	c, err := s.begin()
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	return nil
 }
 
-// run rebuilds the batch up to the last transaction, which the caller commits.
+// run carries out the whole rebuild, except that the caller commits the last transaction.
 func (r *rebuilding) run(w backlog.Work) error {
 	if ok, err := r.open(w); !ok || err != nil {
 		return err
@@ -115,7 +115,7 @@ func (r *rebuilding) run(w backlog.Work) error {
 	return r.finish()
 }
 
-// wrote counts written rows, and commits and begins a new transaction after rebuildStep of them.
+// wrote counts the rows written since the last commit. After rebuildStep rows it commits and begins a new transaction.
 func (r *rebuilding) wrote(rows int) error {
 	if r.room -= rows; r.room > 0 {
 		return nil
@@ -140,10 +140,10 @@ func (r *rebuilding) wrote(rows int) error {
 	return nil
 }
 
-// errDeleted means that retention deleted the batch during the rebuild.
+// errDeleted means that retention deleted the batch between two transactions of its rebuild.
 var errDeleted = errors.New("retention has deleted the batch")
 
-// note records a damaged row and what is done about it.
+// note records a damaged row and what is done about it, to be reported after the commit. err says what is wrong.
 func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	d, ok := errors.AsType[*schema.DamageError](err)
 	if !ok {
@@ -152,7 +152,7 @@ func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	r.found = append(r.found, finding{d, done})
 }
 
-// open reads the batch's row, or starts a new one if the row is lost. It returns false if there is nothing to rebuild.
+// open loads the batch's row, or starts a new one if it is lost. It returns false if the batch is deleted or given up.
 func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	key := r.n.Key()
 	if r.tx.Bucket(schema.BucketTrash).Get(key) != nil {
@@ -193,7 +193,7 @@ func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	return true, nil
 }
 
-// plan sets the plan's policy, and the report of the batch that is folded only in part, if there is one.
+// plan sets the plan's policy and, if one report of the batch is folded only in part, that report.
 func (r *rebuilding) plan(w backlog.Work) {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
 	if w.From.Within.Recipients > 0 && len(w.Parts) > 0 && len(w.Parts[0].Arrivals) > 0 {
@@ -204,11 +204,11 @@ func (r *rebuilding) plan(w backlog.Work) {
 	}
 }
 
-// figuresOf returns the counts of a batch that are derived from its recipients, as text.
+// figuresOf returns the counts that a batch derives from its recipients, as text to compare them before and after.
 func figuresOf(b *store.Batch) string { return fmt.Sprint(named(b.States), b.Feedback) }
 
-// each calls visit for every recipient of the batch, in as many transactions as necessary. visit reports whether it
-// wrote.
+// each calls visit for the row of every recipient of the batch. visit returns whether it wrote a row; then each counts
+// the row with wrote, which may begin a new transaction.
 func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) error {
 	for after := r.n.Key(); ; {
 		c := r.tx.Bucket(schema.BucketRecipients).Cursor()
@@ -233,8 +233,8 @@ func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) e
 	}
 }
 
-// settle decides which feedback state the rebuilt recipients get. The decision is stored in bucket mending, because it
-// could not be repeated after some of them have the state.
+// settle decides the feedback state of the rebuilt recipients and writes it to their rows. It first stores the decision
+// in BucketMending, because after a crash it could not be made again from partly written rows.
 func (r *rebuilding) settle() error {
 	err := r.each(func(key, row []byte) (bool, error) {
 		rec, err := rebuiltIn(key, row)
@@ -274,8 +274,8 @@ func (r *rebuilding) settle() error {
 	})
 }
 
-// unreported handles a damaged row of a recipient that no report names. If bucket numbers lists the recipient, the key
-// is right: the row is replaced by one with only the number. Otherwise it is deleted.
+// unreported handles the damaged row of a recipient that no report names. If BucketNumbers lists the recipient, the key
+// is correct, and a new row keeps only the phone number. Otherwise the row is moved to bucket damaged.
 func (r *rebuilding) unreported(key, row []byte, cause error) error {
 	number := schema.NumberKeyOf(key)
 	found, _ := r.tx.Bucket(schema.BucketNumbers).Cursor().Seek(number)
@@ -294,7 +294,7 @@ func (r *rebuilding) unreported(key, row []byte, cause error) error {
 	)
 }
 
-// finish writes the batch's row, the totals and the index entries.
+// finish writes the batch's row and index entries, adjusts the totals and removes the batch from BucketMending.
 func (r *rebuilding) finish() error {
 	old := schema.IndexKeys{}
 	if !r.Lost {
@@ -326,11 +326,11 @@ func (r *rebuilding) finish() error {
 	)
 }
 
-// forget removes the batch from bucket mending.
+// forget removes the batch from BucketMending.
 func (r *rebuilding) forget() error { return r.tx.Bucket(schema.BucketMending).Delete(r.n.Key()) }
 
-// rebuiltIn decodes a row of bucket recipients like schema.DecodeRecipient, but accepts one whose feedback is not
-// settled yet.
+// rebuiltIn decodes a recipient's row like schema.DecodeRecipient, but also accepts a rebuilt row whose feedback state
+// is not decided yet (ErrUnsettled).
 func rebuiltIn(key, row []byte) (store.Recipient, error) {
 	rec, err := schema.DecodeRecipient(key, row)
 	if errors.Is(err, schema.ErrUnsettled) {
@@ -339,5 +339,5 @@ func rebuiltIn(key, row []byte) (store.Recipient, error) {
 	return rec, err
 }
 
-// errCounts means that a batch's row is unchanged but its counts do not match its recipients.
+// errCounts means that the checksum of a batch's row matches, but the counts in it do not match the batch's recipients.
 var errCounts = errors.New("its counts do not match its recipients")

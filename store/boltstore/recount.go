@@ -11,14 +11,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// Values in BucketMending under schema.KeyTotals: whether to compute all totals again, or only those of feedback.
+// What recount must compute, as stored in BucketMending under schema.KeyTotals: all totals, or only those of feedback.
 var (
 	recountAll      = []byte("all")
 	recountFeedback = []byte("feedback")
 )
 
-// recountLater has the feedback totals of all plans computed again, because the counts of a lost row are unknown. It
-// keeps an earlier, wider request.
+// recountLater schedules recount for the feedback totals of all plans, because the counts in a lost row are unknown. If
+// a recount is scheduled already, that one stays as it is.
 func (c *writeTx) recountLater() error {
 	if mendingOf(c.tx, schema.KeyTotals) != nil {
 		return nil
@@ -26,8 +26,8 @@ func (c *writeTx) recountLater() error {
 	return c.later(schema.KeyTotals, recountFeedback)
 }
 
-// recount computes the totals that BucketMending lists again from the stored rows. They then do not include what
-// retention has deleted.
+// recount computes totals again from the stored rows, as BucketMending requests. The new totals do not include batches
+// that retention has deleted.
 func (s *Store) recount() error {
 	return s.update(func(c *writeTx) error {
 		if all := bytes.Equal(mendingOf(c.tx, schema.KeyTotals), recountAll); all {

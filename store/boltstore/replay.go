@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// replay applies the batch's report log to the recipients.
+// replay restores the recipients by applying all logged reports of the batch to them again.
 func (r *rebuilding) replay() error {
 	for after := r.n.Key(); ; {
 		key, row := r.tx.Bucket(schema.BucketLog).Cursor().Seek(after)
@@ -46,7 +46,7 @@ func (r *rebuilding) replay() error {
 	}
 }
 
-// report applies one report, in parts if it names many recipients.
+// report applies one logged report, in parts if it names many recipients. ref is where the log holds the report.
 func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 	all, done := a.Entry.Names(), r.Folded(&a)
 	for from := 0; ; {
@@ -63,8 +63,8 @@ func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 	}
 }
 
-// applyPart applies a report, or a part of one, to the recipients that it names, and restores their damaged or missing
-// rows. ref is where the report is stored in the log.
+// applyPart applies a logged report, or a part of one, to the recipients that it names, and writes their damaged or
+// missing rows again. ref is where the log holds the report.
 func (r *rebuilding) applyPart(a store.Arrival, ref store.Ref) (err error) {
 	recipients, numbers := r.tx.Bucket(schema.BucketRecipients), r.tx.Bucket(schema.BucketNumbers)
 	rows := make(map[string]*fold.Row)

@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// retentionStep is the maximum number of keys that one transaction of retention deletes, so that the fold waits
-	// only briefly for it.
+	// retentionStep is the maximum number of keys that one transaction of retention deletes, so that the fold need not
+	// wait long for it.
 	retentionStep = 2000
-	// retentionYoung is how many consecutive batches with a first arrival within the retention end the search. Batches
-	// are sorted by their first arrival, except for a few after the clock was set.
+	// retentionYoung is how many consecutive batches that are too new end the search for old ones. Batches are sorted
+	// by their first arrival, except for a few after the clock was set.
 	retentionYoung = 100
 )
 
 // DeleteOlder implements store.Store: it deletes up to limit batches whose last arrival is earlier than the time
-// before. One small transaction removes them from all indexes, so that no read finds them. Further transactions delete
-// their recipients and log; if a crash interrupts them, the next call continues.
+// before. A first, small transaction removes them from all indexes, so that no read finds them. Further transactions
+// delete their recipients and reports. If a crash interrupts these, the next call continues.
 func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.closedError()
@@ -48,8 +48,8 @@ func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (d
 	return deleted, more, ctx.Err()
 }
 
-// unindex removes up to limit batches whose last arrival is earlier than the time before from all indexes, and lists
-// them in bucket trash for deletion.
+// unindex removes up to limit batches that are past retention (see pastRetention) from all indexes. It lists them in
+// BucketTrash, so that purge deletes the rest of them.
 func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, err error) {
 	var old []*store.Batch
 	var numbers []schema.Number
@@ -96,16 +96,16 @@ func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, er
 	return deleted, len(old) == limit, nil
 }
 
-// removed counts the removed batches of one plan and the dead recipients in them.
+// removed counts the batches of one plan that retention deleted, and the recipients in them with dead feedback.
 type removed struct{ batches, dead int }
 
-// pastRetention reports whether retention may delete a batch: its last arrival is earlier than the time before, and it
-// has no task. Dead feedback is deleted too; it was listed for that long, and is counted on deletion.
+// pastRetention reports whether retention may delete a batch: its last arrival is earlier than the time before, and no
+// feedback is pending. Dead (given up) feedback is deleted with the batch, and Observer.Deleted counts it.
 func pastRetention(b *store.Batch, before time.Time) bool {
 	return b.LastAt.Before(before) && b.Task == nil
 }
 
-// findOld returns up to limit batches that retention may delete, and their numbers.
+// findOld returns up to limit batches that are past retention (see pastRetention), and their numbers.
 func (s *Store) findOld(before time.Time, limit int) (old []*store.Batch, numbers []schema.Number, err error) {
 	err = s.viewFolded(func(tx *bolt.Tx) error {
 		c := tx.Bucket(schema.BucketBatches).Cursor()
@@ -127,7 +127,7 @@ func (s *Store) findOld(before time.Time, limit int) (old []*store.Batch, number
 	return old, numbers, err
 }
 
-// purge deletes up to retentionStep keys: content of batches in bucket trash, and minute counts and quarantine entries
+// purge deletes up to retentionStep keys: rows of batches in BucketTrash, and minute counts and quarantine entries
 // older than the time before. It returns true if nothing is left to delete.
 func purge(tx *bolt.Tx, f *figures, before time.Time) (emptied bool, err error) {
 	room := retentionStep
@@ -157,7 +157,7 @@ func purge(tx *bolt.Tx, f *figures, before time.Time) (emptied bool, err error) 
 	return room > 0, err
 }
 
-// deleteWhile deletes keys with the prefix while room is left. It calls each, if not nil, before each deletion.
+// deleteWhile deletes up to *room keys with the prefix, and lowers *room. It calls each, if set, before every deletion.
 func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, each func(key []byte) error) error {
 	c := b.Cursor()
 	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && *room > 0; key, _ = c.Seek(prefix) {
@@ -174,7 +174,7 @@ func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, each func(key []byte)
 	return nil
 }
 
-// purgeMinutes deletes minute counts older than the time before while room is left.
+// purgeMinutes deletes up to *room minute counts older than the time before, and lowers *room by their number.
 func purgeMinutes(tx *bolt.Tx, before time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketMinutes).Cursor()
 	for key, _ := c.First(); key != nil && *room > 0 && schema.MinuteOf(key).Minute.Before(before); key, _ = c.First() {
@@ -186,7 +186,7 @@ func purgeMinutes(tx *bolt.Tx, before time.Time, room *int) error {
 	return nil
 }
 
-// purgeQuarantine deletes quarantine entries older than the time before while room is left.
+// purgeQuarantine deletes up to *room quarantine entries older than the time before. It updates *room and *left.
 func purgeQuarantine(tx *bolt.Tx, left *quarantined, before time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {

@@ -12,10 +12,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// maxScanned is the maximum number of rows that a read scans for one page.
+// maxScanned is the maximum number of rows that a list reads for one page, even if few of them match the query.
 const maxScanned = 20_000
 
-// viewFolded runs read in a read transaction, without waiting for the fold. It records damaged rows that read finds.
+// viewFolded calls read in a read transaction without waiting for the fold. It notes damaged rows, to be mended.
 func (s *Store) viewFolded(read func(*bolt.Tx) error) error {
 	err := guarded(func() error { return s.db.View(read) })
 	if err != nil {
@@ -24,8 +24,8 @@ func (s *Store) viewFolded(read func(*bolt.Tx) error) error {
 	return err
 }
 
-// view runs read in a read transaction that includes every arrival acknowledged before the call. It blocks until they
-// are folded.
+// view calls read in a read transaction that includes every arrival acknowledged before the call. It blocks until the
+// fold has applied these arrivals to the database.
 func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 	if s.closed.Load() {
 		return s.closedError()
@@ -40,21 +40,21 @@ func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 	return err
 }
 
-// visitor handles one row of a page. It reports whether it added the row to the page.
+// visitor handles one row of a list and returns whether it added the row to the page.
 type visitor func(key, row []byte) (added bool, err error)
 
-// forward calls visit for the keys with the prefix, in key order and starting after the page's cursor, until visit has
-// added as many items as the page may hold. It sets next to the cursor of the following page, if there is one.
+// forward calls visit for rows with the key prefix, in key order from the page's cursor on, until visit has added as
+// many items as the page may hold. If more rows follow, it sets *next to the cursor of the next page.
 func forward(b *bolt.Bucket, prefix []byte, p store.Paging, visit visitor, next *string) error {
 	return scan(b.Cursor(), prefix, p, false, visit, next)
 }
 
-// backward does what forward does, in descending key order.
+// backward is forward in descending key order.
 func backward(b *bolt.Bucket, prefix []byte, p store.Paging, visit visitor, next *string) error {
 	return scan(b.Cursor(), prefix, p, true, visit, next)
 }
 
-// errPageFull is returned by a visitor that added its row and wants the page to end with it.
+// errPageFull is returned by a visitor that added its row and wants the page to end there.
 var errPageFull = errors.New("the page is full")
 
 // scan implements forward and backward.
@@ -88,8 +88,8 @@ func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit vi
 	return nil
 }
 
-// begin moves the cursor to the first key after the key after or, if that is nil, to the first key with the prefix. If
-// backward is set, it counts from the end.
+// begin moves the cursor to the first row of a page: the row next to the key after or, if after is nil, the first row
+// with the prefix. With backward set, it is the row that precedes after, or the last row with the prefix.
 func begin(c *bolt.Cursor, prefix, after []byte, backward bool) (key, row []byte) {
 	if !backward {
 		if after == nil {
@@ -112,7 +112,7 @@ func begin(c *bolt.Cursor, prefix, after []byte, backward bool) (key, row []byte
 	return c.Prev()
 }
 
-// successor returns the smallest key greater than all keys with the prefix; nil if there is none.
+// successor returns the smallest key that is greater than all keys with the prefix, or nil if there is none.
 func successor(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {
@@ -124,13 +124,13 @@ func successor(prefix []byte) []byte {
 	return nil
 }
 
-// cursorOf encodes a key, without its prefix, as a page cursor.
+// cursorOf encodes a key, without its prefix, as the page cursor from which a list continues.
 func cursorOf(key, prefix []byte) string {
 	return base64.RawURLEncoding.EncodeToString(key[len(prefix):])
 }
 
-// decodeCursor returns the key that a page cursor encodes; nil for the empty cursor. It returns ErrCursor if the
-// cursor is malformed.
+// decodeCursor returns the key that cursorOf encoded in a page cursor, or nil for the empty cursor. It returns
+// ErrCursor if the cursor is malformed.
 func decodeCursor(cursor string, prefix []byte) ([]byte, error) {
 	if cursor == "" {
 		return nil, nil

@@ -10,15 +10,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// Limits of bucket damaged; the oldest entries are deleted.
+// Limits of bucket damaged, which keeps copies of damaged rows. trimAside deletes the oldest copies beyond them.
 const (
 	maxAside      = 1000
 	maxAsideBytes = 16 << 20
 	maxAsideRow   = 1 << 20 // longer rows are truncated
 )
 
-// setAside copies a damaged row to bucket damaged, so that support can inspect what was lost. It does not delete the
-// row.
+// setAside copies a damaged row to bucket damaged, where support can inspect it. The row itself stays where it is.
 func (c *writeTx) setAside(bucket, key, row []byte) error {
 	aside, err := c.tx.CreateBucketIfNotExists(schema.BucketDamaged)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// start verifies and loads the database, opens the journal and folds its unfolded frames. Then it starts the goroutines
-// of the fold and the committer.
+// start completes Open: it verifies and loads the database, opens the journal and folds the frames that a crash left
+// there. Then it starts the goroutines of the fold and the committer.
 func (s *Store) start(ctx context.Context) error {
 	if info, err := os.Stat(s.db.Path()); err == nil && info.Size() <= s.config.verify {
 		if err := s.verify(); err != nil {
@@ -45,8 +45,8 @@ func (s *Store) start(ctx context.Context) error {
 	return nil
 }
 
-// recover folds the frames in tail, which Open found unfolded in the journal. done is how far the first of these frames
-// is folded. Before the first step, recover finishes mends that a crash interrupted.
+// recover applies the journal frames in tail, which a crash left there, to the database. done is how far the first of
+// them is folded already. Before the first step, recover finishes mends that a crash interrupted.
 func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Progress) error {
 	s.backlog.Resume(tail, done)
 	for first := true; ; first = false {
@@ -66,7 +66,7 @@ func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Pro
 	}
 }
 
-// readBack reads the frame p from the journal and returns its arrivals.
+// readBack reads the arrivals of one frame from the journal, for the backlog, which does not keep all in memory.
 func (s *Store) readBack(p journal.Ref) ([]store.Arrival, error) {
 	body, err := s.journal.Read(p)
 	if err != nil {

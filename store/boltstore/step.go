@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// step is one transaction of the fold. It works on copies of the store's totals, which install puts in place after the
-// commit.
+// step is one transaction of the fold. It works on copies of the store's totals. install replaces the originals after
+// the commit.
 type step struct {
 	s  *Store
 	tx *bolt.Tx
@@ -41,12 +41,12 @@ func newStep(s *Store, tx *bolt.Tx) *step {
 	}
 }
 
-// install makes the step's totals those of the store, after the commit.
+// install replaces the store's totals by those of the step. It is called after the commit.
 func (st *step) install() {
 	st.s.last, st.s.totals, st.s.quarantine = st.last, st.totals, st.quarantine
 }
 
-// batchArrivals holds the arrivals of one batch in a step.
+// batchArrivals holds the arrivals of one batch in a fold step, in the order of the journal.
 type batchArrivals struct {
 	key      store.BatchKey
 	number   schema.Number
@@ -54,7 +54,7 @@ type batchArrivals struct {
 	arrivals []store.Arrival
 }
 
-// fold folds w and stores the journal position reached.
+// fold applies the arrivals in w to the database, and stores the journal position reached in the same transaction.
 func (st *step) fold(w backlog.Work) error {
 	reached, err := schema.ReadPosition(st.tx)
 	if err != nil {
@@ -90,8 +90,8 @@ func (st *step) fold(w backlog.Work) error {
 	return st.tx.Bucket(schema.BucketMeta).Put(schema.KeyPosition, reached.Advance(w.To, st.s.journal.Salt()).Row())
 }
 
-// sort groups the arrivals by batch, in their order, and gives new batches a number. It sorts the batches by number,
-// so that neighboring rows in the file are written together.
+// sort groups the arrivals by batch, keeping their order, and gives each new batch a number. It returns the batches
+// sorted by number, so that neighboring rows in the file are written together.
 func (st *step) sort(parts []backlog.Part) []*batchArrivals {
 	byKey := make(map[store.BatchKey]*batchArrivals)
 	var all []*batchArrivals
@@ -122,7 +122,7 @@ func (st *step) sort(parts []backlog.Part) []*batchArrivals {
 	return all
 }
 
-// indexNewBatches adds the new batches to bucket ids.
+// indexNewBatches adds the new batches to BucketIDs, which maps plan and batch id to the batch number.
 func (st *step) indexNewBatches(batches []*batchArrivals) error {
 	numbers := make(map[string]schema.Number)
 	for _, b := range batches {
@@ -139,8 +139,8 @@ func (st *step) indexNewBatches(batches []*batchArrivals) error {
 	return nil
 }
 
-// putSorted puts keys with empty rows, sorted. bbolt keeps what a transaction adds to a page in one slice until the
-// commit: in any other order, each key would move on average half of the keys before it.
+// putSorted sorts keys and puts them with empty values. Until the commit, bbolt keeps the new keys of a page in one
+// slice. In any other order, each new key would move on average half of the keys before it.
 func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	slices.SortFunc(keys, bytes.Compare)
 	for i, key := range keys {
@@ -154,7 +154,7 @@ func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	return nil
 }
 
-// foldBatch folds the arrivals of one batch and writes the rows that changed.
+// foldBatch applies the arrivals of one batch and writes the changed rows. chunk is the number of the log row to write.
 func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	policy := st.s.config.Policies(b.key.Plan)
 	rows := fold.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
@@ -185,7 +185,7 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	)
 }
 
-// loadRecipients reads the rows of all recipients that the arrivals name.
+// loadRecipients reads the stored rows of all recipients that the arrivals in b name.
 func (st *step) loadRecipients(b *batchArrivals, rows *fold.Rows) (err error) {
 	rows.Recipients = make(map[string]*fold.Row, len(b.arrivals))
 	if b.isNew {
@@ -210,7 +210,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *fold.Rows) (err error) {
 	return err
 }
 
-// saveRecipients writes the recipients that changed, and collects the keys of new ones for bucket numbers.
+// saveRecipients writes the changed recipients, and collects for new ones the keys to be added to BucketNumbers.
 func (st *step) saveRecipients(n schema.Number, rows map[string]*fold.Row) error {
 	recipients := st.tx.Bucket(schema.BucketRecipients)
 	for _, digits := range slices.Sorted(maps.Keys(rows)) { // see putSorted
@@ -229,7 +229,7 @@ func (st *step) saveRecipients(n schema.Number, rows map[string]*fold.Row) error
 	return nil
 }
 
-// saveLog writes the raw reports of a batch as one compressed chunk.
+// saveLog writes the raw reports of batch n to the report log, as one compressed row with the given chunk number.
 func (st *step) saveLog(n schema.Number, chunk uint64, reports []store.Logged) error {
 	if len(reports) == 0 {
 		return nil
@@ -238,7 +238,7 @@ func (st *step) saveLog(n schema.Number, chunk uint64, reports []store.Logged) e
 	return st.tx.Bucket(schema.BucketLog).Put(key, st.s.compressor.Pack(key, reports))
 }
 
-// addMinutes adds the messages that the step has newly counted to the counts in bucket minutes.
+// addMinutes adds the messages that this step has counted to the stored counts per minute.
 func (st *step) addMinutes() error {
 	bucket := st.tx.Bucket(schema.BucketMinutes)
 	for k, n := range st.minutes {

@@ -67,13 +67,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// journal returns the configuration of the journal.
 func (c Config) journal() journal.Config {
 	return journal.Config{Segment: c.Segment, Limit: c.JournalLimit, Patience: c.Committer.Patience}
 }
 
-// Store implements store.Store in one directory; the package comment describes the directory's files. Its methods may
-// be called concurrently.
+// Store implements store.Store in one directory. Its methods may be called concurrently. The package comment describes
+// the directory's files.
 type Store struct {
 	config    Config
 	db        *bolt.DB
@@ -112,24 +111,24 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// closeGrace is how long Close waits for journal space for queued arrivals. After that they fail; they were never
-// acknowledged.
+// closeGrace is how long Close waits for journal space if arrivals are queued and the journal is full. After that these
+// arrivals fail. None of them was acknowledged.
 const closeGrace = 5 * time.Second
 
-// recorded is an arrival together with its journal encoding. The zero value carries no arrival: Ready uses it to test
-// whether a commit succeeds.
+// recorded is an arrival with its journal encoding, as queued for a commit. The zero value holds no arrival: Ready
+// records it to test whether a commit succeeds.
 type recorded struct {
 	arrival store.Arrival
 	encoded []byte
 }
 
-// bytes estimates the memory of r in bytes: the encoded arrival and the parsed report.
+// bytes estimates the memory of the arrival until it is folded, in bytes: its encoding and the parsed report.
 func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.Entry.Names() }
 
-// Open opens or creates the store in c.Path, mends damaged rows and folds the frames that a crash left in the journal.
-// It blocks until they are folded; canceling ctx aborts the folding and has no effect after Open has returned. Open
-// fails if another process uses the directory, if the database or the journal is too damaged to be used, or if its
-// format is newer than this version.
+// Open opens or creates the store in c.Path. It mends damaged rows and blocks until arrivals that a crash left in the
+// journal are applied to the database. Canceling ctx aborts Open but does not affect the returned store. Open fails if
+// another process uses the directory, if the database or the journal is too damaged to be used, or if its format is
+// newer than this version.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	if c.Path == "" {
@@ -163,9 +162,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Record implements store.Store: it blocks until a is durable. If the fold is behind, Record also waits for the fold,
-// so that later reads need not wait long. If ctx ends during that wait, Record returns the cause of ctx although a is
-// durable.
+// Record implements store.Store: it blocks until the arrival is durable in the journal. If the fold, which applies
+// arrivals to the database, is behind, Record also waits for the fold, so that later reads need not wait long. If ctx
+// ends during that wait, Record returns the cause of ctx although the arrival is durable.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if err := s.makeDurable(ctx, a); err != nil {
 		return err
@@ -173,8 +172,8 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.backlog.Acknowledge(ctx)
 }
 
-// Settle implements store.Store: it records settlement as Record does. plan is the plan of the task, at the time of the
-// attempt. The task stays leased until the settlement is folded, even if the lease's time ends before that.
+// Settle implements store.Store: like Record, it records the result of a feedback attempt made at the time at. The task
+// stays leased until the result is folded, even if the lease's time ends before that.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	s.leases.settle(settlement.Lease, true)
 	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement}); err != nil {
@@ -184,8 +183,8 @@ func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlemen
 	return s.backlog.Acknowledge(ctx)
 }
 
-// makeDurable checks and encodes a, and blocks until a is in the journal. It returns ErrBusy if that takes longer than
-// Config.Committer.Patience.
+// makeDurable checks and encodes an arrival, and blocks until it is in the journal. It returns ErrBusy if that takes
+// longer than Config.Committer.Patience.
 func (s *Store) makeDurable(ctx context.Context, a store.Arrival) error {
 	a = truncateTime(a)
 	if err := a.Check(); err != nil {
@@ -198,12 +197,11 @@ func (s *Store) makeDurable(ctx context.Context, a store.Arrival) error {
 	return s.committer.Record(ctx, recorded{own(a, encoded), encoded})
 }
 
-// probe is how many journal bytes Ready reserves to find out whether the disk has room. They would hold many small
-// arrivals.
+// probe is how many journal bytes Ready reserves to find out whether the disk has room: enough for many small arrivals.
 const probe = 64 << 10
 
-// commit makes a group of arrivals durable with one frame and one sync (group commit). It sets results[i] to the result
-// for group[i]. Only the committer's goroutine calls commit.
+// commit makes a group of arrivals durable with one journal frame and one sync. If that fails, it sets every element of
+// results; a nil result means durable. Only the committer's goroutine calls commit.
 func (s *Store) commit(group []recorded, results []error) {
 	s.waitRetry(s.commits.last)
 	begin := time.Now()
@@ -246,8 +244,8 @@ func (s *Store) commit(group []recorded, results []error) {
 	s.backlog.Add(p, arrivals, bytes)
 }
 
-// failGroup sets the results of a group whose commit failed with err. It reports err to the Observer at most once a
-// minute, or at once if err is fatal.
+// failGroup sets the results of a group whose commit failed with err. It reports err to the Observer: a fatal error at
+// once, any other at most once a minute.
 func (s *Store) failGroup(results []error, err error) {
 	s.failing.Store(true)
 	if s.commits.shouldReport(time.Now()) || disk.IsFatal(err) {
@@ -256,8 +254,8 @@ func (s *Store) failGroup(results []error, err error) {
 	setAll(results, s.commitError(err))
 }
 
-// commitError returns the error for the callers of Record when a commit fails with err: ErrBusy if the journal is full,
-// but ErrClosed if the store is closing as well; any other err unchanged.
+// commitError returns what callers of Record get if a commit failed with err. For a full journal that is ErrBusy, or
+// ErrClosed if the store is closing. Any other err is returned unchanged.
 func (s *Store) commitError(err error) error {
 	switch {
 	case !errors.Is(err, journal.ErrFull):
@@ -268,15 +266,14 @@ func (s *Store) commitError(err error) error {
 	return store.ErrBusy
 }
 
-// setAll sets every element of results to err.
 func setAll(results []error, err error) {
 	for i := range results {
 		results[i] = err
 	}
 }
 
-// reportFailure passes operation and err to Observer.Failed. If err is fatal (see disk.Fatal), reportFailure also ends
-// the store.
+// reportFailure passes operation and err to Observer.Failed. If err is fatal (see disk.Fatal), it also ends the store,
+// so that further calls return ErrClosed.
 func (s *Store) reportFailure(operation string, err error) {
 	if o := s.config.Observer.Failed; o != nil {
 		o(operation, err)
@@ -305,7 +302,7 @@ func (s *Store) Err() error {
 	}
 }
 
-// closedError returns ErrClosed. If a fatal error ended the store, the result wraps that error too.
+// closedError returns ErrClosed. If a fatal error ended the store, the result wraps that error as well.
 func (s *Store) closedError() error {
 	if err := s.Err(); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrClosed, err)
@@ -314,7 +311,7 @@ func (s *Store) closedError() error {
 }
 
 // Ready returns nil if the store accepts arrivals, and ErrClosed after Close. If the most recent commit failed, Ready
-// blocks for an empty commit and returns its error.
+// attempts an empty commit, which may block, and returns its error.
 func (s *Store) Ready(ctx context.Context) error {
 	switch {
 	case s.closed.Load():
@@ -325,8 +322,8 @@ func (s *Store) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Close makes queued arrivals durable, folds them and releases the directory. If the journal is full, Close waits at
-// most 5 seconds (closeGrace) for space. Further calls return the first result.
+// Close makes queued arrivals durable, applies them to the database and unlocks the directory. If the journal is full,
+// Close waits at most 5 seconds (closeGrace) for space. Further calls return the first result.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)

@@ -15,12 +15,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// verifySize is the largest database in bytes that Open verifies as a whole, which takes about a second. Rows of a
+// verifySize is the size in bytes up to which Open verifies the whole database, which takes about a second. Rows of a
 // larger database are verified when they are read.
 const verifySize = 64 << 20
 
-// verify reads the whole database, mends damaged rows and reports them, and rebuilds each index that does not match
-// the rows. After an error nothing may be written to the database.
+// verify reads the whole database, mends and reports damaged rows, and rebuilds each index that does not match the
+// rows. If verify returns an error, nothing may be written to the database.
 func (s *Store) verify() error {
 	var v *verifier
 	for round := 0; ; round++ {
@@ -56,11 +56,11 @@ func (s *Store) verify() error {
 	return guarded(func() error { return s.db.Update(func(tx *bolt.Tx) error { return rebuildIndexes(tx, wrong) }) })
 }
 
-// maxRounds is how many times Open reads the whole database to mend it.
+// maxRounds is how many times verify mends rows and reads the database again, before it reports the rest as not mended.
 const maxRounds = 4
 
-// mendAtStart rebuilds the batches that verify, or a mend interrupted by a crash, has marked, and verifies the result.
-// w is the first step that will be folded.
+// mendAtStart rebuilds the batches that are listed in BucketMending, by verify or by a mend that a crash interrupted.
+// If verify found damage, mendAtStart verifies the result. w is the input of the first fold step.
 func (s *Store) mendAtStart(w backlog.Work) error {
 	if err := s.rebuildAll(w); err != nil || !s.damageFound {
 		return err
@@ -71,8 +71,8 @@ func (s *Store) mendAtStart(w backlog.Work) error {
 	return s.rebuildAll(w)
 }
 
-// verifier is one pass over the whole database. It compares each index with the entries that the rows require by
-// summing hashes of the entries; that needs no memory and no order.
+// verifier is one pass over the whole database. To compare an index with the entries that the rows require, it sums the
+// hashes of the entries on both sides. That needs neither much memory nor a sort.
 type verifier struct {
 	seed        maphash.Seed
 	want, found map[string]uint64 // per index: sum of the hashes of required and of present entries
@@ -88,14 +88,14 @@ func newVerifier() *verifier {
 	}
 }
 
-// add records err if it is a damaged row.
+// add records the damaged row if err is a *schema.DamageError, and ignores any other error.
 func (v *verifier) add(err error) {
 	if d, ok := errors.AsType[*schema.DamageError](err); ok {
 		v.damaged = append(v.damaged, d)
 	}
 }
 
-// run reads the whole database and records what is damaged. It returns an error if the database cannot be read.
+// run reads the whole database and records the damage in v. It returns an error only if the database cannot be read.
 func (v *verifier) run(tx *bolt.Tx) error {
 	if mending := tx.Bucket(schema.BucketMending); mending != nil {
 		err := mending.ForEach(func(key, _ []byte) error {
@@ -119,8 +119,8 @@ func (v *verifier) run(tx *bolt.Tx) error {
 	return v.batches(tx)
 }
 
-// bucket verifies that every row of a bucket is unchanged and that a search for its key finds it. (bbolt's own check
-// is not usable: it panics in a goroutine of its own.)
+// bucket verifies that every row of a bucket is unchanged and that a search for its key finds the row. bbolt's own
+// check cannot be used, because it panics in a goroutine of its own.
 func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 	index := slices.ContainsFunc(schema.Indexes, func(i []byte) bool { return bytes.Equal(i, name) })
 	b, last := tx.Bucket(name), []byte(nil)
@@ -149,12 +149,12 @@ func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 	})
 }
 
-// rebuilds reports whether a row belongs to a batch that is already marked for rebuilding.
+// rebuilds reports whether a row belongs to a batch that will be rebuilt anyway, so that its damage is not reported.
 func (v *verifier) rebuilds(bucket, key []byte) bool {
 	return v.mending[schema.NumberOf(key)] && ofBatch(bucket)
 }
 
-// ofBatch reports whether the rows of a bucket can be rebuilt from the reports of their batch.
+// ofBatch reports whether the rows of a bucket can be rebuilt from reports: those of batches and of recipients.
 func ofBatch(bucket []byte) bool {
 	return bytes.Equal(bucket, schema.BucketBatches) || bytes.Equal(bucket, schema.BucketRecipients)
 }
@@ -162,10 +162,10 @@ func ofBatch(bucket []byte) bool {
 // errMisplaced means that a search for a row's key does not find the row.
 var errMisplaced = errors.New("a search for its key does not find it")
 
-// errMissing means that a batch has recipients or index entries but no row.
+// errMissing means that a row is missing: a batch's, if recipients or index entries exist, or a recipient's.
 var errMissing = errors.New("it is missing")
 
-// hash returns a hash of one index entry.
+// hash returns a hash of one index entry, to be added to v.want or v.found.
 func (v *verifier) hash(key, row []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(v.seed)
@@ -175,7 +175,7 @@ func (v *verifier) hash(key, row []byte) uint64 {
 	return h.Sum64()
 }
 
-// batches compares each batch's counts with its recipients, and adds to want the index entries that the rows require.
+// batches compares each batch's counts with its recipients. It adds the index entries that the rows require to v.want.
 func (v *verifier) batches(tx *bolt.Tx) error {
 	recipients, trash := tx.Bucket(schema.BucketRecipients).Cursor(), tx.Bucket(schema.BucketTrash)
 	digits, row := recipients.First()
@@ -222,8 +222,8 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 	return err
 }
 
-// named returns how many recipients have any state. Rows of older versions may count a recipient under another state,
-// but the sum is the same.
+// named returns how many recipients have any status. Only this sum can be compared, because rows of older versions may
+// count a recipient under another status.
 func named(states map[dlr.Status]int) (n int) {
 	for _, count := range states {
 		n += count
@@ -231,14 +231,14 @@ func named(states map[dlr.Status]int) (n int) {
 	return n
 }
 
-// list adds to want the index entries of a batch, except those of its recipients.
+// list adds the index entries that batch b requires, except those of its recipients, to v.want.
 func (v *verifier) list(n schema.Number, b *store.Batch) {
 	for _, e := range schema.EntriesOf(n, b) {
 		v.want[string(e.Bucket)] += v.hash(e.Key, e.Row)
 	}
 }
 
-// wrongIndexes returns the names of the indexes that do not match the rows.
+// wrongIndexes returns the names of the indexes whose entries are not those that the rows require.
 func (v *verifier) wrongIndexes() (wrong []string) {
 	for _, name := range schema.Indexes {
 		if v.want[string(name)] != v.found[string(name)] {
@@ -248,7 +248,7 @@ func (v *verifier) wrongIndexes() (wrong []string) {
 	return wrong
 }
 
-// rebuildIndexes deletes the named indexes and fills them from the rows.
+// rebuildIndexes deletes all entries of the named indexes and adds those that the rows require.
 func rebuildIndexes(tx *bolt.Tx, names []string) error {
 	for _, name := range names {
 		if err := tx.DeleteBucket([]byte(name)); err != nil {

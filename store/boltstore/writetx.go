@@ -10,14 +10,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// figures are the parts of the store's state in memory that write transactions change.
+// figures are those values that the store keeps in memory and that retention and mending change.
 type figures struct {
 	totals     schema.Totals
 	quarantine quarantined
 }
 
-// writeTx is a write transaction of retention or of a mend. It works on copies of the store's figures, which commit
-// puts in place.
+// writeTx is a write transaction of retention or of mending. It works on copies of the store's figures. commit replaces
+// the originals by these copies.
 type writeTx struct {
 	s  *Store
 	tx *bolt.Tx
@@ -35,7 +35,7 @@ func (s *Store) begin() (*writeTx, error) {
 	return &writeTx{s, tx, figures{s.totals.Clone(), s.quarantine}}, nil
 }
 
-// commit commits the transaction and publishes its figures. A failed commit is a fatal error unless the disk is full.
+// commit commits the transaction and makes its figures those of the store. An error is fatal unless the disk is full.
 func (c *writeTx) commit() error {
 	defer c.s.writing.Unlock()
 	if err := guarded(c.tx.Commit); err != nil {
@@ -49,7 +49,7 @@ func (c *writeTx) commit() error {
 	return nil
 }
 
-// undo rolls the transaction back and returns err.
+// undo rolls the transaction back and returns err, joined with the error of the rollback if that fails.
 func (c *writeTx) undo(err error) error {
 	defer c.s.writing.Unlock()
 	return joinRollback(c.tx, err)
@@ -67,7 +67,7 @@ func (s *Store) update(run func(*writeTx) error) error {
 	return c.commit()
 }
 
-// write calls run in a write transaction of retention, like update. It returns ErrClosed after Close.
+// write calls run in a write transaction of retention, like update, but returns ErrClosed if the store is closed.
 func (s *Store) write(run func(*writeTx) error) error {
 	return s.update(func(c *writeTx) error {
 		if s.closed.Load() {

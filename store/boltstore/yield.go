@@ -9,19 +9,16 @@ import (
 const (
 	// yieldAfter is how long a large step works before it yields.
 	yieldAfter = 100 * time.Microsecond
-	// yieldFactor is how many times the time worked a large step then sleeps.
+	// yieldFactor is how long a large step then sleeps, as a multiple of the time that it worked.
 	yieldFactor = 3
-	// yieldSlice is the longest single sleep, and so the longest time that a caller waits for a sleeping step to
-	// continue.
+	// yieldSlice is the longest single sleep, so a caller that waits for the fold is delayed by no more than this.
 	yieldSlice = 5 * time.Millisecond
 )
 
-// yielder spreads the CPU work of a large step over the time until the next one. Otherwise the fold would delay
-// answers to callbacks noticeably once a second. It does not sleep while the fold must not pause (see
-// backlog.Queue.State).
-//
-// The step sleeps inside its write transaction. Commits of arrivals do not need the database, so the sleep costs them
-// nothing. Reads wake the step. Only retention waits, for at most three quarters of Config.FoldEvery.
+// yielder spreads the CPU work of a large fold step over the time until the next step. Otherwise the fold would delay
+// answers to callbacks noticeably once a second. It stops sleeping when the fold is urgent (see backlog.Queue.State),
+// for example when a read waits. The step sleeps inside its write transaction, but commits of arrivals do not need the
+// database. Only retention waits, for at most three quarters of Config.FoldEvery.
 type yielder struct {
 	backlog *backlog.Queue
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
@@ -29,7 +26,7 @@ type yielder struct {
 	yielded time.Duration // time slept so far
 }
 
-// newYielder returns the yielder of one step.
+// newYielder returns the yielder of the fold step with input w. The yielder of a small step never sleeps.
 func newYielder(s *Store, w backlog.Work) *yielder {
 	y := &yielder{backlog: s.backlog, begun: time.Now()}
 	if w.Busy() {
@@ -38,8 +35,8 @@ func newYielder(s *Store, w backlog.Work) *yielder {
 	return y
 }
 
-// yield sleeps if the step has worked for yieldAfter since the last sleep. It stops sleeping when the fold must not
-// pause any longer.
+// yield sleeps if the step has worked for yieldAfter since the last sleep. It returns early when the fold becomes
+// urgent.
 func (y *yielder) yield() {
 	now := time.Now()
 	worked := now.Sub(y.begun)
