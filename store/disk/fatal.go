@@ -12,8 +12,8 @@ type fatalError struct{ error }
 
 func (f fatalError) Unwrap() error { return f.error }
 
-// Fatal marks err as fatal unless a write failed because the disk is full: such a write changed nothing. A sync that
-// fails because the disk is full is fatal.
+// Fatal marks err, which must not be nil, as fatal. If a write failed because the disk is full, Fatal returns err as it
+// is, since such a write changed nothing. A sync that fails because the disk is full is fatal.
 func Fatal(err error) error {
 	write, ok := errors.AsType[*fs.PathError](err)
 	if ok && write.Op == "write" && (errors.Is(write.Err, syscall.ENOSPC) || errors.Is(write.Err, syscall.EDQUOT)) {

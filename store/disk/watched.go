@@ -13,17 +13,17 @@ import (
 const Remedy = "restore the folder from a backup, or move it away to begin anew and read the reports from " +
 	"Sinch again (dlrloop reconcile --since 14d)"
 
-// Watched is a path and the file that was opened there.
+// Watched is a path and the file that was opened there. Check detects that the file was deleted or replaced.
 type Watched struct {
 	Path string
 	Info os.FileInfo
 }
 
-// CheckEvery is how often a commit checks that the directory, the database and the journal's segments are still at
-// their paths.
+// CheckEvery is the minimum time between two checks of open files. A commit checks that the store's directory, the
+// database and the journal's segment files are still at their paths.
 const CheckEvery = time.Second
 
-// Check returns a fatal error if the path no longer leads to the opened file.
+// Check returns a fatal error if the opened file is no longer at the path.
 func (w Watched) Check() error {
 	info, err := os.Stat(w.Path)
 	if !replaced(w.Info, info, err) {
@@ -34,8 +34,8 @@ func (w Watched) Check() error {
 		w.Path, CheckEvery, Remedy))
 }
 
-// replaced reports whether info and err, the result of os.Stat, show that the opened file is no longer at its path.
-// Errors such as EIO do not show that.
+// replaced reports whether the opened file is no longer at its path. info and err are the result of os.Stat for the
+// path. An err such as EIO does not prove that the file is gone.
 func replaced(opened, info os.FileInfo, err error) bool {
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)

@@ -25,11 +25,11 @@ import (
 //	28  4  CRC-32C of salt and the 28 bytes before
 //	32     body: for each arrival its length as a varint and its bytes
 //
-// A frame is written with one write and is durable after one sync; only then is the next frame written. So the first
-// frame whose checksums do not match is the end of the journal: a torn write that was never acknowledged. If, however,
-// a valid frame with a later sequence exists in any segment, an acknowledged frame is damaged. Frames with lower
-// sequences are left from an earlier use of the segment. The salt, which no sender of reports knows, prevents bytes
-// inside a body from being taken for a frame.
+// These constants belong to the format of segment files. A frame is one write, which is synced before the next frame is
+// written. So the first frame whose checksums do not match is the end of the journal: a torn write that was never
+// acknowledged. But if any segment holds a valid frame with a later sequence, an acknowledged frame is damaged. Frames
+// with lower sequences are left from an earlier use of the segment. Bytes inside a body cannot pass for a frame,
+// because the checksums include the salt, which no sender of reports knows.
 const (
 	segmentHeader = 512
 	frameHeader   = 32
@@ -49,7 +49,7 @@ func (s Salt) sum(b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(s[:], castagnoli), castagnoli, b)
 }
 
-// frame is a frame read from a segment.
+// frame is a journal frame (one write with its arrivals) as read from a segment file.
 type frame struct {
 	seq      uint64
 	arrivals int    // number of arrivals in body
@@ -61,12 +61,12 @@ func (f frame) end() int { return align(f.offset + frameHeader + len(f.body)) }
 
 func align(n int) int { return (n + frameAlign - 1) &^ (frameAlign - 1) }
 
-// Begin returns buf, emptied and extended by an empty header. The caller appends the body and calls Append.
+// Begin empties buf and reserves space for the header of a new frame. The caller appends the body and calls Append.
 func Begin(buf []byte) []byte {
 	return append(buf[:0], make([]byte, frameHeader)...)
 }
 
-// sealFrame fills in the header of a frame whose body is complete, and pads the frame to a multiple of frameAlign.
+// sealFrame fills in the header of the frame in buf, which has its body, and pads it to a multiple of 8 bytes.
 func sealFrame(buf []byte, s Salt, seq uint64, arrivals int) []byte {
 	body := buf[frameHeader:]
 	binary.LittleEndian.PutUint32(buf[0:], frameMagic)
@@ -79,7 +79,7 @@ func sealFrame(buf []byte, s Salt, seq uint64, arrivals int) []byte {
 	return append(buf, make([]byte, align(len(buf))-len(buf))...)
 }
 
-// readFrame returns the frame at offset. It returns false if there is none or a checksum does not match.
+// readFrame decodes the frame at offset in a segment file's content. It returns false if the checksums do not match.
 func readFrame(segment []byte, offset int, s Salt) (frame, bool) {
 	if offset+frameHeader > len(segment) {
 		return frame{}, false

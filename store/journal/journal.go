@@ -13,11 +13,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// ErrFull means that unfolded frames occupy the whole journal.
+// ErrFull means that unfolded frames occupy the whole journal, because the database has fallen behind.
 var ErrFull = errors.New("journal is full")
 
-// Journal appends frames to segment files and recycles segments whose frames are folded. Only the committer's
-// goroutine (the appender) appends; any goroutine may call the other methods.
+// Journal appends frames to segment files, and reuses a segment when its frames are folded (applied to the database).
+// Only the committer's goroutine (the appender) appends. Any goroutine may call the other methods.
 type Journal struct {
 	config Config
 	dir    string
@@ -41,10 +41,10 @@ type Journal struct {
 	closing  bool
 }
 
-// Append makes one frame durable: it writes and syncs. buf holds the frame's body after Begin; the returned
-// buffer is the sealed frame, for reuse. While unfolded frames fill the journal, Append blocks for at most patience
-// and then returns ErrFull. After an error that is not fatal the frame is not in the journal and the next Append
-// reuses its place.
+// Append writes a frame and syncs it. buf is the result of Begin with the body, which holds this number of arrivals.
+// sealed is the written frame, whose memory may be reused. While unfolded frames fill the journal, Append blocks for up
+// to Config.Patience and then returns ErrFull. After an error that is not fatal, the frame is not in the journal and
+// the next Append reuses its place.
 func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err error) {
 	if err := j.Reserve(align(len(buf))); err != nil {
 		return Ref{}, buf, err
@@ -65,8 +65,8 @@ func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err er
 	return p, buf, nil
 }
 
-// Reserve makes sure that the current segment has room for a frame of need bytes. If it has not, Reserve switches to
-// another segment, like switchSegment.
+// Reserve makes sure that the current segment has room for a frame of need bytes. Otherwise it switches to another
+// segment, for which it may block or return ErrFull like Append.
 func (j *Journal) Reserve(need int) error {
 	if j.current != nil && j.offset+need <= j.current.size {
 		return nil
@@ -74,12 +74,12 @@ func (j *Journal) Reserve(need int) error {
 	return j.switchSegment(need)
 }
 
-// createEvery is the pause before a segment is created again after the disk was full. Each attempt fills the remaining
-// disk space for a moment.
+// createEvery is the pause before a segment file is created again after the disk was full, because each attempt fills
+// the rest of the disk for a moment.
 const createEvery = time.Second
 
-// switchSegment makes a segment with room for a frame of need bytes the current one. It blocks until the fold frees
-// one, for at most patience.
+// switchSegment selects a segment with room for a frame of need bytes. If the journal is full, it blocks until the fold
+// frees a segment, or returns ErrFull after Config.Patience.
 func (j *Journal) switchSegment(need int) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -105,8 +105,8 @@ func (j *Journal) switchSegment(need int) error {
 	}
 }
 
-// findSegment returns a free segment for a frame of need bytes, or creates one. It returns nil if the journal is full.
-// The caller holds mu.
+// findSegment returns a reusable segment with room for a frame of need bytes, or creates one. It returns nil if the
+// journal has its maximum size. The caller holds mu.
 func (j *Journal) findSegment(need int) (*segment, error) {
 	for _, s := range j.segments {
 		if j.free(s) && segmentHeader+need <= s.size {
@@ -120,14 +120,14 @@ func (j *Journal) findSegment(need int) (*segment, error) {
 	return j.create(size)
 }
 
-// free reports whether a segment may be overwritten or deleted: all its frames are folded, and the journal's last
-// frame is not among them. (A journal that ends before the database's position would look like an old copy.) The
+// free reports whether a segment may be overwritten or deleted: the database contains all its frames, and the journal's
+// last frame is not among them. (A journal that ends before the database's position would look like an old copy.) The
 // caller holds mu.
 func (j *Journal) free(s *segment) bool {
 	return s != j.current && s.last <= j.folded && (s.last < j.synced || s.last == 0)
 }
 
-// create creates a segment of size bytes. The caller holds mu.
+// create adds a segment file of size bytes, or repeats the last error soon after a full disk. The caller holds mu.
 func (j *Journal) create(size int) (*segment, error) {
 	if j.createErr != nil && time.Since(j.createFailed) < createEvery {
 		return nil, j.createErr
@@ -145,8 +145,8 @@ func (j *Journal) create(size int) (*segment, error) {
 	return s, nil
 }
 
-// Release marks all frames up to seq as durably folded, so that their segments may be reused. It deletes free segments
-// that are larger than usual; they were created for one large frame.
+// Release records that the database durably contains all frames up to seq, so that their segments may be reused. It
+// deletes reusable segments that are larger than Config.Segment, because they were created for one large frame.
 func (j *Journal) Release(seq uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -159,7 +159,7 @@ func (j *Journal) Release(seq uint64) {
 
 func segmentName(number int) string { return fmt.Sprintf("%08d.segment", number) }
 
-// remove deletes a segment's file and reports success. After an error the next fold tries again. The caller holds mu.
+// remove deletes a segment's file. After a failure (false), the next Release tries again. The caller holds mu.
 func (j *Journal) remove(s *segment) bool {
 	if os.Remove(s.Path) != nil {
 		return false
@@ -186,14 +186,14 @@ func (j *Journal) Check() error {
 	return nil
 }
 
-// Size returns the bytes of all segments.
+// Size returns the total size of all segment files in bytes.
 func (j *Journal) Size() int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.bytes
 }
 
-// Stop makes an Append that waits for room, and every later one that would have to wait, return ErrFull.
+// Stop ends the waiting of Append: from now on, an Append that needs a free segment returns ErrFull at once.
 func (j *Journal) Stop() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -22,13 +22,13 @@ type Config struct {
 	Patience time.Duration // how long the journal may be full before Append returns ErrFull
 }
 
-// Position is how far a database has folded a journal.
+// Position is the last journal frame that a database contains.
 type Position struct {
 	Seq  uint64 // the last frame that is folded completely; 0 for none
 	Salt Salt   // of the journal
 }
 
-// Ref locates a durable frame in the journal.
+// Ref locates a durable frame in the journal, for Read.
 type Ref struct {
 	Seq      uint64
 	Arrivals int
@@ -39,9 +39,9 @@ type Ref struct {
 
 func (p Ref) end() int { return align(p.offset + frameHeader + p.Body) }
 
-// Open opens or creates the journal in dir and returns the frames after position folded, in order. They are
-// durable and not folded. It reads one segment at a time and keeps no frame in memory; Read reads a frame. It
-// fails if the journal ends before folded, lacks one of these frames or belongs to another database.
+// Open opens or creates the journal in dir. It returns, in order, the frames after the position folded: they are
+// durable but not in the database yet. Open keeps no frame in memory; Read reads one. It fails if the journal ends
+// before folded, lacks one of these frames or belongs to another database.
 func Open(dir string, folded Position, c Config) (*Journal, []Ref, error) {
 	j := &Journal{
 		config: c, dir: dir, salt: newSalt(),
@@ -63,7 +63,7 @@ func Open(dir string, folded Position, c Config) (*Journal, []Ref, error) {
 	return j, tail, nil
 }
 
-// scan opens all segments and returns the frames after folded, in no order, and the newest of the earlier frames.
+// scan opens all segment files. It returns the frames after folded, unsorted, and the newest of the earlier frames.
 func (j *Journal) scan(folded Position) ([]Ref, error) {
 	entries, err := os.ReadDir(j.dir)
 	if err != nil {
@@ -118,8 +118,8 @@ func (j *Journal) scan(folded Position) ([]Ref, error) {
 	return found, nil
 }
 
-// framesOf yields the frames in a segment whose checksums match: those of its present use and those left from earlier
-// uses.
+// framesOf yields every frame in a segment file whose checksums match, also those left from an earlier use of the
+// segment. It sets s.last.
 func framesOf(s *segment, content []byte, salt Salt) iter.Seq[Ref] {
 	return func(yield func(Ref) bool) {
 		for offset := segmentHeader; offset+frameHeader <= len(content); {
@@ -137,8 +137,8 @@ func framesOf(s *segment, content []byte, salt Salt) iter.Seq[Ref] {
 	}
 }
 
-// resume checks that the frames after folded are complete, places the next append after the last frame, and returns
-// the frames after folded in order.
+// resume checks that no frame after folded is missing, and returns these frames in order. It places the next append
+// after the last frame.
 func (j *Journal) resume(found []Ref, folded uint64) (tail []Ref, err error) {
 	if len(found) == 0 && folded == 0 {
 		return nil, nil
@@ -175,7 +175,7 @@ func (j *Journal) resume(found []Ref, folded uint64) (tail []Ref, err error) {
 }
 
 // rewrite writes a frame again in its place and syncs it. After a failed sync, a frame may be readable from the page
-// cache without being on disk; nothing may rely on it before it is.
+// cache without being on disk. So Open rewrites the last frame before anything relies on it.
 func (j *Journal) rewrite(p Ref) error {
 	whole, _, err := j.readWhole(p)
 	if err != nil {
@@ -193,7 +193,7 @@ func (j *Journal) Read(p Ref) (body []byte, err error) {
 	return f.body, err
 }
 
-// readWhole does what Read does, and also returns the frame's bytes including the padding.
+// readWhole is Read, but also returns all bytes of the frame, including header and padding.
 func (j *Journal) readWhole(p Ref) ([]byte, frame, error) {
 	whole := make([]byte, p.end()-p.offset)
 	if _, err := p.segment.file.ReadAt(whole, int64(p.offset)); err != nil {
@@ -207,8 +207,8 @@ func (j *Journal) readWhole(p Ref) ([]byte, frame, error) {
 	return whole, f, nil
 }
 
-// Create creates a journal in dir whose first frame, an empty one, follows the frame after. It returns the
-// position of that frame.
+// Create creates a journal in dir with one empty frame, and returns the position of that frame. The sequence of the
+// frame is after+1.
 func Create(dir string, after uint64, c Config) (Position, error) {
 	j, _, err := Open(dir, Position{}, c)
 	if err != nil {

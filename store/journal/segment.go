@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// segment is one open file of the journal.
+// segment is one open file of the journal, which has a fixed size.
 type segment struct {
 	disk.Watched
 	file *os.File
@@ -23,8 +23,8 @@ type segment struct {
 	last uint64 // sequence of the last frame in it; 0 if it was never used
 }
 
-// createSegment creates a segment full of zeros and syncs file and directory. After an error no file remains under
-// path.
+// createSegment creates a file of size bytes, filled with zeros after its header, and syncs the file and its directory.
+// It writes under a temporary name first, so that path never holds an incomplete segment.
 func createSegment(path string, size int, s Salt) (_ *segment, err error) {
 	temporary := path + ".new"
 	file, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -70,8 +70,8 @@ func createSegment(path string, size int, s Salt) (_ *segment, err error) {
 	return &segment{Watched: disk.Watched{Path: path, Info: info}, file: file, size: size}, nil
 }
 
-// openSegment opens a segment, checks its header and reads the whole file. content uses the memory of buf if that is
-// large enough.
+// openSegment opens a segment file, verifies its header and reads the whole file. content uses the memory of buf if
+// that is large enough. The result s is the journal's salt.
 func openSegment(path string, buf []byte) (_ *segment, content []byte, s Salt, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// group is one journal frame in the Queue: its place in the journal and, if they fit into memory, its arrivals.
+// group is a journal frame that is not folded yet: its place in the journal and, if they fit into memory, its arrivals.
 type group struct {
 	journal.Ref
 	arrivals []store.Arrival // nil if they must be read back from the journal
@@ -17,12 +17,10 @@ type group struct {
 	end      uint64          // value of Queue.added after this group
 }
 
-// Queue holds the journal frames that are durable but not folded, in journal order. The committer's goroutine adds
-// frames, the fold's goroutine takes them, and readers wait until the fold has caught up. Arrivals that do not fit into
-// the Queue's memory stay only in the journal until the fold reads them back.
-//
-// The Queue counts added, folded and acknowledged arrivals in rows that folding them may write, since the store was
-// opened.
+// Queue holds the journal frames that are durable but not folded (applied to the database), in journal order. The
+// committer's goroutine adds frames, the fold's goroutine takes them, and readers wait until the fold has caught up.
+// Arrivals beyond the memory limit stay only in the journal until the fold reads them back. The Queue counts added,
+// folded and acknowledged arrivals in the database rows that they may change, since the store was opened.
 type Queue struct {
 	memory int                                        // maximum estimated bytes of arrivals in memory
 	read   func(journal.Ref) ([]store.Arrival, error) // reads a frame's arrivals back from the journal
@@ -43,8 +41,8 @@ type Queue struct {
 	changed      chan struct{} // broadcast closes and replaces it
 }
 
-// New returns an empty Queue. memory limits the estimated bytes of the arrivals that the Queue keeps. read must return
-// the arrivals of a journal frame; Take calls read for frames that exceeded memory.
+// New returns an empty Queue. It keeps arrivals up to the limit memory, in estimated bytes. For frames beyond the
+// limit, Take calls read, which must return the arrivals of a frame from the journal.
 func New(memory int, read func(journal.Ref) ([]store.Arrival, error)) *Queue {
 	return &Queue{
 		memory: memory, read: read, allowance: firstAllowance,
@@ -52,8 +50,8 @@ func New(memory int, read func(journal.Ref) ([]store.Arrival, error)) *Queue {
 	}
 }
 
-// Add appends the frame p, which holds arrivals. bytes is the estimated memory of arrivals; the Queue owns the slice
-// after the call. Only the committer's goroutine calls Add.
+// Add appends a frame that is durable in the journal. arrivals is the content of the frame, which the Queue owns after
+// the call, and bytes is its estimated memory. Only the committer's goroutine calls Add.
 func (b *Queue) Add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	rows := 0
 	for _, a := range arrivals {
@@ -72,8 +70,8 @@ func (b *Queue) Add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	b.Signal()
 }
 
-// Resume adds the unfolded frames that Open found in the journal. done is how far the first frame of tail is folded
-// already. These frames do not count in added, because Open folds all of them before it returns. Resume must be called
+// Resume adds the frames in tail, which a crash left unfolded in the journal. done is how far the first of them is
+// folded already. They do not count as added, because Open folds all of them before it returns. Resume must be called
 // before any other goroutine uses the Queue.
 func (b *Queue) Resume(tail []journal.Ref, done schema.Progress) {
 	if len(tail) > 0 {
@@ -87,7 +85,7 @@ func (b *Queue) Resume(tail []journal.Ref, done schema.Progress) {
 	}
 }
 
-// Signal sends to Wake, which wakes the fold. It does not block.
+// Signal wakes the fold by a send to Wake. It does not block.
 func (b *Queue) Signal() {
 	select {
 	case b.Wake <- struct{}{}:
@@ -101,11 +99,10 @@ func (b *Queue) broadcast() {
 	b.changed = make(chan struct{})
 }
 
-// rowsOf returns the maximum number of rows that folding a writes: one for the batch and one for each recipient that a
-// names.
+// rowsOf returns how many database rows an arrival may change: one for its batch, and one for each recipient it names.
 func rowsOf(a store.Arrival) int { return 1 + a.Entry.Names() }
 
-// first returns the first group and how far its frame is folded. ok is false if the Queue is empty.
+// first returns the oldest frame and how far it is folded already. ok is false if the Queue is empty.
 func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -115,9 +112,9 @@ func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	return b.groups[0], b.done, true
 }
 
-// Take removes from the front as many arrivals as fit into r, but at least one arrival or MaxRecipients recipients of
-// it. If the Queue is empty, w has no parts. Take returns an error if the first frame cannot be read back from the
-// journal. Only the fold's goroutine calls Take.
+// Take removes the input of the next fold step from the front: as many arrivals as fit into the limits r, but at least
+// one, or MaxRecipients recipients of a large one. If the Queue is empty, w has no parts. Take returns an error if the
+// first frame cannot be read back from the journal. Only the fold's goroutine calls Take.
 func (b *Queue) Take(r Room) (w Work, err error) {
 	for {
 		g, done, ok := b.first()
@@ -149,8 +146,8 @@ func (b *Queue) Take(r Room) (w Work, err error) {
 	}
 }
 
-// advance moves taken, arrivals at the front of the first group g, to w. next is where the rest of g begins; whole
-// means that g has no rest.
+// advance moves the arrivals in taken from the first frame, g, to the step's input w. If whole is set, nothing of the
+// frame remains. Otherwise the rest of the frame begins at next.
 func (b *Queue) advance(w *Work, g group, taken []store.Arrival, next schema.Progress, whole bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -172,8 +169,8 @@ func (b *Queue) advance(w *Work, g group, taken []store.Arrival, next schema.Pro
 	}
 }
 
-// Reached records that w is folded and wakes the goroutines that wait for it. allowance is the new maximum number of
-// rows that may be acknowledged but not folded.
+// Reached records that the arrivals in w are applied to the database, and wakes the goroutines that wait for that.
+// allowance is from now on the maximum number of rows that may be acknowledged but not folded.
 func (b *Queue) Reached(w Work, allowance int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -191,15 +188,14 @@ func (b *Queue) Stall() {
 	b.broadcast()
 }
 
-// Arguments of State: how many eighths of the allowance, or of the memory, may be in use before the fold must not
-// pause.
+// Arguments of Queue.State: the fold must not pause while more than this many eighths of a limit are in use.
 const (
 	WhileIdle    = 6 // between two steps
 	WhileFolding = 7 // during a step
 )
 
-// State reports whether the fold must not pause (urgent): a goroutine waits for the fold, or more than eighths/8 of the
-// allowance or of the memory is in use. Pass WhileIdle or WhileFolding as eighths. ended reports whether End was
+// State reports whether the fold is urgent and must not pause: a goroutine waits for it, or more than eighths/8 of the
+// allowance or of the memory limit is in use. Pass WhileIdle or WhileFolding as eighths. ended reports whether End was
 // called.
 func (b *Queue) State(eighths uint64) (urgent, ended bool) {
 	b.mu.Lock()
@@ -208,23 +204,23 @@ func (b *Queue) State(eighths uint64) (urgent, ended bool) {
 	return urgent, b.ended
 }
 
-// Lag returns how many rows are added but not folded, and how many of them Acknowledge tolerates (allowance).
+// Lag returns how many rows are not folded yet, and the allowance: how many may be so before Acknowledge blocks.
 func (b *Queue) Lag() (unfolded, allowance uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.added - b.folded, b.allowance
 }
 
-// Unfolded returns the number of arrivals that are durable but not folded.
+// Unfolded returns the number of arrivals that are durable in the journal but not yet applied to the database.
 func (b *Queue) Unfolded() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.arrivals
 }
 
-// Acknowledge blocks until at most allowance of the rows added before the call are not folded; this backpressure limits
-// how long a later read waits. It returns nil at once while the fold fails, because the size of the journal is the
-// limit then, and after End. If ctx ends first, Acknowledge returns the cause of ctx.
+// Acknowledge delays the acknowledgement of an arrival until no more than the allowed number of rows added before the
+// call are unfolded. This limits how long later reads wait. It returns nil at once after End, and while fold steps
+// fail, because then only the size of the journal is the limit. If ctx ends first, it returns the cause of ctx.
 func (b *Queue) Acknowledge(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -238,8 +234,8 @@ func (b *Queue) Acknowledge(ctx context.Context) error {
 	return nil
 }
 
-// Wait blocks until every arrival is folded for which Acknowledge returned before the call. It returns ErrClosed if the
-// Queue ends before that, and the cause of ctx if ctx ends.
+// Wait blocks a read until every arrival that was acknowledged before the call is applied to the database. It returns
+// ErrClosed if the Queue ends before that, and the cause of ctx if ctx ends.
 func (b *Queue) Wait(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -255,9 +251,8 @@ func (b *Queue) Wait(ctx context.Context) error {
 	return nil
 }
 
-// waitChange makes the fold continue without pauses up to target, a value of added, and blocks until the next
-// broadcast. If ctx ends, waitChange returns the cause of ctx. The caller holds mu; waitChange releases mu while it
-// blocks.
+// waitChange blocks until the next broadcast, and makes the fold continue without pauses until Queue.folded reaches
+// target. If ctx ends, it returns the cause of ctx. The caller holds mu, which waitChange releases while it blocks.
 func (b *Queue) waitChange(ctx context.Context, target uint64) error {
 	b.wanted = max(b.wanted, target)
 	changed := b.changed

@@ -5,10 +5,10 @@ import "time"
 const (
 	// firstRate is the assumed fold rate in rows a second before any step was measured.
 	firstRate = 20_000
-	// minRate is the lowest rate that is assumed. On a disk with slow syncs a smaller step would take as long, and its
-	// measured rate would make the next step smaller still.
+	// minRate is the lowest rate that Measured assumes. If slow syncs lowered the rate further, the next step would be
+	// smaller but take as long, and its measured rate would be lower still.
 	minRate = 16_000
-	// minMeasured is the least number of rows of a step that is measured. In smaller steps the fixed costs dominate.
+	// minMeasured is the minimum number of rows for a step to be measured. In smaller steps the fixed costs dominate.
 	minMeasured = 256
 
 	// Bounds of the estimated memory of one row in a step: the row and the pages changed for it, which in a large
@@ -21,22 +21,22 @@ const (
 	lag = 800 * time.Millisecond
 )
 
-// firstAllowance is how many rows may be acknowledged but not folded before any fold step was measured.
+// firstAllowance is how many rows may be acknowledged but not folded until the first fold step is measured.
 const firstAllowance = firstRate * uint64(lag/time.Millisecond) / 1000
 
-// Measured estimates the cost of the next fold step, in memory and time per row, from the cost of earlier steps. Only
+// Measured estimates the time and the memory that the next fold step will need for each row, from earlier steps. Only
 // the fold's goroutine uses it.
 type Measured struct {
 	row  int     // memory per row in bytes
 	rate float64 // rows per second
 }
 
-// NewMeasured returns the estimates that apply before any fold step was measured.
+// NewMeasured returns the estimates to use until the first fold step is measured.
 func NewMeasured() Measured { return Measured{maxRow, firstRate} }
 
-// Step updates the estimates after a fold step. rows is the maximum number of rows that the step wrote, worked the time
-// it took without pauses, memory the size of the changed pages in bytes. Step ignores small steps, whose fixed costs
-// dominate.
+// Step updates the estimates after a fold step: rows is how many rows it may have changed, worked its duration without
+// pauses, and memory the size of the changed pages in bytes. It ignores steps of less than 256 rows (minMeasured),
+// because their fixed costs dominate.
 func (m *Measured) Step(rows int, worked time.Duration, memory int) {
 	if rows < minMeasured {
 		return
@@ -50,8 +50,7 @@ func (m *Measured) Step(rows int, worked time.Duration, memory int) {
 	m.row = min(row, maxRow)
 }
 
-// Allowance returns how many rows may be acknowledged but not folded, so that a read waits at most about 0.8 s for
-// them.
+// Allowance returns how many rows may be acknowledged but not folded if a read is to wait for at most about 0.8 s.
 func (m *Measured) Allowance() int { return int(m.rate * lag.Seconds()) }
 
 // Room returns the limits of the next fold step. bytes is the memory that the step may use.

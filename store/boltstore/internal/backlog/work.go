@@ -11,12 +11,12 @@ import (
 const (
 	// maxStep is the maximum number of rows of one step, however fast the fold is.
 	maxStep = 100_000
-	// BusyStep is the number of rows from which a step counts as large. After a large step the fold waits up to
-	// Config.FoldEvery, so that the next one is large too.
+	// BusyStep is the number of rows from which a fold step counts as large. After a large step the fold waits up to
+	// Config.FoldEvery, so that the next step is large too.
 	BusyStep = 512
 )
 
-// Work is the input of one fold step: frames and parts of frames that follow each other in the journal.
+// Work is the input of one fold step: consecutive journal frames, of which the first and the last may be incomplete.
 type Work struct {
 	From, To schema.Position // before and after the step; without salt and ends
 	Parts    []Part
@@ -25,18 +25,18 @@ type Work struct {
 	bytes    int    // backlog memory of the frames that end in this step
 }
 
-// Part is the part of one journal frame that one fold step folds.
+// Part holds those arrivals of one journal frame that one fold step applies to the database: all of them or some.
 type Part struct {
 	Seq      uint64
 	First    int             // index in the frame of the first arrival
 	Arrivals []store.Arrival // the first and the last may be parts of reports
 }
 
-// Busy reports whether the fold step is large, that is, whether it may write BusyStep rows or more.
+// Busy reports whether the fold step is large: it may change BusyStep rows or more.
 func (w Work) Busy() bool { return w.Size >= BusyStep }
 
-// completed returns how many arrivals are completely folded once the step is done. An arrival whose last recipients
-// belong to a later step does not count.
+// completed returns how many arrivals are completely folded once the step is done. It does not count an arrival whose
+// last recipients belong to a later step.
 func (w Work) completed() int {
 	completed := 0
 	for _, p := range w.Parts {
@@ -48,8 +48,8 @@ func (w Work) completed() int {
 	return completed
 }
 
-// remaining returns the maximum number of rows that folding the rest of a frame writes. arrivals are all arrivals of
-// the frame; p is how far the frame is folded.
+// remaining returns how many rows the unfolded rest of a frame may change. arrivals holds all arrivals of the frame,
+// and p is how far the frame is folded.
 func remaining(p schema.Progress, arrivals []store.Arrival) (rows uint64) {
 	for _, a := range arrivals[p.Arrivals:] {
 		rows += uint64(rowsOf(a))
@@ -57,7 +57,7 @@ func remaining(p schema.Progress, arrivals []store.Arrival) (rows uint64) {
 	return rows - uint64(p.Recipients)
 }
 
-// Room holds the limits of one fold step. divide lowers them by what it adds to the step.
+// Room holds the limits of one fold step. divide subtracts from them what it adds to the step.
 type Room struct {
 	Rows   int // rows that may still be written
 	Bytes  int // memory left for rows and raw reports
@@ -69,12 +69,12 @@ type Room struct {
 // and one in a page of the database.
 const rawCopies = 3
 
-// most returns how many rows fit into r in addition to a raw report of raw bytes.
+// most returns how many rows still fit into the fold step if the step also holds a report with this many raw bytes.
 func (r Room) most(raw int) int { return min(r.Rows, (r.Bytes-rawCopies*raw)/r.Row) }
 
-// divide returns the arrivals of a frame, from done on, that fit into r, and lowers r accordingly. arrivals are all
-// arrivals of the frame. next is where the rest of the frame begins; whole means that the frame has no rest. If must is
-// set, divide returns at least one arrival, or MaxRecipients recipients of it.
+// divide returns those arrivals of a frame, from the place done on, that fit into the limits r, and subtracts them from
+// r. If must is set, it returns at least one arrival, or MaxRecipients recipients of a large one. next is where the
+// rest of the frame begins; whole means that there is no rest.
 func (r *Room) divide(
 	arrivals []store.Arrival, done schema.Progress, must bool,
 ) (taken []store.Arrival, next schema.Progress, whole bool) {

@@ -11,9 +11,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Correct returns copies of key and row as they were written, provided that exactly one bit of key or row has flipped
-// since; otherwise ok is false. bucket and key are where the row was found. Two or three flipped bits are never
-// mistaken for one, because CRC-32C has a Hamming distance of 4 for up to 2^31 bits. Other damage of n bytes passes
+// Correct returns copies of key and row in which a single flipped bit is corrected. ok is false if the damage is not a
+// single bit. bucket and key are where row was found. Two or three flipped bits are never mistaken for one, because
+// CRC-32C has a Hamming distance of 4 for up to 2^31 bits. Other damage to a row of n bytes passes as one flipped bit
 // with a probability of 8n/2^32, so the caller must also decode the result.
 func Correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
 	if len(row) < SealSize || bits.OnesCount8(row[0]^SealMark) > 1 {
@@ -44,8 +44,8 @@ func Correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
 	return rightKey, rightRow, true
 }
 
-// flippedBit returns the index of the single flipped bit that produces the syndrome in a message of n bits, or -1 if no
-// single bit does. The syndrome is the XOR of the stored and the computed CRC-32C.
+// flippedBit returns the index of the flipped bit in a message of n bits whose checksum does not match, or -1 if no
+// single bit explains the mismatch. syndrome is the XOR of the stored and the computed CRC-32C.
 func flippedBit(syndrome uint32, n int) int {
 	// The checksum processes the lowest bit of a byte first. A flip of the last bit leaves the polynomial in the register,
 	// and each bit after a flipped one shifts the register once.
@@ -59,9 +59,9 @@ func flippedBit(syndrome uint32, n int) int {
 	return -1
 }
 
-// Sound returns nil if row, the value under key in bucket, is undamaged, and a *DamageError otherwise. The seal must
-// match and the content must decode. For batches and recipients, encoding the content again must also yield the same
-// row. d comes from NewDecompressor.
+// Sound returns a *DamageError if row, the value under key in bucket, is damaged: its checksum does not match or its
+// content does not decode. For batches and recipients, encoding the content again must also yield the same row. The
+// decoder comes from NewDecompressor.
 func Sound(d *zstd.Decoder, bucket, key, row []byte) error {
 	var again []byte
 	switch {

@@ -16,7 +16,7 @@ var Indexes = [][]byte{BucketIDs, BucketDue, BucketDead, BucketFetches, BucketNu
 // if that index does not list the batch.
 type IndexKeys struct{ Due, Dead, Fetch []byte }
 
-// IndexKeysOf returns the keys that the indexes must hold for batch b. n is the number of b.
+// IndexKeysOf returns the keys under which the indexes must list batch b, which has number n.
 func IndexKeysOf(b *store.Batch, n Number) (p IndexKeys) {
 	if b.Task != nil {
 		p.Due = DueKey(b.Plan, b.Task.Due, n)
@@ -30,28 +30,28 @@ func IndexKeysOf(b *store.Batch, n Number) (p IndexKeys) {
 	return p
 }
 
-// Reindex deletes the keys in from from the indexes and adds the keys in to. Pass the IndexKeys of a batch before and
-// after its change, and a write transaction.
-func Reindex(tx *bolt.Tx, from, to IndexKeys) error {
+// Reindex updates the indexes after a change of a batch. before and after are the IndexKeys of the batch before and
+// after the change. The transaction must be writable.
+func Reindex(tx *bolt.Tx, before, after IndexKeys) error {
 	return errors.Join(
-		replace(tx.Bucket(BucketDue), from.Due, to.Due),
-		replace(tx.Bucket(BucketDead), from.Dead, to.Dead),
-		replace(tx.Bucket(BucketFetches), from.Fetch, to.Fetch),
+		replace(tx.Bucket(BucketDue), before.Due, after.Due),
+		replace(tx.Bucket(BucketDead), before.Dead, after.Dead),
+		replace(tx.Bucket(BucketFetches), before.Fetch, after.Fetch),
 	)
 }
 
-// replace deletes the key from in b and adds the key to with an empty value. It skips a nil key.
-func replace(b *bolt.Bucket, from, to []byte) error {
-	if slices.Equal(from, to) {
+// replace deletes the stale key from an index and adds the fresh key with an empty value. It skips a nil key.
+func replace(index *bolt.Bucket, stale, fresh []byte) error {
+	if slices.Equal(stale, fresh) {
 		return nil
 	}
-	if from != nil {
-		if err := b.Delete(from); err != nil {
+	if stale != nil {
+		if err := index.Delete(stale); err != nil {
 			return err
 		}
 	}
-	if to != nil {
-		return b.Put(to, nil)
+	if fresh != nil {
+		return index.Put(fresh, nil)
 	}
 	return nil
 }
@@ -60,8 +60,8 @@ func replace(b *bolt.Bucket, from, to []byte) error {
 // in BucketIDs, and nil in every other index.
 type Entry struct{ Bucket, Key, Row []byte }
 
-// EntriesOf returns the entries that the indexes must hold for batch b, except the entries of its recipients in
-// BucketNumbers. n is the number of b.
+// EntriesOf returns the entries that the indexes must hold for batch b, which has number n. It leaves out the entries
+// of the batch's recipients in BucketNumbers.
 func EntriesOf(n Number, b *store.Batch) []Entry {
 	entries := []Entry{{BucketIDs, IDKey(b.Key()), n.Key()}}
 	at := IndexKeysOf(b, n)
@@ -75,8 +75,8 @@ func EntriesOf(n Number, b *store.Batch) []Entry {
 	return entries
 }
 
-// ReadBatch reads the row of batch n. It returns nil without an error if the batch has no row, because retention has
-// deleted the batch, and a *DamageError if the row is damaged.
+// ReadBatch reads the row of batch n. If there is no row, because retention has deleted the batch, it returns nil
+// without an error. If the row is damaged, it returns a *DamageError.
 func ReadBatch(tx *bolt.Tx, n Number) (*store.Batch, error) {
 	row := tx.Bucket(BucketBatches).Get(n.Key())
 	if row == nil {

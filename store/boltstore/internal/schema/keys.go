@@ -11,8 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// The buckets of dlrloop.db, by their stored names; "buried" and "checks" are older words. The package comment
-// describes the keys and rows of each bucket. Buckets lists the buckets that every database has.
+// The buckets of the database file dlrloop.db. The package comment describes their keys and rows. The values are stored
+// names, of which "buried" and "checks" are older words. Buckets lists the buckets that every database has.
 var (
 	BucketMeta       = []byte("meta")
 	BucketIDs        = []byte("ids")
@@ -35,8 +35,8 @@ var (
 	}
 )
 
-// Keys of BucketMeta, each of one row: the version of the database format, the Position, the Totals, and the
-// copying.Mark of an unfinished copy.
+// The keys of BucketMeta, one row each, in this order: the version of the database format, the Position in the journal,
+// the Totals, and the copying.Mark (progress) of an unfinished copy.
 var (
 	KeyFormat   = []byte("format")
 	KeyPosition = []byte("position")
@@ -44,11 +44,11 @@ var (
 	KeyCopy     = []byte("copy") // the progress mark of an unfinished copy
 )
 
-// Number identifies a batch inside dlrloop.db: the Unix time of its first arrival in milliseconds, shifted left by
-// NumberShift, or the last number plus one if that is larger. 0 means no batch.
+// Number identifies a batch inside dlrloop.db. It is the Unix time of the batch's first arrival in milliseconds,
+// shifted left by NumberShift, or the last number plus one if that is larger. 0 means no batch.
 type Number uint64
 
-// NumberShift is how many low bits of a Number tell batches apart that arrived first in the same millisecond.
+// NumberShift is how many low bits of a Number tell apart batches whose first arrivals came in the same millisecond.
 const NumberShift = 20
 
 // NumberAt returns the smallest batch number for a first arrival at t. A time before 1970 counts as 1970.
@@ -95,7 +95,7 @@ func AppendPart(key []byte, s string, longest int) []byte {
 	return key
 }
 
-// MaxDigits is the maximum number of a recipient's digits in a key. AppendPart replaces longer digits by their hash.
+// MaxDigits is how many digits of a phone number a key holds at most. AppendPart replaces more digits by their hash.
 const MaxDigits = 64
 
 // Hashed reports whether AppendPart, called with the same s and longest, appends the hash of s instead of s.
@@ -119,13 +119,13 @@ func RecipientKey(n Number, digits string) []byte {
 	return AppendRecipientKey(make([]byte, 0, 8+len(digits)+66), n, digits)
 }
 
-// AppendRecipientKey appends the key that RecipientKey returns for n and digits to key. It returns the extended slice.
+// AppendRecipientKey is RecipientKey without an allocation: it appends to key and returns the extended slice.
 func AppendRecipientKey(key []byte, n Number, digits string) []byte {
 	return AppendPart(binary.BigEndian.AppendUint64(key, uint64(n)), digits, MaxDigits)
 }
 
-// DueKey returns the key of batch n in BucketDue or BucketFetches, in a new slice. due is when the next attempt is due;
-// the key holds milliseconds, and a time before 1970 counts as 1970.
+// DueKey returns a new key that lists batch n in BucketDue or BucketFetches. due is the time of its next attempt. The
+// key holds milliseconds, and a time before 1970 counts as 1970.
 func DueKey(plan string, due time.Time, n Number) []byte {
 	key := binary.BigEndian.AppendUint64(AppendPlan(nil, plan), uint64(max(due.UnixMilli(), 0)))
 	return binary.BigEndian.AppendUint64(key, uint64(n))
@@ -142,34 +142,32 @@ func deadKey(plan string, n Number) []byte {
 	return binary.BigEndian.AppendUint64(AppendPlan(nil, plan), uint64(n))
 }
 
-// NumberPrefix returns the common prefix of one recipient's keys of one day in BucketNumbers. day is in days since 1970
-// (see Number.Day); digits are the digits of the recipient's phone number.
+// NumberPrefix returns the beginning that all keys of BucketNumbers for one recipient and one day share. day is in days
+// since 1970 (see Number.Day). digits are the digits of the recipient's phone number.
 func NumberPrefix(day uint32, digits string) []byte {
 	key := make([]byte, 0, 4+len(digits)+66+9) // 9 more, for the zero byte and the number that follow
 	return append(AppendPart(binary.BigEndian.AppendUint32(key, day), digits, MaxDigits), 0)
 }
 
-// NumberKey returns the key in BucketNumbers that lists batch n for a recipient. digits are the digits of the
-// recipient's phone number.
+// NumberKey returns the key in BucketNumbers that lists batch n for the recipient with these phone number digits.
 func NumberKey(n Number, digits string) []byte {
 	return binary.BigEndian.AppendUint64(NumberPrefix(n.Day(), digits), uint64(n))
 }
 
-// NumberKeyOf converts a recipient's key in BucketRecipients, of at least 8 bytes, to the key in BucketNumbers that
-// lists the same batch and recipient.
+// NumberKeyOf converts a recipient's key in BucketRecipients to the key in BucketNumbers that lists the same batch and
+// recipient. The given key must have at least 8 bytes.
 func NumberKeyOf(recipient []byte) []byte {
 	n := NumberOf(recipient)
 	return append(NumberPrefixOf(n, recipient), n.Key()...)
 }
 
-// NumberPrefixOf returns the prefix that NumberPrefix returns for the day of batch n and the digits in recipient, a key
-// of BucketRecipients.
+// NumberPrefixOf returns NumberPrefix for the day of batch n and for the digits in recipient, a key of
+// BucketRecipients.
 func NumberPrefixOf(n Number, recipient []byte) []byte {
 	return append(append(binary.BigEndian.AppendUint32(nil, n.Day()), recipient[8:]...), 0)
 }
 
-// LogKey returns the key of one chunk of batch n's report log in BucketLog. chunk is the chunk's number (see
-// Position.Chunk).
+// LogKey returns the key in BucketLog of one chunk (row) of batch n's report log. Position.Chunk returns chunk numbers.
 func LogKey(n Number, chunk uint64) []byte { return binary.BigEndian.AppendUint64(n.Key(), chunk) }
 
 // MinuteKey returns the key in BucketMinutes of the message count for one minute, plan and status.

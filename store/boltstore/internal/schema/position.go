@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// Position is the place in the journal up to which arrivals are folded into the database. BucketMeta stores it.
+// Position is the place in the journal up to which all arrivals are applied to the database. BucketMeta stores it.
 type Position struct {
 	Seq    uint64       // the last frame that is folded completely; 0 for none
 	Salt   journal.Salt // of the journal
@@ -18,32 +18,32 @@ type Position struct {
 	ends   uint64       // number of steps so far that ended inside a frame
 }
 
-// Progress is the place inside a journal frame up to which the frame is folded. Arrivals counts the completely folded
-// arrivals, Recipients the folded recipients of the arrival after them.
+// Progress is how far one journal frame is folded (applied to the database). Arrivals counts the completely folded
+// arrivals, Recipients the folded recipients of the next arrival.
 type Progress struct{ Arrivals, Recipients int }
 
-// InJournal returns p for journal.Open, which knows only whole frames: the result leaves out Within.
+// InJournal returns the position for journal.Open, which knows only whole frames. It leaves out Within.
 func (p Position) InJournal() journal.Position { return journal.Position{Seq: p.Seq, Salt: p.Salt} }
 
-// Chunk returns the number of the log chunks that the fold step beginning at p writes. The number is larger than that
-// of every earlier step.
+// Chunk returns the number of the report log's chunks (rows) that a fold step beginning at p writes. The number is
+// larger than that of every earlier step.
 func (p Position) Chunk() uint64 { return p.Seq + 1 + p.ends }
 
-// Follows reports whether a fold step that begins at from may start now, when the database has reached p: Seq and
-// Within must be the same.
-func (p Position) Follows(from Position) bool { return p.Seq == from.Seq && p.Within == from.Within }
+// Follows reports whether the database, which has reached p, is exactly where a fold step begins. It compares only Seq
+// and Within with those of start.
+func (p Position) Follows(start Position) bool { return p.Seq == start.Seq && p.Within == start.Within }
 
-// Advance returns the position after a fold step from p to to. Pass the journal's salt as s; Advance ignores to.Salt
-// and to.ends.
-func (p Position) Advance(to Position, s journal.Salt) Position {
-	to.Salt, to.ends = s, p.ends
-	if to.Within != (Progress{}) {
-		to.ends++
+// Advance returns the position to store after a fold step that leads from p to end. Its salt is s, the journal's salt.
+// Advance ignores end.Salt and end.ends.
+func (p Position) Advance(end Position, s journal.Salt) Position {
+	end.Salt, end.ends = s, p.ends
+	if end.Within != (Progress{}) {
+		end.ends++
 	}
-	return to
+	return end
 }
 
-// Next returns a text for errors that names what must be folded after p: a frame, or a recipient inside a frame.
+// Next describes, for error texts, what must be folded after p: a frame, or a recipient inside a frame.
 func (p Position) Next() string {
 	if p.Within == (Progress{}) {
 		return fmt.Sprintf("frame %d", p.Seq+1)
@@ -58,11 +58,11 @@ func (p Position) String() string {
 	return "everything before " + p.Next()
 }
 
-// wholeLength is the length of an encoded Position in bytes if no fold step has ever ended inside a frame. Older
-// versions wrote only this form. Otherwise the encoded Position is 16 bytes longer.
+// wholeLength is the length in bytes of an encoded Position if no fold step has ever ended inside a frame. Older
+// versions wrote only such positions. Otherwise the encoding is 16 bytes longer.
 const wholeLength = 8 + len(journal.Salt{})
 
-// Encode returns the content of the row that stores p, without the seal. Row returns the sealed row.
+// Encode returns the stored encoding of p without a checksum. Row adds the checksum.
 func (p Position) Encode() []byte {
 	row := append(binary.BigEndian.AppendUint64(nil, p.Seq), p.Salt[:]...)
 	if p.Within == (Progress{}) && p.ends == 0 {
@@ -73,13 +73,13 @@ func (p Position) Encode() []byte {
 	return binary.BigEndian.AppendUint64(row, p.ends)
 }
 
-// Row returns the sealed row of p, to be stored in BucketMeta under KeyPosition.
+// Row returns the encoding of p with a checksum, to be stored in BucketMeta under KeyPosition.
 func (p Position) Row() []byte {
 	return Seal(BucketMeta, KeyPosition, append(Unsealed(wholeLength+16), p.Encode()...))
 }
 
-// ReadPosition returns the position that the database stores, or the zero Position if the database stores no position.
-// It returns an error if the row is damaged.
+// ReadPosition returns the position that the database stores. A new database stores none, and the result is the zero
+// Position. It returns an error if the row is damaged.
 func ReadPosition(tx *bolt.Tx) (Position, error) {
 	var p Position
 	row := tx.Bucket(BucketMeta).Get(KeyPosition)

@@ -12,8 +12,8 @@ import (
 // has a format that this version cannot read.
 const quarantineFormat = 1
 
-// SealQuarantined returns the sealed row of the quarantined callback q, to be stored in BucketQuarantine under key. The
-// row takes the plan and the time from a; a.Entry is not used.
+// SealQuarantined encodes a quarantined callback as a row with a checksum, to be stored in BucketQuarantine under key.
+// The row takes the plan and the time from the arrival a and everything else from q.
 func SealQuarantined(key []byte, a store.Arrival, q store.Quarantined) []byte {
 	p := Unsealed(len(q.Raw) + len(a.Plan) + 64)
 	p.Byte(quarantineFormat)

@@ -30,7 +30,7 @@ const dictionaryID = 1
 // maxChunk is the maximum size of a decompressed chunk in bytes. It bounds the memory that a damaged chunk can use.
 const maxChunk = 1 << 30
 
-// maxPlain is the size in bytes of the largest buffer that a Compressor keeps for its next chunk.
+// maxPlain is the capacity in bytes up to which a Compressor keeps its buffer for the next chunk.
 const maxPlain = 1 << 20
 
 // Compressor encodes chunks of the report log and compresses them with zstd. A chunk holds the raw reports that one
@@ -54,8 +54,8 @@ func NewDecompressor() (*zstd.Decoder, error) {
 		zstd.WithDecoderDictRaw(dictionaryID, []byte(dictionary)))
 }
 
-// Pack encodes and compresses reports and returns the sealed row to store in BucketLog under key. The row is a new
-// slice, and c keeps nothing of reports.
+// Pack compresses reports into one row with a checksum, to be stored in BucketLog under key. The row is a new slice,
+// and the Compressor keeps no reference to reports.
 func (c *Compressor) Pack(key []byte, reports []store.Logged) []byte {
 	p := c.plain[:0]
 	p.Uint(uint64(len(reports)))
@@ -71,8 +71,8 @@ func (c *Compressor) Pack(key []byte, reports []store.Logged) []byte {
 	return Seal(BucketLog, key, c.EncodeAll(p, Unsealed(len(p)/4+64)))
 }
 
-// Unpack returns the reports in row, the value under key in BucketLog. d comes from NewDecompressor. The raw bytes of
-// the reports share one new buffer and do not alias row. Unpack returns a *DamageError if the row is damaged.
+// Unpack returns the reports in row, the value under key in BucketLog. The decoder comes from NewDecompressor. The raw
+// bytes of the reports share one new buffer, not the memory of row. A damaged row is a *DamageError.
 func Unpack(d *zstd.Decoder, key, row []byte) ([]store.Logged, error) {
 	chunk, err := Unseal(BucketLog, key, row)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// SealMark is the first byte of a sealed row. SealSize is the length of the seal in bytes: the mark and the CRC-32C of
-// bucket, key and content. The content of the row follows the seal. A row of format 2 has no seal until it is written
-// again; its content never begins with SealMark.
+// SealMark is the first byte of a sealed row, which begins with a checksum. SealSize is the length of the seal in
+// bytes: SealMark and the CRC-32C of bucket, key and content. The content of the row follows. Rows of database format 2
+// have no seal until they are written again; their content never begins with SealMark.
 const (
 	SealMark = 0xf3
 	SealSize = 1 + crc32.Size
@@ -23,12 +23,12 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Unsealed returns a buffer for a row: SealSize bytes that Seal fills in later, and capacity for size bytes of content.
-// The caller appends the content and then calls Seal.
+// Unsealed returns a buffer for a row: SealSize bytes for the checksum, and capacity for size bytes of content. The
+// caller appends the content and then calls Seal.
 func Unsealed(size int) packed.Writer { return make(packed.Writer, SealSize, SealSize+size) }
 
-// Seal fills in the seal in the first SealSize bytes of row, in place, and returns row. row comes from Unsealed; bucket
-// and key are where the caller stores the row.
+// Seal writes the checksum of bucket, key and content into the first SealSize bytes of row, and returns row. The caller
+// makes row with Unsealed, and stores it under key in bucket.
 func Seal(bucket, key, row []byte) []byte {
 	row[0] = SealMark
 	binary.LittleEndian.PutUint32(row[1:], checksum(bucket, key, row[SealSize:]))
@@ -40,8 +40,8 @@ func checksum(bucket, key, content []byte) uint32 {
 	return crc32.Update(sum, castagnoli, content)
 }
 
-// Unseal returns the content of row, the value under key in bucket. The content aliases row; a row of format 2, which
-// has no seal, is returned whole. Unseal returns a *DamageError if row or key was changed after the row was written.
+// Unseal verifies the checksum of row, the value under key in bucket, and returns the content as a part of row. A row
+// of database format 2 has no checksum and is returned whole. If row or key was changed, Unseal returns a *DamageError.
 func Unseal(bucket, key, row []byte) ([]byte, error) {
 	if len(row) < SealSize || row[0] != SealMark {
 		if marked(bucket, key, row) {
@@ -55,8 +55,8 @@ func Unseal(bucket, key, row []byte) ([]byte, error) {
 	return row[SealSize:], nil
 }
 
-// marked reports whether row is a sealed row whose SealMark has exactly one flipped bit. Without this test, Unseal
-// could return such a row as a count of format 2, which has no seal.
+// marked reports whether the checksum of row matches but exactly one bit in SealMark has flipped. Without this test,
+// Unseal could take such a row for a count of format 2, which has no checksum.
 func marked(bucket, key, row []byte) bool {
 	return len(row) >= SealSize && bits.OnesCount8(row[0]^SealMark) == 1 &&
 		binary.LittleEndian.Uint32(row[1:]) == checksum(bucket, key, row[SealSize:])
@@ -74,7 +74,7 @@ func Damage(bucket, key []byte, cause error) error {
 	return &DamageError{bucket, bytes.Clone(key), cause}
 }
 
-// ID returns a map key for the row and the cause. It may contain a phone number, so it must not be logged.
+// ID returns a string that identifies the row and the cause. It may contain a phone number, so it must not be logged.
 func (e *DamageError) ID() string { return fmt.Sprintf("%s\x00%s\x00%v", e.Bucket, e.Key, e.Cause) }
 
 func (e *DamageError) Error() string {
@@ -100,14 +100,14 @@ func DecodeBatch(key, row []byte) (*store.Batch, error) {
 	return b, nil
 }
 
-// SealBatch returns the sealed row of b, to be stored in BucketBatches under n.Key(). n is the number of b.
+// SealBatch encodes a batch as a row with a checksum, to be stored in BucketBatches under n.Key(). n is its number.
 func SealBatch(n Number, b *store.Batch) []byte {
 	return Seal(BucketBatches, n.Key(), packed.AppendBatch(Unsealed(256), b))
 }
 
-// DecodeRecipient decodes row, the value under key in BucketRecipients. It returns a *DamageError if row is damaged.
-// While a mend has not decided the recipient's feedback state, DecodeRecipient returns the recipient together with a
-// *DamageError whose Cause is ErrUnsettled.
+// DecodeRecipient decodes row, the value under key in BucketRecipients. It returns a *DamageError if the row is
+// damaged. If the row was rebuilt but its feedback state is not decided yet, DecodeRecipient returns the recipient
+// together with a *DamageError whose Cause is ErrUnsettled.
 func DecodeRecipient(key, row []byte) (store.Recipient, error) {
 	content, err := Unseal(BucketRecipients, key, row)
 	if err != nil {
@@ -126,11 +126,10 @@ func DecodeRecipient(key, row []byte) (store.Recipient, error) {
 	return r, nil
 }
 
-// ErrUnsettled means that a recipient's row was rebuilt from reports, but the recipient's feedback state is not decided
-// yet.
+// ErrUnsettled means that a recipient's row was rebuilt from reports, but its feedback state is not decided yet.
 var ErrUnsettled = errors.New("it is being rebuilt")
 
-// SealRecipient returns the sealed row of r, to be stored in BucketRecipients under key.
+// SealRecipient encodes a recipient as a row with a checksum, to be stored in BucketRecipients under key.
 func SealRecipient(key []byte, r *store.Recipient) []byte {
 	digits := dlr.Digits(r.Number)
 	if Hashed(digits, MaxDigits) {
@@ -157,7 +156,7 @@ func DecodeCount(key, row []byte) (int, error) {
 	return n, nil
 }
 
-// SealCount returns the sealed row of a count of n messages, to be stored in BucketMinutes under key.
+// SealCount encodes a number of messages as a row with a checksum, to be stored in BucketMinutes under key.
 func SealCount(key []byte, n int) []byte {
 	return Seal(BucketMinutes, key, binary.AppendUvarint(Unsealed(binary.MaxVarintLen64), uint64(n)))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// Totals maps each plan to the plan's totals. It must not be used concurrently.
+// Totals maps each plan to its counts of batches, messages and feedback. It must not be used concurrently.
 type Totals map[string]*store.PlanStats
 
 // Plan returns the totals of a plan, which the caller may change in place. For a new plan, Plan adds zero totals to t.
@@ -25,7 +25,7 @@ func (t Totals) Plan(plan string) *store.PlanStats {
 	return p
 }
 
-// Apply adds the changes from folding one batch to the totals of c.Plan, in place.
+// Apply adds what folding one batch has changed to the totals of the batch's plan, in place.
 func (t Totals) Apply(c store.Changes) { fold.AddChanges(t.Plan(c.Plan), c) }
 
 // Clone returns a deep copy of t.
@@ -59,9 +59,9 @@ func (t Totals) Save(tx *bolt.Tx) error {
 	return tx.Bucket(BucketMeta).Put(KeyTotals, Seal(BucketMeta, KeyTotals, row))
 }
 
-// LoadTotals reads the totals from the database. They are empty if the database stores no totals. If an older version
-// wrote the row, without the number of missing reports, LoadTotals computes that number from the batches; the next fold
-// step stores it.
+// LoadTotals reads the totals from the database. They are empty in a new database. An older version stored them without
+// the number of missing reports. LoadTotals then computes that number from the batches, and the next fold step stores
+// it.
 func LoadTotals(tx *bolt.Tx) (Totals, error) {
 	t := make(Totals)
 	if err := t.Load(tx); err != nil {
@@ -77,8 +77,8 @@ func LoadTotals(tx *bolt.Tx) (Totals, error) {
 	return t, nil
 }
 
-// lackMissing reports whether an older version wrote the totals, without the number of missing reports. Awaited is the
-// stored name of Tally.Missing.
+// lackMissing reports whether an older version wrote the totals, which then lack the number of missing reports. Awaited
+// is the stored name of that number (Tally.Missing).
 func lackMissing(tx *bolt.Tx) (lack bool, err error) {
 	row := tx.Bucket(BucketMeta).Get(KeyTotals)
 	if row == nil {
@@ -100,7 +100,7 @@ func lackMissing(tx *bolt.Tx) (lack bool, err error) {
 	return lack, err
 }
 
-// Load reads the stored totals into t. It does not compute what older versions did not store; LoadTotals does. If the
+// Load reads the stored totals into t as they are. LoadTotals also computes what older versions did not store. If the
 // database stores no totals, t does not change.
 func (t *Totals) Load(tx *bolt.Tx) error {
 	row := tx.Bucket(BucketMeta).Get(KeyTotals)
@@ -119,8 +119,8 @@ func (t *Totals) Load(tx *bolt.Tx) error {
 	return nil
 }
 
-// countMissing computes Feedback.Missing of every plan from the batches in BucketFetches: only these can have missing
-// reports.
+// countMissing computes the number of missing reports (Feedback.Missing) of every plan. It reads only the batches in
+// BucketFetches, because no other batch can have missing reports.
 func (t Totals) countMissing(tx *bolt.Tx) error {
 	for _, p := range t {
 		p.Feedback.Missing = 0
