@@ -12,7 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// The kind of an arrival: the first byte of its encoding. Journals on disk hold these values, so never change one.
+// The kind of an arrival (a report or another entry to record) is the first byte of its encoding. Journals on disk hold
+// these values, so they must never change.
 const (
 	kindReport byte = iota + 1
 	kindQuarantined
@@ -23,8 +24,9 @@ const (
 	kindReportFetched
 )
 
-// encodeArrival encodes an arrival for the journal: its kind, plan, time in milliseconds since 1970, and content. A
-// report or a quarantined callback is kept as raw bytes, to be parsed again. All other content is JSON.
+// encodeArrival encodes an arrival for the journal: its kind, plan, time in milliseconds since 1970, and content. The
+// content of a report or a quarantined (unparsable) callback is its raw bytes, which decodeArrival parses again. All
+// other content is JSON.
 func encodeArrival(a store.Arrival) ([]byte, error) {
 	var p packed.Writer
 	head := func(kind byte, room int) {
@@ -80,10 +82,11 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 	return a
 }
 
-// decodeArrival decodes the result of encodeArrival and shares its memory. A report that this version cannot parse,
-// because another version recorded it, becomes a store.Quarantined: a callback of which only the raw bytes are kept.
-func decodeArrival(b []byte) (store.Arrival, error) {
-	u := packed.Reader{Rest: b}
+// decodeArrival decodes the result of encodeArrival. The arrival shares the memory of encoded. A report that this
+// version cannot parse, because another version recorded it, becomes a store.Quarantined: a callback of which only the
+// raw bytes are kept.
+func decodeArrival(encoded []byte) (store.Arrival, error) {
+	u := packed.Reader{Rest: encoded}
 	kind := u.Byte()
 	var a store.Arrival
 	a.Plan = u.Text()
@@ -133,8 +136,8 @@ func decodeReport(source store.Source, raw []byte) store.Entry {
 	return not
 }
 
-// encodedInfo is the JSON of an arrival of kindBatchInfo. FetchNow tells a store.FetchNow from a store.BatchInfo.
-// Journals on disk name this field CheckNow, an older word.
+// encodedInfo is the JSON of an arrival of kindBatchInfo: a store.FetchNow if FetchNow is set, else a store.BatchInfo.
+// Journals on disk name the field CheckNow, an older word.
 type encodedInfo struct {
 	store.BatchInfo
 	FetchNow bool `json:"CheckNow"`
@@ -167,7 +170,7 @@ func encodeFrame(buf []byte, arrivals []recorded) []byte {
 }
 
 // decodeFrame decodes the arrivals in the body of a journal frame and shares the memory of body. It returns an error if
-// an arrival is malformed, or if their number is not the one in the frame's header, p.Arrivals.
+// an arrival is malformed, or if there are not as many as the frame's header says (p.Arrivals).
 func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
 	u := packed.Reader{Rest: body}
 	arrivals := make([]store.Arrival, 0, p.Arrivals)

@@ -84,8 +84,8 @@ func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: a key lies outside its page", store.ErrDamaged)
 }
 
-// branches verifies the branch pages of every bucket's search tree. It notes a damaged bucket in v.copy, so that
-// copyBucket rebuilds it. Damage in the list of buckets itself cannot be mended, so branches returns it as an error.
+// branches verifies the branch (inner) pages of every bucket's search tree. It notes a damaged bucket in v.copy, so
+// that copyBucket rebuilds it. Damage in the list of buckets itself cannot be mended and is returned as an error.
 func (v *verifier) branches(tx *bolt.Tx) error {
 	file, err := os.Open(tx.DB().Path())
 	if err != nil {

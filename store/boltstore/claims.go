@@ -29,8 +29,8 @@ type leases struct {
 	tokens map[string]schema.Number // guarded by mu
 }
 
-// acquire leases the task of batch n, or returns false if another claim holds it. An old lease that ends more than
-// MaxAhead after until was made before the clock was set back, so acquire replaces it. The caller holds mu.
+// acquire leases the task of batch n, or returns false if another claim holds it. An old lease that ends more than 5
+// minutes (MaxAhead) after until was made before the clock was set back, so it is replaced. The caller holds mu.
 func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
 		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {
@@ -106,8 +106,8 @@ func (s *Store) Claim(
 	return claims, err
 }
 
-// due yields the numbers of a plan's batches that an index lists for times up to now. It then yields those listed for
-// times after horizon, because only a clock that was set back since can have set such a time.
+// due yields the batches of a plan that index, a bucket sorted by due time, lists up to now. It then yields those due
+// after horizon, because only a clock that was set back since can have set such a time.
 func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schema.Number] {
 	return func(yield func(schema.Number) bool) {
 		prefix := schema.AppendPlan(nil, plan)

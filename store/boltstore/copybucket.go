@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// copyBucket replaces a bucket by a new one into which it inserts the same rows in key order. A row with one flipped
-// bit in its key gets the correct key. found holds each damaged row and what was done about it.
+// copyBucket mends a bucket's search tree: it inserts the same rows in key order into a new bucket that replaces it. A
+// row with one flipped bit in its key gets the correct key. found holds each damaged row and what was done about it.
 func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	type entry struct {
 		key, row  []byte

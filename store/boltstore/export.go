@@ -25,8 +25,8 @@ type Source struct{ store *Store }
 
 var _ copying.Source = (*Source)(nil)
 
-// OpenSource opens the store in c.Path for copying. Arrivals that a crash left in the journal are first applied to the
-// database, which needs the plans' policies: if there are any and c.Policies is nil, OpenSource returns ErrUnfolded.
+// OpenSource opens the store in c.Path for copying. Arrivals that a crash left in the journal must first be applied to
+// the database, which needs the plans' policies. If such arrivals exist and c.Policies is nil, it returns ErrUnfolded.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	if _, err := os.Stat(filepath.Join(c.Path, "dlrloop.db")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open store: there is no store in %s", c.Path)
@@ -116,7 +116,7 @@ func (p exportAt) after(key []byte) exportAt {
 	return p
 }
 
-// flushFull passes the current piece on if it has its full size. next returns the position that follows the piece.
+// flushFull passes the current piece to its receiver if it is full. next returns the position after the piece.
 func (e *exporter) flushFull(next func() exportAt) error {
 	return e.FlushFull(e.ctx, func() any { return next() })
 }

@@ -97,8 +97,8 @@ func (r *rebuilding) abandon(row []byte) error {
 	return errors.Join(err, r.dropEntries(r.n), r.recountLater(), r.forget())
 }
 
-// abandonRecipients moves the batch's damaged recipient rows to bucket damaged. If only their keys are damaged, a batch
-// with this number may never have existed.
+// abandonRecipients moves the batch's damaged recipient rows to bucket damaged. If only their keys are damaged, these
+// keys may name a batch that never existed.
 func (r *rebuilding) abandonRecipients() (err error) {
 	var damaged [][]byte
 	recipients := r.tx.Bucket(schema.BucketRecipients)

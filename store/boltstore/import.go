@@ -63,8 +63,8 @@ func (s *Sink) Close() error {
 
 func (s *Sink) journal() string { return filepath.Join(s.config.Path, "journal") }
 
-// Begin implements copying.Sink. It stores the progress mark of a new copy or, if an interrupted copy from the same
-// source is continued, returns the mark stored then.
+// Begin implements copying.Sink. It stores the progress mark of a new copy. If an earlier copy from the same source was
+// interrupted, it returns the mark stored then, so that the copy continues there.
 func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, err error) {
 	err = s.db.Update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(schema.BucketMeta)
@@ -111,7 +111,7 @@ func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error 
 	})
 }
 
-// importer imports one piece, in one transaction.
+// importer imports one piece of the source, in one transaction.
 type importer struct {
 	tx         *bolt.Tx
 	compressor *schema.Compressor
@@ -241,7 +241,7 @@ func (i *importer) totals(plans []store.PlanStats) error {
 }
 
 // Finish implements copying.Sink. It creates the journal and deletes the progress mark, so that Open accepts the store.
-// Frame numbers begin above all chunk numbers of the report log, because new chunks are numbered after frames.
+// Frame numbers begin above all chunk numbers of the report log, because new chunks get their numbers from frames.
 func (s *Sink) Finish(context.Context) error {
 	var reached schema.Position
 	err := s.db.View(func(tx *bolt.Tx) (err error) {

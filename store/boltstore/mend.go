@@ -46,8 +46,8 @@ func (s *Store) noteDamaged(err error) {
 	}
 }
 
-// reportDamaged passes err to Observer.Failed, but only once for each damaged row. The error row identifies the damage:
-// as a *schema.DamageError by its bucket, key and cause, as any other error by its text.
+// reportDamaged passes err to Observer.Failed, but only once for each damaged row. The argument row identifies the
+// damaged row: a *schema.DamageError by its ID, any other error by its text.
 func (s *Store) reportDamaged(row, err error) {
 	id := row.Error()
 	if d, isRow := errors.AsType[*schema.DamageError](row); isRow {
@@ -58,7 +58,7 @@ func (s *Store) reportDamaged(row, err error) {
 	}
 }
 
-// reportMended reports to the Observer what was done about damaged rows. It skips rows about which this is not decided.
+// reportMended reports to the Observer what was done about damaged rows. It skips rows for which a rebuild will decide.
 func (s *Store) reportMended(found []finding) {
 	for _, f := range found {
 		if f.done == isMisplaced {
@@ -117,7 +117,7 @@ func (s *Store) foldMended(w backlog.Work) error {
 	}
 }
 
-// mend mends damaged rows and rebuilds the batches they belong to from reports. w is the input of the next fold step.
+// mend mends damaged rows and, where necessary, rebuilds their batches. w is the input of the next fold step.
 func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err

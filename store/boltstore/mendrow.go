@@ -54,7 +54,7 @@ func (c *writeTx) remove(bucket, key, row []byte) error {
 }
 
 // putRight stores a corrected row under its correct key. If a newer row has that key, the corrected row is only copied
-// to bucket damaged. If they are recipients, the newer row is moved there, too, and the recipient is rebuilt.
+// to bucket damaged. If the rows are recipients, the newer one is moved there, too, and the recipient is rebuilt.
 func (c *writeTx) putRight(bucket, key, row []byte) error {
 	b := c.tx.Bucket(bucket)
 	newer := b.Get(key)

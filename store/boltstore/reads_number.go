@@ -48,8 +48,8 @@ func (s *Store) RecipientBatches(
 	return page, err
 }
 
-// eachNumber calls visit with the number of each batch of a recipient, newest first, until visit returns false or an
-// error. It skips batch numbers that are not less than before.
+// eachNumber calls visit with the number of each batch of a recipient that is less than before, newest first, until
+// visit returns false or an error.
 func eachNumber(tx *bolt.Tx, digits string, before schema.Number, visit func(schema.Number) (bool, error)) error {
 	c := tx.Bucket(schema.BucketNumbers).Cursor()
 	oldest, _ := c.First()

@@ -193,7 +193,8 @@ func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	return true, nil
 }
 
-// plan sets the plan's policy and, if one report of the batch is folded only in part, that report.
+// plan sets r.Policy to the plan's policy. If the fold has applied only a part of a report of this batch, plan also
+// sets r.Partial to that report and r.Done to the number of recipients applied.
 func (r *rebuilding) plan(w backlog.Work) {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
 	if w.From.Within.Recipients > 0 && len(w.Parts) > 0 && len(w.Parts[0].Arrivals) > 0 {
@@ -204,7 +205,7 @@ func (r *rebuilding) plan(w backlog.Work) {
 	}
 }
 
-// figuresOf returns the counts that a batch derives from its recipients, as text to compare them before and after.
+// figuresOf returns the counts that a batch derives from its recipients, as text to compare them after a rebuild.
 func figuresOf(b *store.Batch) string { return fmt.Sprint(named(b.States), b.Feedback) }
 
 // each calls visit for the row of every recipient of the batch. visit returns whether it wrote a row; then each counts

@@ -23,9 +23,9 @@ const (
 	retentionYoung = 100
 )
 
-// DeleteOlder implements store.Store: it deletes up to limit batches whose last arrival is earlier than the time
-// before. A first, small transaction removes them from all indexes, so that no read finds them. Further transactions
-// delete their recipients and reports. If a crash interrupts these, the next call continues.
+// DeleteOlder implements store.Store: it deletes up to limit batches without pending feedback whose last arrival is
+// earlier than the time before. A first, small transaction removes them from all indexes, so that no read finds them.
+// Further ones delete their recipients and reports. If a crash interrupts these, the next call continues.
 func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.closedError()
@@ -100,7 +100,7 @@ func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, er
 type removed struct{ batches, dead int }
 
 // pastRetention reports whether retention may delete a batch: its last arrival is earlier than the time before, and no
-// feedback is pending. Dead (given up) feedback is deleted with the batch, and Observer.Deleted counts it.
+// feedback is pending. Dead feedback is deleted, too: it was listed for that long, and Observer.Deleted counts it.
 func pastRetention(b *store.Batch, before time.Time) bool {
 	return b.LastAt.Before(before) && b.Task == nil
 }

@@ -15,7 +15,8 @@ import (
 // maxScanned is the maximum number of rows that a list reads for one page, even if few of them match the query.
 const maxScanned = 20_000
 
-// viewFolded calls read in a read transaction without waiting for the fold. It notes damaged rows, to be mended.
+// viewFolded calls read in a read transaction, without waiting for arrivals that are not folded yet. It records damaged
+// rows that read finds, so that they are mended.
 func (s *Store) viewFolded(read func(*bolt.Tx) error) error {
 	err := guarded(func() error { return s.db.View(read) })
 	if err != nil {
@@ -49,7 +50,7 @@ func forward(b *bolt.Bucket, prefix []byte, p store.Paging, visit visitor, next 
 	return scan(b.Cursor(), prefix, p, false, visit, next)
 }
 
-// backward is forward in descending key order.
+// backward lists a page like forward, but in descending key order.
 func backward(b *bolt.Bucket, prefix []byte, p store.Paging, visit visitor, next *string) error {
 	return scan(b.Cursor(), prefix, p, true, visit, next)
 }
@@ -88,8 +89,8 @@ func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit vi
 	return nil
 }
 
-// begin moves the cursor to the first row of a page: the row next to the key after or, if after is nil, the first row
-// with the prefix. With backward set, it is the row that precedes after, or the last row with the prefix.
+// begin moves the cursor to the first row of a page: the row that follows the key after or, if after is nil, the first
+// row with the prefix. With backward set, it is the row that precedes after, or the last row with the prefix.
 func begin(c *bolt.Cursor, prefix, after []byte, backward bool) (key, row []byte) {
 	if !backward {
 		if after == nil {

@@ -45,7 +45,7 @@ func (s *Store) start(ctx context.Context) error {
 	return nil
 }
 
-// recover applies the journal frames in tail, which a crash left there, to the database. done is how far the first of
+// recover applies the frames in tail, which a crash left in the journal, to the database. done is how far the first of
 // them is folded already. Before the first step, recover finishes mends that a crash interrupted.
 func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Progress) error {
 	s.backlog.Resume(tail, done)
@@ -66,7 +66,7 @@ func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Pro
 	}
 }
 
-// readBack reads the arrivals of one frame from the journal, for the backlog, which does not keep all in memory.
+// readBack reads the arrivals of one frame from the journal, for the backlog, which keeps only some in memory.
 func (s *Store) readBack(p journal.Ref) ([]store.Arrival, error) {
 	body, err := s.journal.Read(p)
 	if err != nil {

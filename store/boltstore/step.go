@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// step is one transaction of the fold. It works on copies of the store's totals. install replaces the originals after
-// the commit.
+// step is one transaction of the fold, which applies arrivals to the database. It works on copies of the store's
+// totals. install replaces the originals after the commit.
 type step struct {
 	s  *Store
 	tx *bolt.Tx

@@ -72,7 +72,7 @@ func (s *Store) mendAtStart(w backlog.Work) error {
 }
 
 // verifier is one pass over the whole database. To compare an index with the entries that the rows require, it sums the
-// hashes of the entries on both sides. That needs neither much memory nor a sort.
+// hashes of both sets of entries. That needs neither much memory nor a sort.
 type verifier struct {
 	seed        maphash.Seed
 	want, found map[string]uint64 // per index: sum of the hashes of required and of present entries
@@ -162,7 +162,7 @@ func ofBatch(bucket []byte) bool {
 // errMisplaced means that a search for a row's key does not find the row.
 var errMisplaced = errors.New("a search for its key does not find it")
 
-// errMissing means that a row is missing: a batch's, if recipients or index entries exist, or a recipient's.
+// errMissing means that a row is missing: that of a batch with recipients or index entries, or that of a recipient.
 var errMissing = errors.New("it is missing")
 
 // hash returns a hash of one index entry, to be added to v.want or v.found.

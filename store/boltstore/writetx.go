@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// figures are those values that the store keeps in memory and that retention and mending change.
+// figures are the values in the store's memory that retention and mending change.
 type figures struct {
 	totals     schema.Totals
 	quarantine quarantined

@@ -18,7 +18,7 @@ const (
 // yielder spreads the CPU work of a large fold step over the time until the next step. Otherwise the fold would delay
 // answers to callbacks noticeably once a second. It stops sleeping when the fold is urgent (see backlog.Queue.State),
 // for example when a read waits. The step sleeps inside its write transaction, but commits of arrivals do not need the
-// database. Only retention waits, for at most three quarters of Config.FoldEvery.
+// database. Only retention must wait for it, for at most three quarters of Config.FoldEvery.
 type yielder struct {
 	backlog *backlog.Queue
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
@@ -35,8 +35,7 @@ func newYielder(s *Store, w backlog.Work) *yielder {
 	return y
 }
 
-// yield sleeps if the step has worked for yieldAfter since the last sleep. It returns early when the fold becomes
-// urgent.
+// yield sleeps if the step has worked for yieldAfter since the last sleep. An urgent fold ends the sleep early.
 func (y *yielder) yield() {
 	now := time.Now()
 	worked := now.Sub(y.begun)

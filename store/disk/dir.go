@@ -27,7 +27,7 @@ func MakeDir(path string) error {
 	return nil
 }
 
-// SyncDir syncs a directory, so that the names of files created in it survive a power loss.
+// SyncDir syncs a directory, so that the names in it survive a power loss.
 func SyncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {

@@ -66,7 +66,7 @@ func Begin(buf []byte) []byte {
 	return append(buf[:0], make([]byte, frameHeader)...)
 }
 
-// sealFrame fills in the header of the frame in buf, which has its body, and pads it to a multiple of 8 bytes.
+// sealFrame fills in the header of the frame in buf, which holds the body, and pads it to a multiple of 8 bytes.
 func sealFrame(buf []byte, s Salt, seq uint64, arrivals int) []byte {
 	body := buf[frameHeader:]
 	binary.LittleEndian.PutUint32(buf[0:], frameMagic)

@@ -41,10 +41,10 @@ type Journal struct {
 	closing  bool
 }
 
-// Append writes a frame and syncs it. buf is the result of Begin with the body, which holds this number of arrivals.
-// sealed is the written frame, whose memory may be reused. While unfolded frames fill the journal, Append blocks for up
-// to Config.Patience and then returns ErrFull. After an error that is not fatal, the frame is not in the journal and
-// the next Append reuses its place.
+// Append writes a frame and syncs it. buf is the result of Begin with the body appended. arrivals is the number of
+// arrivals in the body. sealed is the written frame, whose memory may be reused. While unfolded frames fill the
+// journal, Append blocks for up to Config.Patience and then returns ErrFull. After an error that is not fatal, the
+// frame is not in the journal and the next Append reuses its place.
 func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err error) {
 	if err := j.Reserve(align(len(buf))); err != nil {
 		return Ref{}, buf, err
@@ -65,7 +65,7 @@ func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err er
 	return p, buf, nil
 }
 
-// Reserve makes sure that the current segment has room for a frame of need bytes. Otherwise it switches to another
+// Reserve makes sure that the current segment has room for a frame of need bytes. If necessary, it switches to another
 // segment, for which it may block or return ErrFull like Append.
 func (j *Journal) Reserve(need int) error {
 	if j.current != nil && j.offset+need <= j.current.size {

@@ -40,8 +40,8 @@ type Ref struct {
 func (p Ref) end() int { return align(p.offset + frameHeader + p.Body) }
 
 // Open opens or creates the journal in dir. It returns, in order, the frames after the position folded: they are
-// durable but not in the database yet. Open keeps no frame in memory; Read reads one. It fails if the journal ends
-// before folded, lacks one of these frames or belongs to another database.
+// durable but not in the database yet. Open reads one segment at a time and keeps no frame in memory; Read reads a
+// frame. Open fails if the journal ends before folded, lacks one of these frames or belongs to another database.
 func Open(dir string, folded Position, c Config) (*Journal, []Ref, error) {
 	j := &Journal{
 		config: c, dir: dir, salt: newSalt(),
@@ -119,7 +119,7 @@ func (j *Journal) scan(folded Position) ([]Ref, error) {
 }
 
 // framesOf yields every frame in a segment file whose checksums match, also those left from an earlier use of the
-// segment. It sets s.last.
+// segment. It updates s.last.
 func framesOf(s *segment, content []byte, salt Salt) iter.Seq[Ref] {
 	return func(yield func(Ref) bool) {
 		for offset := segmentHeader; offset+frameHeader <= len(content); {

@@ -112,9 +112,9 @@ func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	return b.groups[0], b.done, true
 }
 
-// Take removes the input of the next fold step from the front: as many arrivals as fit into the limits r, but at least
-// one, or MaxRecipients recipients of a large one. If the Queue is empty, w has no parts. Take returns an error if the
-// first frame cannot be read back from the journal. Only the fold's goroutine calls Take.
+// Take removes the input of the next fold step from the front of the Queue: as many arrivals as fit into the limits r,
+// but at least one, or MaxRecipients recipients of a large one. If the Queue is empty, w has no parts. Take returns an
+// error if the first frame cannot be read back from the journal. Only the fold's goroutine calls Take.
 func (b *Queue) Take(r Room) (w Work, err error) {
 	for {
 		g, done, ok := b.first()
@@ -195,8 +195,8 @@ const (
 )
 
 // State reports whether the fold is urgent and must not pause: a goroutine waits for it, or more than eighths/8 of the
-// allowance or of the memory limit is in use. Pass WhileIdle or WhileFolding as eighths. ended reports whether End was
-// called.
+// allowance (see Reached) or of the memory limit is in use. Pass WhileIdle or WhileFolding as eighths. ended reports
+// whether End was called.
 func (b *Queue) State(eighths uint64) (urgent, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -218,9 +218,9 @@ func (b *Queue) Unfolded() int {
 	return b.arrivals
 }
 
-// Acknowledge delays the acknowledgement of an arrival until no more than the allowed number of rows added before the
-// call are unfolded. This limits how long later reads wait. It returns nil at once after End, and while fold steps
-// fail, because then only the size of the journal is the limit. If ctx ends first, it returns the cause of ctx.
+// Acknowledge blocks while the fold is behind by more rows than the allowance (see Reached), not counting rows added
+// after the call. This limits how long later reads wait. It returns nil at once after End, and while fold steps fail,
+// because then the size of the journal is the limit. If ctx ends first, it returns the cause of ctx.
 func (b *Queue) Acknowledge(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -21,7 +21,7 @@ type Work struct {
 	From, To schema.Position // before and after the step; without salt and ends
 	Parts    []Part
 	Size     int    // maximum number of rows that the step writes
-	end      uint64 // value of Queue.added up to this end
+	end      uint64 // value of Queue.added at the end of this step
 	bytes    int    // backlog memory of the frames that end in this step
 }
 
@@ -72,9 +72,9 @@ const rawCopies = 3
 // most returns how many rows still fit into the fold step if the step also holds a report with this many raw bytes.
 func (r Room) most(raw int) int { return min(r.Rows, (r.Bytes-rawCopies*raw)/r.Row) }
 
-// divide returns those arrivals of a frame, from the place done on, that fit into the limits r, and subtracts them from
-// r. If must is set, it returns at least one arrival, or MaxRecipients recipients of a large one. next is where the
-// rest of the frame begins; whole means that there is no rest.
+// divide returns those arrivals of a frame, from the place done on, that fit into the limits r, and subtracts their
+// cost from r. If must is set, it returns at least one arrival, or MaxRecipients recipients of a large one. next is
+// where the rest of the frame begins; whole means that there is no rest.
 func (r *Room) divide(
 	arrivals []store.Arrival, done schema.Progress, must bool,
 ) (taken []store.Arrival, next schema.Progress, whole bool) {

@@ -25,8 +25,8 @@ type Progress struct{ Arrivals, Recipients int }
 // InJournal returns the position for journal.Open, which knows only whole frames. It leaves out Within.
 func (p Position) InJournal() journal.Position { return journal.Position{Seq: p.Seq, Salt: p.Salt} }
 
-// Chunk returns the number of the report log's chunks (rows) that a fold step beginning at p writes. The number is
-// larger than that of every earlier step.
+// Chunk returns the chunk number under which the fold step beginning at p stores raw reports (see LogKey). It is larger
+// than that of every earlier step.
 func (p Position) Chunk() uint64 { return p.Seq + 1 + p.ends }
 
 // Follows reports whether the database, which has reached p, is exactly where a fold step begins. It compares only Seq

@@ -59,9 +59,8 @@ func (t Totals) Save(tx *bolt.Tx) error {
 	return tx.Bucket(BucketMeta).Put(KeyTotals, Seal(BucketMeta, KeyTotals, row))
 }
 
-// LoadTotals reads the totals from the database. They are empty in a new database. An older version stored them without
-// the number of missing reports. LoadTotals then computes that number from the batches, and the next fold step stores
-// it.
+// LoadTotals reads the totals from the database. In a new database they are empty. Older versions did not store the
+// number of missing reports: LoadTotals then computes it from the batches, and the next fold step stores it.
 func LoadTotals(tx *bolt.Tx) (Totals, error) {
 	t := make(Totals)
 	if err := t.Load(tx); err != nil {
