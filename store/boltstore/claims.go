@@ -164,7 +164,7 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit in
 const maxWaiting = 1000
 
 // MissingReports implements store.Store: it returns up to limit batches whose missing delivery reports are due to be
-// fetched from Sinch at now. It does not wait for the fold, so it may miss the newest arrivals.
+// fetched from Sinch at now. It does not wait until all recorded arrivals are applied, so it may miss the newest ones.
 func (s *Store) MissingReports(
 	_ context.Context, plan string, now time.Time, limit int,
 ) (batches []*store.Batch, err error) {

@@ -43,8 +43,8 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 var ErrUnfolded = errors.New("its journal holds reports that a crash left unfolded: folding them needs the " +
 	"policies of the plans")
 
-// Identity implements copying.Source. The journal's random salt identifies the store. The last folded journal frame and
-// the last transaction identify the state of its contents.
+// Identity implements copying.Source. The journal's random salt identifies the store. The last journal frame applied to
+// the database and the last transaction identify the state of its contents.
 func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	salt := s.store.journal.Salt()
 	err = s.store.db.View(func(tx *bolt.Tx) error {

@@ -50,8 +50,8 @@ func (s *Store) foldLoop() {
 	}
 }
 
-// waitStep pauses the fold for the duration d. It returns earlier if the fold becomes urgent (see backlog.Queue.State)
-// or if no more frames will come.
+// waitStep pauses the fold, which applies arrivals to the database, for the duration d. It returns earlier if the fold
+// becomes urgent (see backlog.Queue.State) or if no more frames will come.
 func (s *Store) waitStep(d time.Duration) {
 	if d <= 0 {
 		return

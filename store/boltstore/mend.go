@@ -30,8 +30,8 @@ type finding struct {
 	done string
 }
 
-// noteDamaged handles err, the error of a read. If err is a *schema.DamageError, it records the damaged row, which the
-// fold's goroutine mends before its next step. It reports other damage to the Observer and ignores all other errors.
+// noteDamaged handles err, the error of a read. If err is a *schema.DamageError, it records the damaged row, which
+// foldLoop mends before it applies more arrivals. It reports other damage to the Observer and ignores all other errors.
 func (s *Store) noteDamaged(err error) {
 	d, isRow := errors.AsType[*schema.DamageError](err)
 	if !isRow {
@@ -70,8 +70,8 @@ func (s *Store) reportMended(found []finding) {
 	}
 }
 
-// mendNoted mends the damaged rows that reads have found. w is the input of the next fold step. If mending fails
-// without a fatal error, the rows stay as they are until the next read finds them.
+// mendNoted mends the damaged rows that reads have found. w holds the arrivals to apply next. If mending fails without
+// a fatal error, the rows stay as they are until the next read finds them.
 func (s *Store) mendNoted(w backlog.Work) {
 	var rows []*schema.DamageError
 	for key, d := range s.unmended.Range {
@@ -93,7 +93,7 @@ func (s *Store) mendNoted(w backlog.Work) {
 	}
 }
 
-// reportUnmended reports, at Close, the damaged rows that reads have found and the fold has not mended.
+// reportUnmended reports, at Close, the damaged rows that reads have found and that are not mended yet.
 func (s *Store) reportUnmended() {
 	for _, d := range s.unmended.Range {
 		s.reportDamaged(d.(*schema.DamageError), fmt.Errorf("%w: it is not mended yet", d.(*schema.DamageError)))
@@ -117,7 +117,7 @@ func (s *Store) foldMended(w backlog.Work) error {
 	}
 }
 
-// mend mends damaged rows and, where necessary, rebuilds their batches. w is the input of the next fold step.
+// mend mends damaged rows and, where necessary, rebuilds their batches. w holds the arrivals to apply next.
 func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err

@@ -31,7 +31,8 @@ type rebuilding struct {
 	found    []finding   // to report after the commit
 }
 
-// rebuildAll rebuilds the batches listed in BucketMending, then the totals if listed. w is the next fold step's input.
+// rebuildAll rebuilds the batches listed in BucketMending, then the totals if listed. w holds the arrivals to apply
+// next.
 func (s *Store) rebuildAll(w backlog.Work) error {
 	for {
 		n, totals, err := s.toRebuild()
@@ -73,8 +74,8 @@ func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	return n, totals, err
 }
 
-// rebuild restores the damaged rows of batch n. w is the input of the next fold step: its first arrival may be the rest
-// of a report of this batch that is only partly folded.
+// rebuild restores the damaged rows of batch n. w holds the arrivals to apply next: the first may be the rest of a
+// report of this batch that is applied only in part.
 func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	c, err := s.begin()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 // maxScanned is the maximum number of rows that a list reads for one page, even if few of them match the query.
 const maxScanned = 20_000
 
-// viewFolded calls read in a read transaction, without waiting for arrivals that are not folded yet. It records damaged
-// rows that read finds, so that they are mended.
+// viewFolded calls read in a read transaction, without waiting for arrivals that are not yet applied to the database.
+// It records damaged rows that read finds, so that they are mended.
 func (s *Store) viewFolded(read func(*bolt.Tx) error) error {
 	err := guarded(func() error { return s.db.View(read) })
 	if err != nil {

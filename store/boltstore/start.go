@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// start completes Open: it verifies and loads the database, opens the journal and folds the frames that a crash left
-// there. Then it starts the goroutines of the fold and the committer.
+// start completes Open: it verifies and loads the database, opens the journal and applies the frames that a crash left
+// there to the database. Then it starts the goroutines of the fold and the committer.
 func (s *Store) start(ctx context.Context) error {
 	if info, err := os.Stat(s.db.Path()); err == nil && info.Size() <= s.config.verify {
 		if err := s.verify(); err != nil {
@@ -46,7 +46,7 @@ func (s *Store) start(ctx context.Context) error {
 }
 
 // recover applies the frames in tail, which a crash left in the journal, to the database. done is how far the first of
-// them is folded already. Before the first step, recover finishes mends that a crash interrupted.
+// them is applied already. Before the first step, recover finishes mends that a crash interrupted.
 func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Progress) error {
 	s.backlog.Resume(tail, done)
 	for first := true; ; first = false {

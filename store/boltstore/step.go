@@ -46,7 +46,7 @@ func (st *step) install() {
 	st.s.last, st.s.totals, st.s.quarantine = st.last, st.totals, st.quarantine
 }
 
-// batchArrivals holds the arrivals of one batch in a fold step, in the order of the journal.
+// batchArrivals holds those arrivals of one batch that a step applies to the database, in the order of the journal.
 type batchArrivals struct {
 	key      store.BatchKey
 	number   schema.Number

@@ -122,7 +122,7 @@ type recorded struct {
 	encoded []byte
 }
 
-// bytes estimates the memory of the arrival until it is folded, in bytes: its encoding and the parsed report.
+// bytes estimates the arrival's memory in bytes until it is applied: its encoding and the parsed report.
 func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.Entry.Names() }
 
 // Open opens or creates the store in c.Path. It mends damaged rows and blocks until arrivals that a crash left in the
@@ -173,7 +173,7 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 }
 
 // Settle implements store.Store: like Record, it records the result of a feedback attempt made at the time at. The task
-// stays leased until the result is folded, even if the lease's time ends before that.
+// stays leased until the result is applied to the database, even if the lease's time ends before that.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	s.leases.settle(settlement.Lease, true)
 	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement}); err != nil {

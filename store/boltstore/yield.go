@@ -15,10 +15,10 @@ const (
 	yieldSlice = 5 * time.Millisecond
 )
 
-// yielder spreads the CPU work of a large fold step over the time until the next step. Otherwise the fold would delay
-// answers to callbacks noticeably once a second. It stops sleeping when the fold is urgent (see backlog.Queue.State),
-// for example when a read waits. The step sleeps inside its write transaction, but commits of arrivals do not need the
-// database. Only retention must wait for it, for at most three quarters of Config.FoldEvery.
+// yielder spreads the CPU work of a large fold step (a transaction that applies arrivals) over the time until the next
+// step. Otherwise the step would delay answers to callbacks noticeably. It stops sleeping when the fold is urgent (see
+// backlog.Queue.State), for example when a read waits. The step sleeps inside its write transaction, but commits of
+// arrivals do not need the database. Only retention must wait for it, for at most three quarters of Config.FoldEvery.
 type yielder struct {
 	backlog *backlog.Queue
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
@@ -26,7 +26,7 @@ type yielder struct {
 	yielded time.Duration // time slept so far
 }
 
-// newYielder returns the yielder of the fold step with input w. The yielder of a small step never sleeps.
+// newYielder returns the yielder of the step that applies the arrivals in w. It never sleeps if the step is small.
 func newYielder(s *Store, w backlog.Work) *yielder {
 	y := &yielder{backlog: s.backlog, begun: time.Now()}
 	if w.Busy() {

@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// ErrFull means that unfolded frames occupy the whole journal, because the database has fallen behind.
+// ErrFull means that the whole journal is occupied by frames that are not yet applied to the database.
 var ErrFull = errors.New("journal is full")
 
 // Journal appends frames to segment files, and reuses a segment when its frames are folded (applied to the database).
@@ -42,9 +42,9 @@ type Journal struct {
 }
 
 // Append writes a frame and syncs it. buf is the result of Begin with the body appended. arrivals is the number of
-// arrivals in the body. sealed is the written frame, whose memory may be reused. While unfolded frames fill the
-// journal, Append blocks for up to Config.Patience and then returns ErrFull. After an error that is not fatal, the
-// frame is not in the journal and the next Append reuses its place.
+// arrivals in the body. sealed is the written frame, whose memory may be reused. While frames that are not released
+// fill the journal, Append blocks for up to Config.Patience and then returns ErrFull. After an error that is not fatal,
+// the frame is not in the journal and the next Append reuses its place.
 func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err error) {
 	if err := j.Reserve(align(len(buf))); err != nil {
 		return Ref{}, buf, err
@@ -78,7 +78,7 @@ func (j *Journal) Reserve(need int) error {
 // the rest of the disk for a moment.
 const createEvery = time.Second
 
-// switchSegment selects a segment with room for a frame of need bytes. If the journal is full, it blocks until the fold
+// switchSegment selects a segment with room for a frame of need bytes. If the journal is full, it blocks until Release
 // frees a segment, or returns ErrFull after Config.Patience.
 func (j *Journal) switchSegment(need int) error {
 	j.mu.Lock()

@@ -63,7 +63,7 @@ func Open(dir string, folded Position, c Config) (*Journal, []Ref, error) {
 	return j, tail, nil
 }
 
-// scan opens all segment files. It returns the frames after folded, unsorted, and the newest of the earlier frames.
+// scan opens all segment files. It returns the frames after the position folded, unsorted, and the newest frame before.
 func (j *Journal) scan(folded Position) ([]Ref, error) {
 	entries, err := os.ReadDir(j.dir)
 	if err != nil {
@@ -187,7 +187,7 @@ func (j *Journal) rewrite(p Ref) error {
 	return disk.Datasync(p.segment.file)
 }
 
-// Read reads the body of an unfolded frame and verifies its checksums. A mismatch is a fatal error.
+// Read reads the body of a frame that is not released yet and verifies its checksums. A mismatch is a fatal error.
 func (j *Journal) Read(p Ref) (body []byte, err error) {
 	_, f, err := j.readWhole(p)
 	return f.body, err

@@ -9,7 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// group is a journal frame that is not folded yet: its place in the journal and, if they fit into memory, its arrivals.
+// group is a journal frame that is not yet applied to the database: its place in the journal and, if they fit into
+// memory, its arrivals.
 type group struct {
 	journal.Ref
 	arrivals []store.Arrival // nil if they must be read back from the journal
@@ -70,9 +71,9 @@ func (b *Queue) Add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	b.Signal()
 }
 
-// Resume adds the frames in tail, which a crash left unfolded in the journal. done is how far the first of them is
-// folded already. They do not count as added, because Open folds all of them before it returns. Resume must be called
-// before any other goroutine uses the Queue.
+// Resume adds the frames in tail, which a crash left in the journal. done is how far the first of them is applied to
+// the database already. They do not count as added, because Open applies all of them before it returns. Resume must be
+// called before any other goroutine uses the Queue.
 func (b *Queue) Resume(tail []journal.Ref, done schema.Progress) {
 	if len(tail) > 0 {
 		b.wanted = 1
@@ -85,7 +86,7 @@ func (b *Queue) Resume(tail []journal.Ref, done schema.Progress) {
 	}
 }
 
-// Signal wakes the fold by a send to Wake. It does not block.
+// Signal wakes the fold's goroutine, which waits for Wake. It does not block.
 func (b *Queue) Signal() {
 	select {
 	case b.Wake <- struct{}{}:
@@ -102,7 +103,7 @@ func (b *Queue) broadcast() {
 // rowsOf returns how many database rows an arrival may change: one for its batch, and one for each recipient it names.
 func rowsOf(a store.Arrival) int { return 1 + a.Entry.Names() }
 
-// first returns the oldest frame and how far it is folded already. ok is false if the Queue is empty.
+// first returns the oldest frame and how far it is applied to the database already. ok is false if the Queue is empty.
 func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,9 +113,9 @@ func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	return b.groups[0], b.done, true
 }
 
-// Take removes the input of the next fold step from the front of the Queue: as many arrivals as fit into the limits r,
-// but at least one, or MaxRecipients recipients of a large one. If the Queue is empty, w has no parts. Take returns an
-// error if the first frame cannot be read back from the journal. Only the fold's goroutine calls Take.
+// Take removes from the front of the Queue what the fold applies to the database next: as many arrivals as fit into the
+// limits r, but at least one, or MaxRecipients recipients of a large one. If the Queue is empty, w has no parts. Take
+// returns an error if the first frame cannot be read back from the journal. Only the fold's goroutine calls Take.
 func (b *Queue) Take(r Room) (w Work, err error) {
 	for {
 		g, done, ok := b.first()
@@ -180,7 +181,7 @@ func (b *Queue) Reached(w Work, allowance int) {
 	b.broadcast()
 }
 
-// Stall records that a fold step failed. Until the next Reached, Acknowledge does not wait for the fold.
+// Stall records that applying arrivals to the database failed. Until the next Reached, Acknowledge does not wait.
 func (b *Queue) Stall() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -204,7 +205,7 @@ func (b *Queue) State(eighths uint64) (urgent, ended bool) {
 	return urgent, b.ended
 }
 
-// Lag returns how many rows are not folded yet, and the allowance: how many may be so before Acknowledge blocks.
+// Lag returns how many rows wait for the fold, and the allowance: how many may wait before Acknowledge blocks.
 func (b *Queue) Lag() (unfolded, allowance uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -218,9 +219,9 @@ func (b *Queue) Unfolded() int {
 	return b.arrivals
 }
 
-// Acknowledge blocks while the fold is behind by more rows than the allowance (see Reached), not counting rows added
-// after the call. This limits how long later reads wait. It returns nil at once after End, and while fold steps fail,
-// because then the size of the journal is the limit. If ctx ends first, it returns the cause of ctx.
+// Acknowledge blocks while more rows than the allowance (see Reached) wait for the fold, not counting rows added after
+// the call. This limits how long later reads wait. It returns nil at once after End, and while fold steps fail, because
+// then the size of the journal is the limit. If ctx ends first, it returns the cause of ctx.
 func (b *Queue) Acknowledge(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -21,11 +21,11 @@ const (
 	lag = 800 * time.Millisecond
 )
 
-// firstAllowance is how many rows may be acknowledged but not folded until the first fold step is measured.
+// firstAllowance is the allowance (see Queue.Reached) until the first fold step is measured.
 const firstAllowance = firstRate * uint64(lag/time.Millisecond) / 1000
 
-// Measured estimates the time and the memory that the next fold step will need for each row, from earlier steps. Only
-// the fold's goroutine uses it.
+// Measured estimates the time and the memory per row of the next fold step, which applies arrivals in one transaction.
+// Its estimates come from earlier steps. Only the fold's goroutine uses it.
 type Measured struct {
 	row  int     // memory per row in bytes
 	rate float64 // rows per second
@@ -50,10 +50,10 @@ func (m *Measured) Step(rows int, worked time.Duration, memory int) {
 	m.row = min(row, maxRow)
 }
 
-// Allowance returns how many rows may be acknowledged but not folded if a read is to wait for at most about 0.8 s.
+// Allowance returns how many acknowledged rows may wait for the fold if a read is to wait at most about 0.8 s for them.
 func (m *Measured) Allowance() int { return int(m.rate * lag.Seconds()) }
 
-// Room returns the limits of the next fold step. bytes is the memory that the step may use.
+// Room returns the limits of the next fold step (a transaction that applies arrivals). bytes is its memory limit.
 func (m *Measured) Room(bytes int) Room {
 	return Room{Rows: min(maxStep, m.Allowance()), Bytes: bytes, Row: m.row, Frames: bytes}
 }

@@ -16,7 +16,8 @@ const (
 	BusyStep = 512
 )
 
-// Work is the input of one fold step: consecutive journal frames, of which the first and the last may be incomplete.
+// Work is the input of one fold step (transaction): consecutive journal frames. The first and the last may be
+// incomplete.
 type Work struct {
 	From, To schema.Position // before and after the step; without salt and ends
 	Parts    []Part
@@ -35,7 +36,7 @@ type Part struct {
 // Busy reports whether the fold step is large: it may change BusyStep rows or more.
 func (w Work) Busy() bool { return w.Size >= BusyStep }
 
-// completed returns how many arrivals are completely folded once the step is done. It does not count an arrival whose
+// completed returns how many arrivals are applied completely once the step is done. It does not count an arrival whose
 // last recipients belong to a later step.
 func (w Work) completed() int {
 	completed := 0
@@ -48,8 +49,8 @@ func (w Work) completed() int {
 	return completed
 }
 
-// remaining returns how many rows the unfolded rest of a frame may change. arrivals holds all arrivals of the frame,
-// and p is how far the frame is folded.
+// remaining returns how many rows the rest of a frame may change. arrivals holds all arrivals of the frame, and p is
+// how far they are applied to the database already.
 func remaining(p schema.Progress, arrivals []store.Arrival) (rows uint64) {
 	for _, a := range arrivals[p.Arrivals:] {
 		rows += uint64(rowsOf(a))

@@ -43,7 +43,7 @@ func (p Position) Advance(end Position, s journal.Salt) Position {
 	return end
 }
 
-// Next describes, for error texts, what must be folded after p: a frame, or a recipient inside a frame.
+// Next describes, for error texts, what must be applied after p: a frame, or a recipient inside a frame.
 func (p Position) Next() string {
 	if p.Within == (Progress{}) {
 		return fmt.Sprintf("frame %d", p.Seq+1)

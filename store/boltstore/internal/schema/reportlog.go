@@ -34,7 +34,7 @@ const maxChunk = 1 << 30
 const maxPlain = 1 << 20
 
 // Compressor encodes chunks of the report log and compresses them with zstd. A chunk holds the raw reports that one
-// fold step adds to one batch. A Compressor must not be used concurrently.
+// transaction of the fold adds to one batch. A Compressor must not be used concurrently.
 type Compressor struct {
 	*zstd.Encoder
 	plain packed.Writer // buffer for one chunk

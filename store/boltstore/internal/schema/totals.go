@@ -25,7 +25,7 @@ func (t Totals) Plan(plan string) *store.PlanStats {
 	return p
 }
 
-// Apply adds what folding one batch has changed to the totals of the batch's plan, in place.
+// Apply adds what the arrivals of one batch have changed to the totals of the batch's plan, in place.
 func (t Totals) Apply(c store.Changes) { fold.AddChanges(t.Plan(c.Plan), c) }
 
 // Clone returns a deep copy of t.
@@ -60,7 +60,7 @@ func (t Totals) Save(tx *bolt.Tx) error {
 }
 
 // LoadTotals reads the totals from the database. In a new database they are empty. Older versions did not store the
-// number of missing reports: LoadTotals then computes it from the batches, and the next fold step stores it.
+// number of missing reports: LoadTotals then computes it from the batches, and the next Save stores it.
 func LoadTotals(tx *bolt.Tx) (Totals, error) {
 	t := make(Totals)
 	if err := t.Load(tx); err != nil {
