@@ -30,7 +30,8 @@ type leases struct {
 }
 
 // acquire leases the task of batch n, or returns false if another claim holds it. An old lease that ends more than 5
-// minutes (MaxAhead) after until was made before the clock was set back, so it is replaced. The caller holds mu.
+// minutes (MaxAhead) later than the new one was made before the clock was set back, so it is replaced. The caller holds
+// mu.
 func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
 		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {

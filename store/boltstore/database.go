@@ -81,16 +81,16 @@ func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	return db, err
 }
 
-// guarded calls read and returns its error, or ErrDamaged if read panics. bbolt panics on malformed pages. Access to a
+// guarded calls run and returns its error, or ErrDamaged if run panics. bbolt panics on malformed pages. Access to a
 // mapped page beyond the end of a truncated file panics, too.
-func guarded(read func() error) (err error) {
+func guarded(run func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("%w: it cannot be read: %v", store.ErrDamaged, cause)
 		}
 	}()
-	return read()
+	return run()
 }
 
 // makeDatabase creates an empty database under a temporary name and then links it to path, so that a crash leaves no
@@ -131,7 +131,7 @@ func removeUnfinished(path string) {
 	}
 }
 
-// prepare creates the buckets of a new database and stores the format version. tx is a write transaction.
+// prepare creates the buckets of a new database and stores the format version. The transaction must be writable.
 func prepare(tx *bolt.Tx) error {
 	for _, name := range schema.Buckets {
 		if _, err := tx.CreateBucket(name); err != nil {

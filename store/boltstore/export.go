@@ -95,16 +95,16 @@ type exporter struct {
 	totals  schema.Totals
 }
 
-// export calls each for every piece of the database after the position from. An empty from means the beginning.
-func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, from []byte, each func(copying.Piece) error) error {
+// export calls emit for every piece of the database after the encoded position. An empty position is the beginning.
+func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, position []byte, emit func(copying.Piece) error) error {
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) (err error) {
-			e := &exporter{Assembly: copying.Assembly{Each: each}, ctx: ctx, tx: tx, decoder: d}
+			e := &exporter{Assembly: copying.Assembly{Each: emit}, ctx: ctx, tx: tx, decoder: d}
 			if e.totals, err = schema.LoadTotals(tx); err != nil {
 				return err
 			}
 			start := func(s copying.Section) exportAt { return exportAt{Section: s} }
-			return copying.Export(&e.Assembly, from, start,
+			return copying.Export(&e.Assembly, position, start,
 				[4]func(exportAt) error{e.batches, e.minutes, e.quarantine, e.plans})
 		})
 	})

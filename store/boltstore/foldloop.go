@@ -70,12 +70,12 @@ func (s *Store) waitStep(d time.Duration) {
 	}
 }
 
-// retryFold calls do until do succeeds, because a full disk may get space again. The pause between two calls grows from
-// 100 ms to 5 s. It returns false if the store ended, or if do failed while the store is closing.
-func (s *Store) retryFold(do func() error) bool {
+// retryFold calls attempt until it succeeds, because a full disk may get space again. The pause between two calls grows
+// from 100 ms to 5 s. It returns false if the store ended, or if attempt failed while the store is closing.
+func (s *Store) retryFold(attempt func() error) bool {
 	var failures incident
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := do()
+		err := attempt()
 		if err == nil {
 			return true
 		}

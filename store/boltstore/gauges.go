@@ -39,7 +39,7 @@ func (s *Store) publish() {
 }
 
 // oldestDue returns the earliest due time of the plan's feedback tasks, or the zero time if there are none. A task
-// counts as due now if its due time was set before the clock was set back. c is a cursor of BucketDue.
+// counts as due now if its due time was set before the clock was set back. The cursor must belong to BucketDue.
 func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest time.Time) {
 	prefix := schema.AppendPlan(nil, plan)
 	key, _ := c.Seek(prefix)

@@ -25,14 +25,14 @@ func (i *incident) shouldReport(now time.Time) bool {
 	return true
 }
 
-// waitRetry pauses the committer until one second (retryEvery) after failed, the time of the last failed commit, or
-// until the store ends. It returns at once if failed is zero (no commit failed) or if the store is closing.
-func (s *Store) waitRetry(failed time.Time) {
-	if failed.IsZero() || s.closed.Load() {
+// waitRetry pauses the committer until one second (retryEvery) after lastFailure, the time of the last failed commit,
+// or until the store ends. It returns at once if lastFailure is zero (no commit failed) or if the store is closing.
+func (s *Store) waitRetry(lastFailure time.Time) {
+	if lastFailure.IsZero() || s.closed.Load() {
 		return
 	}
 	select {
-	case <-time.After(time.Until(failed.Add(retryEvery))):
+	case <-time.After(time.Until(lastFailure.Add(retryEvery))):
 	case <-s.failed:
 	}
 }

@@ -70,7 +70,7 @@ func (s *Store) reportMended(found []finding) {
 	}
 }
 
-// mendNoted mends the damaged rows that reads have found. w holds the arrivals to apply next. If mending fails without
+// mendNoted mends the damaged rows that reads have found. The arrivals in w are applied next. If mending fails without
 // a fatal error, the rows stay as they are until the next read finds them.
 func (s *Store) mendNoted(w backlog.Work) {
 	var rows []*schema.DamageError
@@ -117,7 +117,7 @@ func (s *Store) foldMended(w backlog.Work) error {
 	}
 }
 
-// mend mends damaged rows and, where necessary, rebuilds their batches. w holds the arrivals to apply next.
+// mend mends damaged rows and, where necessary, rebuilds their batches. The arrivals in w are applied next.
 func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err

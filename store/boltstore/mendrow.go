@@ -88,13 +88,13 @@ func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 }
 
 // later lists key in BucketMending, so that a later transaction mends what key names: the batch with that number, or
-// the totals (schema.KeyTotals). how is stored with key and says what to do: see recountAll and rebuilding.settle.
-func (c *writeTx) later(key, how []byte) error {
+// the totals (schema.KeyTotals). request is stored with key and says what to do: see recountAll, rebuilding.settle.
+func (c *writeTx) later(key, request []byte) error {
 	mending, err := c.tx.CreateBucketIfNotExists(schema.BucketMending)
 	if err != nil {
 		return err
 	}
-	return mending.Put(key, schema.Seal(schema.BucketMending, key, append(schema.Unsealed(len(how)), how...)))
+	return mending.Put(key, schema.Seal(schema.BucketMending, key, append(schema.Unsealed(len(request)), request...)))
 }
 
 // rebuildLater lists batch n in BucketMending, so that rebuildAll rebuilds the batch. An existing entry stays as it is.

@@ -48,22 +48,22 @@ func (s *Store) RecipientBatches(
 	return page, err
 }
 
-// eachNumber calls visit with the number of each batch of a recipient that is less than before, newest first, until
-// visit returns false or an error.
-func eachNumber(tx *bolt.Tx, digits string, before schema.Number, visit func(schema.Number) (bool, error)) error {
+// eachNumber calls visit with each batch number of a recipient that is less than bound, newest first, until visit
+// returns false or an error.
+func eachNumber(tx *bolt.Tx, digits string, bound schema.Number, visit func(schema.Number) (bool, error)) error {
 	c := tx.Bucket(schema.BucketNumbers).Cursor()
 	oldest, _ := c.First()
 	newest, _ := c.Last()
 	if oldest == nil {
 		return nil
 	}
-	day := min(binary.BigEndian.Uint32(newest), before.Day())
+	day := min(binary.BigEndian.Uint32(newest), bound.Day())
 	for ; day >= binary.BigEndian.Uint32(oldest); day-- {
 		prefix := schema.NumberPrefix(day, digits)
 		key, _ := begin(c, prefix, nil, true)
 		for ; bytes.HasPrefix(key, prefix) && len(key) == len(prefix)+8; key, _ = c.Prev() {
 			n := schema.TrailingNumber(key)
-			if n >= before {
+			if n >= bound {
 				continue
 			}
 			if more, err := visit(n); err != nil || !more {

@@ -31,8 +31,7 @@ type rebuilding struct {
 	found    []finding   // to report after the commit
 }
 
-// rebuildAll rebuilds the batches listed in BucketMending, then the totals if listed. w holds the arrivals to apply
-// next.
+// rebuildAll rebuilds the batches in BucketMending, then the totals if listed. The arrivals in w are applied next.
 func (s *Store) rebuildAll(w backlog.Work) error {
 	for {
 		n, totals, err := s.toRebuild()
@@ -74,7 +73,7 @@ func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	return n, totals, err
 }
 
-// rebuild restores the damaged rows of batch n. w holds the arrivals to apply next: the first may be the rest of a
+// rebuild restores the damaged rows of batch n. The arrivals in w are applied next: the first may be the rest of a
 // report of this batch that is applied only in part.
 func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	c, err := s.begin()

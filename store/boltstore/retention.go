@@ -24,16 +24,16 @@ const (
 )
 
 // DeleteOlder implements store.Store: it deletes up to limit batches without pending feedback whose last arrival is
-// earlier than the time before. A first, small transaction removes them from all indexes, so that no read finds them.
-// Further ones delete their recipients and reports. If a crash interrupts these, the next call continues.
-func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
+// earlier than cutoff. A first, small transaction removes them from all indexes, so that no read finds them. Further
+// ones delete their recipients and reports. If a crash interrupts these, the next call continues.
+func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.closedError()
 	}
-	deleted, more, err = s.unindex(before, limit)
+	deleted, more, err = s.unindex(cutoff, limit)
 	for emptied := false; err == nil && !emptied && ctx.Err() == nil; {
 		err = s.write(func(c *writeTx) error {
-			emptied, err = purge(c.tx, &c.figures, before)
+			emptied, err = purge(c.tx, &c.figures, cutoff)
 			return err
 		})
 	}
@@ -50,10 +50,10 @@ func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (d
 
 // unindex removes up to limit batches that are past retention (see pastRetention) from all indexes. It lists them in
 // BucketTrash, so that purge deletes the rest of them.
-func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, err error) {
+func (s *Store) unindex(cutoff time.Time, limit int) (deleted int, more bool, err error) {
 	var old []*store.Batch
 	var numbers []schema.Number
-	if old, numbers, err = s.findOld(before, limit); err != nil || len(old) == 0 {
+	if old, numbers, err = s.findOld(cutoff, limit); err != nil || len(old) == 0 {
 		return 0, false, err
 	}
 	var perPlan map[string]removed
@@ -64,7 +64,7 @@ func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, er
 			n := numbers[i]
 			// An arrival may have changed it since findOld.
 			now, err := schema.ReadBatch(tx, n)
-			if err != nil || now == nil || !pastRetention(now, before) {
+			if err != nil || now == nil || !pastRetention(now, cutoff) {
 				if err != nil {
 					return err
 				}
@@ -99,14 +99,14 @@ func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, er
 // removed counts the batches of one plan that retention deleted, and the recipients in them with dead feedback.
 type removed struct{ batches, dead int }
 
-// pastRetention reports whether retention may delete a batch: its last arrival is earlier than the time before, and no
-// feedback is pending. Dead feedback is deleted, too: it was listed for that long, and Observer.Deleted counts it.
-func pastRetention(b *store.Batch, before time.Time) bool {
-	return b.LastAt.Before(before) && b.Task == nil
+// pastRetention reports whether retention may delete a batch: its last arrival is earlier than cutoff, and no feedback
+// is pending. Dead feedback is deleted, too: it was listed for that long, and Observer.Deleted counts it.
+func pastRetention(b *store.Batch, cutoff time.Time) bool {
+	return b.LastAt.Before(cutoff) && b.Task == nil
 }
 
 // findOld returns up to limit batches that are past retention (see pastRetention), and their numbers.
-func (s *Store) findOld(before time.Time, limit int) (old []*store.Batch, numbers []schema.Number, err error) {
+func (s *Store) findOld(cutoff time.Time, limit int) (old []*store.Batch, numbers []schema.Number, err error) {
 	err = s.viewFolded(func(tx *bolt.Tx) error {
 		c := tx.Bucket(schema.BucketBatches).Cursor()
 		young := 0
@@ -115,10 +115,10 @@ func (s *Store) findOld(before time.Time, limit int) (old []*store.Batch, number
 			if err != nil {
 				return err
 			}
-			if pastRetention(b, before) {
+			if pastRetention(b, cutoff) {
 				old, numbers = append(old, b), append(numbers, schema.NumberOf(key))
 			}
-			if young++; b.FirstAt.Before(before) {
+			if young++; b.FirstAt.Before(cutoff) {
 				young = 0
 			}
 		}
@@ -128,8 +128,8 @@ func (s *Store) findOld(before time.Time, limit int) (old []*store.Batch, number
 }
 
 // purge deletes up to retentionStep keys: rows of batches in BucketTrash, and minute counts and quarantine entries
-// older than the time before. It returns true if nothing is left to delete.
-func purge(tx *bolt.Tx, f *figures, before time.Time) (emptied bool, err error) {
+// older than cutoff. It returns true if nothing is left to delete.
+func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) {
 	room := retentionStep
 	trash := tx.Bucket(schema.BucketTrash)
 	for key, _ := trash.Cursor().First(); key != nil && room > 0; key, _ = trash.Cursor().First() {
@@ -150,19 +150,19 @@ func purge(tx *bolt.Tx, f *figures, before time.Time) (emptied bool, err error) 
 			}
 		}
 	}
-	if err := purgeMinutes(tx, before, &room); err != nil {
+	if err := purgeMinutes(tx, cutoff, &room); err != nil {
 		return false, err
 	}
-	err = purgeQuarantine(tx, &f.quarantine, before, &room)
+	err = purgeQuarantine(tx, &f.quarantine, cutoff, &room)
 	return room > 0, err
 }
 
-// deleteWhile deletes up to *room keys with the prefix, and lowers *room. It calls each, if set, before every deletion.
-func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, each func(key []byte) error) error {
+// deleteWhile deletes up to *room keys with the prefix, and lowers *room. It calls visit, if set, before each deletion.
+func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, visit func(key []byte) error) error {
 	c := b.Cursor()
 	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && *room > 0; key, _ = c.Seek(prefix) {
-		if each != nil {
-			if err := each(key); err != nil {
+		if visit != nil {
+			if err := visit(key); err != nil {
 				return err
 			}
 		}
@@ -174,10 +174,10 @@ func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, each func(key []byte)
 	return nil
 }
 
-// purgeMinutes deletes up to *room minute counts older than the time before, and lowers *room by their number.
-func purgeMinutes(tx *bolt.Tx, before time.Time, room *int) error {
+// purgeMinutes deletes up to *room minute counts older than cutoff, and lowers *room by their number.
+func purgeMinutes(tx *bolt.Tx, cutoff time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketMinutes).Cursor()
-	for key, _ := c.First(); key != nil && *room > 0 && schema.MinuteOf(key).Minute.Before(before); key, _ = c.First() {
+	for key, _ := c.First(); key != nil && *room > 0 && schema.MinuteOf(key).Minute.Before(cutoff); key, _ = c.First() {
 		if err := c.Delete(); err != nil {
 			return err
 		}
@@ -186,15 +186,15 @@ func purgeMinutes(tx *bolt.Tx, before time.Time, room *int) error {
 	return nil
 }
 
-// purgeQuarantine deletes up to *room quarantine entries older than the time before. It updates *room and *left.
-func purgeQuarantine(tx *bolt.Tx, left *quarantined, before time.Time, room *int) error {
+// purgeQuarantine deletes up to *room quarantine entries older than cutoff. It updates *room and *left.
+func purgeQuarantine(tx *bolt.Tx, left *quarantined, cutoff time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {
 		e, err := schema.DecodeQuarantined(key, row)
 		if err != nil {
 			return err
 		}
-		if !e.ReceivedAt.Before(before) {
+		if !e.ReceivedAt.Before(cutoff) {
 			break
 		}
 		left.entries--

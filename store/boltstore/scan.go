@@ -89,19 +89,19 @@ func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit vi
 	return nil
 }
 
-// begin moves the cursor to the first row of a page: the row that follows the key after or, if after is nil, the first
-// row with the prefix. With backward set, it is the row that precedes after, or the last row with the prefix.
-func begin(c *bolt.Cursor, prefix, after []byte, backward bool) (key, row []byte) {
+// begin moves the cursor to the first row of a page: the row after lastKey, which ended the previous page, or the first
+// row with the prefix if lastKey is nil. With backward set, it is the row before lastKey, or the last with the prefix.
+func begin(c *bolt.Cursor, prefix, lastKey []byte, backward bool) (key, row []byte) {
 	if !backward {
-		if after == nil {
+		if lastKey == nil {
 			return c.Seek(prefix)
 		}
-		if key, row = c.Seek(after); bytes.Equal(key, after) {
+		if key, row = c.Seek(lastKey); bytes.Equal(key, lastKey) {
 			return c.Next()
 		}
 		return key, row
 	}
-	target := after
+	target := lastKey
 	if target == nil {
 		if target = successor(prefix); target == nil {
 			return c.Last()

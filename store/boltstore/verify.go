@@ -60,7 +60,7 @@ func (s *Store) verify() error {
 const maxRounds = 4
 
 // mendAtStart rebuilds the batches that are listed in BucketMending, by verify or by a mend that a crash interrupted.
-// If verify found damage, mendAtStart verifies the result. w holds the arrivals to apply first.
+// If verify found damage, mendAtStart verifies the result. The arrivals in w are applied next.
 func (s *Store) mendAtStart(w backlog.Work) error {
 	if err := s.rebuildAll(w); err != nil || !s.damageFound {
 		return err

@@ -65,26 +65,26 @@ func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err er
 	return p, buf, nil
 }
 
-// Reserve makes sure that the current segment has room for a frame of need bytes. If necessary, it switches to another
-// segment, for which it may block or return ErrFull like Append.
-func (j *Journal) Reserve(need int) error {
-	if j.current != nil && j.offset+need <= j.current.size {
+// Reserve makes sure that the current segment has room for a frame of length bytes. If necessary, it switches to
+// another segment, for which it may block or return ErrFull like Append.
+func (j *Journal) Reserve(length int) error {
+	if j.current != nil && j.offset+length <= j.current.size {
 		return nil
 	}
-	return j.switchSegment(need)
+	return j.switchSegment(length)
 }
 
 // createEvery is the pause before a segment file is created again after the disk was full, because each attempt fills
 // the rest of the disk for a moment.
 const createEvery = time.Second
 
-// switchSegment selects a segment with room for a frame of need bytes. If the journal is full, it blocks until Release
-// frees a segment, or returns ErrFull after Config.Patience.
-func (j *Journal) switchSegment(need int) error {
+// switchSegment selects a segment with room for a frame of length bytes. If the journal is full, it blocks until
+// Release frees a segment, or returns ErrFull after Config.Patience.
+func (j *Journal) switchSegment(length int) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for {
-		s, err := j.findSegment(need)
+		s, err := j.findSegment(length)
 		if err != nil {
 			return err
 		}
@@ -105,15 +105,15 @@ func (j *Journal) switchSegment(need int) error {
 	}
 }
 
-// findSegment returns a reusable segment with room for a frame of need bytes, or creates one. It returns nil if the
+// findSegment returns a reusable segment with room for a frame of length bytes, or creates one. It returns nil if the
 // journal has its maximum size. The caller holds mu.
-func (j *Journal) findSegment(need int) (*segment, error) {
+func (j *Journal) findSegment(length int) (*segment, error) {
 	for _, s := range j.segments {
-		if j.free(s) && segmentHeader+need <= s.size {
+		if j.free(s) && segmentHeader+length <= s.size {
 			return s, nil
 		}
 	}
-	size := max(j.config.Segment, align(segmentHeader+need))
+	size := max(j.config.Segment, align(segmentHeader+length))
 	if j.bytes+int64(size) > j.config.Limit && j.folded < j.synced {
 		return nil, nil
 	}

@@ -137,7 +137,7 @@ func framesOf(s *segment, content []byte, salt Salt) iter.Seq[Ref] {
 	}
 }
 
-// resume checks that no frame after folded is missing, and returns these frames in order. It places the next append
+// resume checks that the frames after number folded are complete, and returns them in order. It places the next append
 // after the last frame.
 func (j *Journal) resume(found []Ref, folded uint64) (tail []Ref, err error) {
 	if len(found) == 0 && folded == 0 {

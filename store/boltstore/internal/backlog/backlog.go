@@ -42,11 +42,11 @@ type Queue struct {
 	changed      chan struct{} // broadcast closes and replaces it
 }
 
-// New returns an empty Queue. It keeps arrivals up to the limit memory, in estimated bytes. For frames beyond the
+// New returns an empty Queue that keeps arrivals of at most limit bytes (estimated) in memory. For frames beyond the
 // limit, Take calls read, which must return the arrivals of a frame from the journal.
-func New(memory int, read func(journal.Ref) ([]store.Arrival, error)) *Queue {
+func New(limit int, read func(journal.Ref) ([]store.Arrival, error)) *Queue {
 	return &Queue{
-		memory: memory, read: read, allowance: firstAllowance,
+		memory: limit, read: read, allowance: firstAllowance,
 		Wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 }

@@ -34,14 +34,14 @@ type Measured struct {
 // NewMeasured returns the estimates to use until the first fold step is measured.
 func NewMeasured() Measured { return Measured{maxRow, firstRate} }
 
-// Step updates the estimates after a fold step: rows is how many rows it may have changed, worked its duration without
+// Step updates the estimates after a fold step: rows is how many rows it may have changed, duration its time without
 // pauses, and memory the size of the changed pages in bytes. It ignores steps of less than 256 rows (minMeasured),
 // because their fixed costs dominate.
-func (m *Measured) Step(rows int, worked time.Duration, memory int) {
+func (m *Measured) Step(rows int, duration time.Duration, memory int) {
 	if rows < minMeasured {
 		return
 	}
-	rate := float64(rows) / max(worked, time.Microsecond).Seconds()
+	rate := float64(rows) / max(duration, time.Microsecond).Seconds()
 	m.rate = max(minRate, (m.rate+rate)/2)
 	row := minRow + memory/rows
 	if row < m.row {

@@ -110,7 +110,7 @@ func AppendPlan(key []byte, plan string) []byte {
 	return append(append(key, byte(len(part))), part...)
 }
 
-// IDKey returns the key of a batch in BucketIDs, in a new slice. k is the batch's plan and id.
+// IDKey returns the key in BucketIDs for a batch's plan and id, in a new slice.
 func IDKey(k store.BatchKey) []byte { return AppendPart(AppendPlan(nil, k.Plan), k.BatchID, 512) }
 
 // RecipientKey returns the key of a recipient of batch n in BucketRecipients, in a new slice. digits are the digits of

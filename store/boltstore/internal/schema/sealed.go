@@ -100,7 +100,7 @@ func DecodeBatch(key, row []byte) (*store.Batch, error) {
 	return b, nil
 }
 
-// SealBatch encodes a batch as a row with a checksum, to be stored in BucketBatches under n.Key(). n is its number.
+// SealBatch encodes batch number n as a row with a checksum, to be stored in BucketBatches under n.Key().
 func SealBatch(n Number, b *store.Batch) []byte {
 	return Seal(BucketBatches, n.Key(), packed.AppendBatch(Unsealed(256), b))
 }

@@ -49,7 +49,7 @@ func (t Totals) Sorted() []store.PlanStats {
 	return all
 }
 
-// Save writes t to BucketMeta. tx must be a write transaction.
+// Save writes the totals to BucketMeta. The transaction must be writable.
 func (t Totals) Save(tx *bolt.Tx) error {
 	encoded, err := json.Marshal(t)
 	if err != nil {
