@@ -56,7 +56,7 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 }
 
 // putDamaged handles a damaged row for copyBucket: it stores the row corrected, copies it to bucket damaged if another
-// row has its key, or calls mendRow. done says what was done about the row, for example isCorrected.
+// row has its key, or calls mendRow. The result says what was done about the row, for example isCorrected.
 func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
 	rightKey, rightRow, ok := schema.Correct(bucket, key, row)
 	switch {

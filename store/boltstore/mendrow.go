@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// mendRow corrects a damaged row, moves it to bucket damaged, or lists its batch for rebuilding. done says what was
-// done; it is empty if the rebuild will decide.
+// mendRow corrects a damaged row, moves it to bucket damaged, or lists its batch for rebuilding. The result says what
+// was done. It is empty if the rebuild will decide.
 func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	if bytes.Equal(bucket, schema.BucketIDs) {
 		return isIndexed, c.mendID(key)
@@ -147,8 +147,8 @@ func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 }
 
 // mendMissing mends the index entries of a batch without a row. It corrects entries that belong to another batch. If
-// recipients or reports of batch n exist, it lists the batch for rebuilding, otherwise it deletes the entries. done
-// says what was done; it is empty if the rebuild will decide.
+// recipients or reports of batch n exist, it lists the batch for rebuilding, otherwise it deletes the entries. The
+// result says what was done. It is empty if the rebuild will decide.
 func (c *writeTx) mendMissing(n schema.Number) (done string, err error) {
 	for _, id := range entriesTo(c.tx, schema.BucketIDs, n) {
 		right, err := batchWith(c.tx, id)

@@ -186,8 +186,8 @@ func purgeMinutes(tx *bolt.Tx, cutoff time.Time, room *int) error {
 	return nil
 }
 
-// purgeQuarantine deletes up to *room quarantine entries older than cutoff. It updates *room and *left.
-func purgeQuarantine(tx *bolt.Tx, left *quarantined, cutoff time.Time, room *int) error {
+// purgeQuarantine deletes up to *room quarantine entries older than cutoff, and lowers *room and *size accordingly.
+func purgeQuarantine(tx *bolt.Tx, size *quarantined, cutoff time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {
 		e, err := schema.DecodeQuarantined(key, row)
@@ -197,8 +197,8 @@ func purgeQuarantine(tx *bolt.Tx, left *quarantined, cutoff time.Time, room *int
 		if !e.ReceivedAt.Before(cutoff) {
 			break
 		}
-		left.entries--
-		left.bytes -= len(row)
+		size.entries--
+		size.bytes -= len(row)
 		*room--
 		if err := c.Delete(); err != nil {
 			return err

@@ -208,13 +208,13 @@ func (j *Journal) readWhole(p Ref) ([]byte, frame, error) {
 }
 
 // Create creates a journal in dir with one empty frame, and returns the position of that frame. The sequence of the
-// frame is after+1.
-func Create(dir string, after uint64, c Config) (Position, error) {
+// frame is previous+1.
+func Create(dir string, previous uint64, c Config) (Position, error) {
 	j, _, err := Open(dir, Position{}, c)
 	if err != nil {
 		return Position{}, err
 	}
-	j.next, j.synced, j.folded = after+1, after, after
+	j.next, j.synced, j.folded = previous+1, previous, previous
 	p, _, err := j.Append(Begin(nil), 0)
 	return Position{p.Seq, j.salt}, errors.Join(err, j.Close())
 }

@@ -30,8 +30,8 @@ func IndexKeysOf(b *store.Batch, n Number) (p IndexKeys) {
 	return p
 }
 
-// Reindex updates the indexes after a change of a batch. before and after are the IndexKeys of the batch before and
-// after the change. The transaction must be writable.
+// Reindex updates the indexes after a change of a batch. Pass the IndexKeys of the batch from before and from after the
+// change. The transaction must be writable.
 func Reindex(tx *bolt.Tx, before, after IndexKeys) error {
 	return errors.Join(
 		replace(tx.Bucket(BucketDue), before.Due, after.Due),
