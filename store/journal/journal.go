@@ -17,7 +17,7 @@ import (
 var ErrFull = errors.New("journal is full")
 
 // Journal appends frames to segment files, and reuses a segment when its frames are folded (applied to the database).
-// Only the committer's goroutine (the appender) appends. Any goroutine may call the other methods.
+// Only the committer's goroutine (the appender) calls Append and Reserve. Any goroutine may call the other methods.
 type Journal struct {
 	config Config
 	dir    string
