@@ -9,23 +9,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The bounds of the delays of a backoff: the first delay is at most firstBackoff, and the maximum doubles with each
-// consecutive failure, up to maxBackoff.
+// The first delay of a backoff is at most firstBackoff. Each further failure in a row doubles this maximum, up to
+// maxBackoff.
 const (
 	firstBackoff = 50 * time.Millisecond
 	maxBackoff   = 2 * time.Second
 )
 
-// backoff delays attempts after failures: exponentially, and with jitter so that replicas do not retry in step. The
-// zero value delays nothing. It is safe for concurrent use.
+// backoff delays the attempt after a failure: longer with each failure in a row, and randomly, so that replicas do not
+// all retry at the same moment. The zero value delays nothing. It is safe for concurrent use.
 type backoff struct {
 	mu       sync.Mutex
 	failures int       // consecutive failures; guarded by mu
 	until    time.Time // no attempt before this time; guarded by mu
 }
 
-// wait blocks until the delay after the last failure is over, or until done is closed. It does not tell the two
-// apart.
+// wait blocks until the delay after the last failure is over or done is closed. It does not report which of the two
+// happened.
 func (b *backoff) wait(done <-chan struct{}) {
 	b.mu.Lock()
 	left := time.Until(b.until)
@@ -41,8 +41,8 @@ func (b *backoff) wait(done <-chan struct{}) {
 	}
 }
 
-// ended records the result of an attempt. nil ends the backoff. An error starts a delay, which is random between half
-// of its maximum and its maximum.
+// ended records the result of an attempt: nil resets the backoff, an error starts the next delay. That delay is random,
+// between half of the current maximum and the maximum.
 func (b *backoff) ended(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -58,31 +58,29 @@ func (b *backoff) ended(err error) {
 	b.until = time.Now().Add(most/2 + rand.N(most/2))
 }
 
-// failureCount returns the number of failures since the last success.
 func (b *backoff) failureCount() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.failures
 }
 
-// gate lets one goroutine connect to the database at a time, with a backoff while connecting fails. The other
-// goroutines wait for the result of that attempt: after a failure they all get its error, after a success the next
-// goroutine connects. The zero value is ready to use.
+// gate lets one goroutine at a time connect to the database, and delays each attempt to connect after a failed one.
+// Other goroutines wait for that attempt: if it fails they all get its error, and if it succeeds one of them connects
+// next. The zero value is ready to use.
 type gate struct {
 	backoff backoff
 	mu      sync.Mutex
 	now     *attempt // guarded by mu; nil if no goroutine is connecting
 }
 
-// attempt is the attempt to connect of the goroutine that a gate let in.
+// attempt is the attempt to connect to the database that the gate currently allows.
 type attempt struct {
 	ended chan struct{}
 	err   error // valid after ended is closed
 }
 
-// enter blocks until the caller may connect and returns nil; the caller must pass the result of its attempt to leave.
-// If another goroutine's attempt fails while the caller waits, enter returns the error of that attempt. If ctx ends,
-// enter returns the error of ctx.
+// enter blocks until the caller may connect to the database, and returns nil. The caller must then connect and pass the
+// result to leave. enter returns an error if ctx ends, or if another goroutine's attempt fails while the caller waits.
 func (g *gate) enter(ctx context.Context) error {
 	for {
 		g.mu.Lock()
@@ -110,14 +108,14 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 }
 
-// leave ends the caller's attempt to connect. err is the result of the attempt: nil for success, else the error that
-// all waiting goroutines get.
+// leave ends the caller's attempt to connect, which enter allowed. Pass nil as err if the attempt succeeded, else its
+// error, which all waiting goroutines get as well.
 func (g *gate) leave(err error) {
 	g.backoff.ended(err)
 	g.end(err)
 }
 
-// end ends the current attempt with err. Unlike leave, it does not change the backoff.
+// end is leave for an attempt that did not begin because ctx ended: it does not count a failure.
 func (g *gate) end(err error) {
 	g.mu.Lock()
 	made := g.now
@@ -127,23 +125,22 @@ func (g *gate) end(err error) {
 	close(made.ended)
 }
 
-// idle reports whether no goroutine is connecting and the last attempt succeeded.
+// idle reports whether no goroutine is connecting to the database and the last attempt to connect succeeded.
 func (g *gate) idle() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.now == nil && g.backoff.failureCount() == 0
 }
 
-// gateTracer is the tracer of pgx for the connections of a pool. It marks the contexts in which pgx connects; see
-// isConnecting. If it has a gate, it leaves the gate after a failed attempt; after a successful attempt newPool does
-// so.
+// gateTracer is a pgx tracer for the connections of a pool. It marks the context of each attempt to connect, for
+// isConnecting. With a gate it also calls leave after a failed attempt; newPool does so after a success.
 type gateTracer struct{ *gate }
 
 var _ pgx.ConnectTracer = gateTracer{}
 
 type connectKey struct{}
 
-// isConnecting reports whether ctx is the context of an attempt to connect, rather than of a statement.
+// isConnecting reports whether pgx uses ctx to open a connection, not to run a statement.
 func isConnecting(ctx context.Context) bool { return ctx.Value(connectKey{}) != nil }
 
 func (gateTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {

@@ -17,7 +17,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// The statements that find the batches of a plan with a due task or with due missing reports, in one slot.
+// SQL statements that find, in one slot (hash partition), the batches of a plan that have a due feedback task, or
+// missing reports that are due to be fetched from Sinch.
 const (
 	// A due time after $5, or the end of a lease after $6, is later than any wait allows. Such a time was set before the
 	// clock was set back, so the task counts as due and the lease as ended.
@@ -39,7 +40,7 @@ FROM ((SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND pla
 ORDER BY check_due, batch_id LIMIT $4`
 )
 
-// The statements of Claim that lease tasks and read their recipients.
+// SQL statements with which Claim leases due feedback tasks and reads their recipients. Requeue uses findInState, too.
 const (
 	// SKIP LOCKED: another transaction is claiming, settling or folding a locked batch; the next claim may lease its task.
 	leaseDue keyedSQL = `
@@ -67,14 +68,14 @@ SELECT row, digits FROM recipient
 WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND feedback = $4 AND digits >= $5 ORDER BY digits LIMIT $6`
 )
 
-// claimTries is the maximum number of searches of one Claim. It searches again if other replicas leased some of the
-// tasks that it had found.
+// claimTries is how often one Claim looks for due tasks. It looks again if other replicas leased some of the tasks that
+// it found.
 const claimTries = 3
 
-// Claim leases up to limit tasks of the plan that are due at now, the earliest due first, each for the duration
-// lease. A lease is stored in the row of its batch. It binds all replicas until it ends, its settlement is folded, or
-// the Store that acquired it is closed. Claim returns an error only if it leased no task; it is not an error if no
-// task is due.
+// Claim leases up to limit feedback tasks of a plan that are due at now, the earliest due first. Each lease lasts for
+// the duration lease. All replicas respect it until it ends, its settlement is folded (applied to the state) or the
+// Store that acquired it is closed. Claim returns an error only if it leased no task. Finding no due task is not an
+// error.
 func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int,
 ) (claims []store.Claim, err error) {
 	horizon := s.config.Policies(plan).Horizon(now)
@@ -106,8 +107,8 @@ func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease tim
 	return claims, s.readError(err)
 }
 
-// leaseTasks leases those tasks in due that are still free, until the time until, and reads their recipients under
-// the same locks. A due time after horizon counts as due; see store.Policy.Horizon.
+// leaseTasks leases those tasks in due that no replica has leased meanwhile, each until the time until, and reads their
+// recipients in the same transaction. A task that is due after horizon is leased, too; see store.Policy.Horizon.
 func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon time.Time,
 ) (claims []store.Claim, err error) {
 	statement := leaseDue
@@ -137,8 +138,8 @@ func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon
 	return claims, nil
 }
 
-// readOwed sets the recipients of each claim. It starts at the first recipient of the batch's previous claim. If that
-// finds too few recipients, it reads the batch again from the beginning.
+// readOwed sets the recipients of each claim to those whose feedback is still owed to Sinch. It starts where the
+// batch's previous claim started, and reads from the first recipient if it finds too few.
 func (s *Store) readOwed(ctx context.Context, tx pgx.Tx, claims []store.Claim) error {
 	var queue, rest pgx.Batch
 	for i := range claims {
@@ -158,7 +159,6 @@ func (s *Store) readOwed(ctx context.Context, tx pgx.Tx, claims []store.Claim) e
 	return tx.SendBatch(ctx, &rest).Close()
 }
 
-// claimOf returns the claim in a row of a lease token and a batch row, without the recipients.
 func claimOf(row pgx.CollectableRow) (c store.Claim, err error) {
 	var encoded []byte
 	if err := row.Scan(&c.Lease, &encoded); err != nil {
@@ -171,8 +171,8 @@ func claimOf(row pgx.CollectableRow) (c store.Claim, err error) {
 	return c, nil
 }
 
-// owedOf returns the number of recipients that a claim names: at most store.MaxRecipients, and 0 if it is for the
-// whole batch.
+// owedOf returns how many recipients the claim c must name: those that are owed feedback, at most store.MaxRecipients.
+// It returns 0 for feedback on the whole batch, which names no recipients.
 func owedOf(c *store.Claim) int {
 	if c.WholeBatch {
 		return 0
@@ -180,8 +180,8 @@ func owedOf(c *store.Claim) int {
 	return min(c.Batch.Feedback.Owed, store.MaxRecipients)
 }
 
-// queueOwed adds to queue the statement that sets c.Recipients. from is the escaped digits of the first recipient to
-// read; empty means the beginning.
+// queueOwed adds to queue the query that sets c.Recipients. The query starts at the recipient with the digits from (as
+// returned by escape), or at the first recipient if from is empty.
 func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, from string) {
 	n := owedOf(c)
 	if n == 0 {
@@ -195,27 +195,28 @@ func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, from string) {
 		})
 }
 
-// maxFirstOwed is the maximum number of batches in a firstOwed. A full firstOwed is emptied.
+// maxFirstOwed is the maximum number of batches in the cache firstOwed, which is emptied when it is full.
 const maxFirstOwed = 1 << 10
 
-// firstOwed is a cache of the first recipient in the last claim of each large batch, one that has more owed
-// recipients than a claim names. The next claim starts there and skips the recipients already sent. A cached position
-// may be stale: a claim that finds too few recipients reads from the beginning. The zero value is empty.
+// firstOwed caches where to start reading the recipients of a batch that owes feedback to more recipients than one
+// claim can name: at the first recipient of the batch's last claim. So the next claim skips recipients already sent. A
+// cached start may be wrong: a claim that finds too few recipients reads from the first one. The zero value is ready to
+// use.
 type firstOwed struct {
 	mu     sync.Mutex
 	digits map[store.BatchKey]string // escaped; guarded by mu
 }
 
-// from returns the escaped digits at which to start reading the owed recipients of a batch; empty means the
-// beginning.
+// from returns the digits (as returned by escape) of the recipient at which to start reading; empty means the first
+// one.
 func (o *firstOwed) from(key store.BatchKey) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.digits[key]
 }
 
-// record stores the first recipient of each claim that names store.MaxRecipients, and removes the batches of all
-// others.
+// record caches the first recipient of each claim that names store.MaxRecipients. It removes the batches of all smaller
+// claims from the cache.
 func (o *firstOwed) record(claims []store.Claim) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -231,8 +232,7 @@ func (o *firstOwed) record(claims []store.Claim) {
 	}
 }
 
-// numberOf returns the phone number of a recipient in its original spelling, from a row of its columns row and
-// digits.
+// numberOf scans the columns row and digits of a recipient, and returns the phone number as it was received.
 func numberOf(row pgx.CollectableRow) (string, error) {
 	var (
 		encoded []byte
@@ -245,8 +245,8 @@ func numberOf(row pgx.CollectableRow) (string, error) {
 	return r.Number, err
 }
 
-// MissingReports returns up to limit batches of the plan whose report is due at now to be fetched from Sinch, because
-// reports are missing; the earliest due first. It acquires no lease.
+// MissingReports returns up to limit batches of a plan that still lack delivery reports, and whose reports are due at
+// now to be fetched from Sinch, the earliest due first. It acquires no lease, so other replicas get the same batches.
 func (s *Store) MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
 	missing := s.config.Policies(plan).MissingReports
 	found, err := s.find(ctx, limit, earliest, findMissing, escape(plan), now, max(limit, 0), missing.Horizon(now))

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// recorded is an arrival on its way from Record to its commit, or a part of a large arrival.
+// recorded is an arrival (such as a report) between Record and its commit, or one part of a large arrival.
 type recorded struct {
 	arrival    store.Arrival
 	slot       int16 // of its batch
@@ -20,9 +20,9 @@ type recorded struct {
 	unfinished bool  // a part of an arrival, but not the last part
 }
 
-// Record commits an arrival and folds it in the same transaction. It blocks until the commit is durable. If ctx ends
-// before, Record returns an error, but the arrival may still be committed. The caller may reuse the raw bytes of a
-// afterwards. store.Store lists the errors.
+// Record stores an arrival and applies it to the state in one transaction. It blocks until the commit is durable. If
+// ctx ends first, Record returns an error, but the arrival may still be committed. When Record returns, the caller may
+// reuse the raw bytes of the arrival. store.Store lists the errors.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if s.closed.Load() {
 		return store.ErrClosed
@@ -40,14 +40,14 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.record(ctx, recorded{arrival: a, slot: slot, size: size})
 }
 
-// Settle records the result of a feedback attempt that ended at the time at. The transaction that folds the
-// settlement also ends the lease that the settlement names. Settle blocks and fails like Record.
+// Settle records the result of a feedback attempt that ended at the time at. The same transaction ends the lease named
+// in the settlement. Settle blocks and fails like Record.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	return s.Record(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement})
 }
 
-// cloneBytes returns a with a copy of its raw bytes: the caller of Record may reuse them when it stops waiting, which
-// may be before the commit.
+// cloneBytes returns the arrival a with a copy of its raw bytes. The caller of Record may reuse the original bytes when
+// Record returns, which may be before the commit.
 func cloneBytes(a store.Arrival) store.Arrival {
 	if raw := a.Entry.RawBytes(); len(raw) > 0 {
 		a.Entry = a.Entry.WithRaw(slices.Clone(raw))
@@ -55,8 +55,8 @@ func cloneBytes(a store.Arrival) store.Arrival {
 	return a
 }
 
-// sizeOf returns the approximate memory in bytes of a queued arrival, and the length in bytes of the longest digits
-// of a recipient in it.
+// sizeOf returns the approximate memory in bytes that the arrival a takes while it is queued, and the length in bytes
+// of the longest recipient number (its digits) in a.
 func sizeOf(a store.Arrival) (size, longest int) {
 	size = 256 + len(a.Entry.RawBytes())
 	fold.Touches(a, func(digits string) {
@@ -66,8 +66,8 @@ func sizeOf(a store.Arrival) (size, longest int) {
 	return size, longest
 }
 
-// commit makes the arrivals of a group durable and folds them: in one transaction, or in one for each slot if the
-// dialect requires that. It sets results[i] to the result of group[i]. The committer of each lane calls it.
+// commit makes a group of arrivals durable and applies them to the state, in one transaction, or in one per slot with
+// Citus and Portable. It sets results[i] to the error of group[i]. Each lane (goroutine that commits groups) calls it.
 func (s *Store) commit(group []recorded, results []error) {
 	if deleted, others := s.deleting.split(group); deleted != nil {
 		for _, i := range deleted {
@@ -91,7 +91,7 @@ func (s *Store) commit(group []recorded, results []error) {
 	}
 }
 
-// commitSome commits the arrivals at these indexes of the group in one transaction, and sets their results.
+// commitSome commits those elements of group whose indexes are given, in one transaction, and sets their results.
 func (s *Store) commitSome(group []recorded, results []error, indexes []int) {
 	arrivals, failed := make([]recorded, len(indexes)), make([]error, len(indexes))
 	for i, index := range indexes {
@@ -103,9 +103,9 @@ func (s *Store) commitSome(group []recorded, results []error, indexes []int) {
 	}
 }
 
-// commitAtOnce commits a group in one transaction and sets the result of each arrival. If the database refuses a
-// value, commitAtOnce commits the halves of the group separately, so that only the arrival with the refused value
-// fails. An arrival whose batch retention is deleting gets errSlow.
+// commitAtOnce commits a group in one transaction and sets results[i] to the error of group[i]. If the database refuses
+// a value, commitAtOnce commits each half of the group separately, so that only the arrival with that value fails. An
+// arrival gets errSlow if retention is deleting its batch.
 func (s *Store) commitAtOnce(group []recorded, results []error) {
 	st, err := s.commitGroup(group)
 	if err == nil {
@@ -132,9 +132,9 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 	}
 }
 
-// commitGroup commits a group in one transaction, passes the changes to the observer and returns the committed step.
-// If retention is deleting batches of the group, it returns errSlow and a step whose field hidden lists these
-// batches. In the slow lane it completes their deletion instead.
+// commitGroup commits a group in one transaction, passes the changes to the observer and returns the step (the run of
+// the transaction) that succeeded. If retention is deleting batches of the group, it returns errSlow and a step that
+// lists these batches in its field hidden. In the slow lane it completes the deletion and commits instead.
 func (s *Store) commitGroup(group []recorded) (*step, error) {
 	begin, size, arrivals := time.Now(), 0, 0
 	for _, r := range group {
@@ -164,8 +164,8 @@ func (s *Store) commitGroup(group []recorded) (*step, error) {
 	return st, nil
 }
 
-// report passes the changes of a committed step to the observer. It must not block, because the callers of Record get
-// their results after it.
+// report passes the changes of a committed step to the observer. It must not block, because callers of Record wait for
+// it.
 func (s *Store) report(st *step) {
 	s.leases.removeSettled(st.batches)
 	if o := s.config.Observer.Folded; o != nil && len(st.batches) > 0 {

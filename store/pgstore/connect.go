@@ -33,7 +33,7 @@ const (
 // ErrURL means that Config.URL cannot be parsed. Open, Migrate, OpenSource and OpenSink return errors that wrap it.
 var ErrURL = errors.New("cannot parse the URL")
 
-// Errors of connections that this package detects itself.
+// Connection errors that this package detects itself. All others come from pgx.
 var (
 	errReadOnly                = errors.New("the database is read-only")
 	errReplicationWaitCanceled = errors.New("the wait for synchronous replication was canceled")
@@ -42,8 +42,8 @@ var (
 	errBackingOff = errors.New("no connection while the database is unreachable")
 )
 
-// newPool returns a connection pool for c. It connects lazily, so it reports only an invalid URL. With g the pool
-// connects to one server at a time, with a backoff while connecting fails.
+// newPool returns a connection pool for the database of c. It does not connect yet, so its only error is that of an
+// invalid URL. The gate g makes the pool open one connection at a time and wait after failed attempts.
 func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 	pc, err := parseURL(c.URL)
 	if err != nil {
@@ -86,7 +86,7 @@ func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, pc)
 }
 
-// validateWritable returns errReadOnly if the server of a new connection accepts no writes.
+// validateWritable returns errReadOnly if the server to which conn connected accepts no writes.
 func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {
 	err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn)
 	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
@@ -95,7 +95,7 @@ func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {
 	return err
 }
 
-// settings returns the run-time parameters of every session, by name. Parameters in the URL take precedence.
+// settings returns the PostgreSQL run-time parameters for every session, by name. Parameters in the URL override them.
 func (c Config) settings() map[string]string {
 	name := "dlrloop"
 	if c.Replica != "" {
@@ -112,11 +112,10 @@ func (c Config) settings() map[string]string {
 	return settings
 }
 
-// milliseconds formats d as the value of a PostgreSQL setting in milliseconds.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// migrationConfig returns a copy of c for a connection that changes the schema. Building an index may take any time,
-// so the only timeout is for locks.
+// migrationConfig returns a copy of c for a connection that migrates the schema. It removes all time limits except the
+// one for waiting for locks, because building an index may take any time.
 func migrationConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 	c = c.Copy()
 	c.Tracer = gateTracer{}
@@ -126,7 +125,7 @@ func migrationConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 	return c
 }
 
-// The statements that initConn runs on each new connection.
+// SQL statements that initConn runs on each new connection.
 const (
 	// forceSynchronousCommit replaces synchronous_commit = off, which would lose acknowledged reports in a crash, by
 	// on. It also sets the other values explicitly, so that a reload of the server's configuration does not change
@@ -141,21 +140,21 @@ SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin',
     set_config('plan_cache_mode', 'force_generic_plan', false)`
 )
 
-// waitCanceledKey is set in a connection's CustomData if a commit was answered before the synchronous standbys
-// confirmed it.
+// waitCanceledKey is a key in the CustomData of a pgx connection. It is set if the server answered a commit before the
+// synchronous standbys confirmed that commit.
 const waitCanceledKey = "wait canceled"
 
-// noteCanceledWait records the warning that the server sends with a commit whose wait for synchronous replication was
-// canceled, by an administrator or by statement_timeout. It compares the name of the server routine, because the text
-// of the warning depends on the server's language.
+// noteCanceledWait is the notice handler of each connection. It sets waitCanceledKey if an administrator or
+// statement_timeout canceled the wait of a commit for synchronous replication. It recognizes the server's warning by
+// the name of the server routine, because the text of the warning depends on the server's language.
 func noteCanceledWait(conn *pgconn.PgConn, n *pgconn.Notice) {
 	if n.Routine == "SyncRepWaitForLSN" {
 		conn.CustomData()[waitCanceledKey] = true
 	}
 }
 
-// initConn applies the settings of a new connection that need a statement. It returns an error if the database
-// encoding is not UTF-8.
+// initConn applies the settings that a new connection needs as SQL statements (none with Portable). It returns an error
+// if the encoding of the database is not UTF-8.
 func (c Config) initConn(ctx context.Context, conn *pgx.Conn) error {
 	if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "" && encoding != "UTF8" {
 		return fmt.Errorf("the database encoding is %s: create the database with ENCODING 'UTF8'", encoding)
@@ -172,8 +171,8 @@ func (c Config) initConn(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// withPgBouncerHint returns err. If PgBouncer rejected the startup parameters, it adds the PgBouncer setting that is
-// needed.
+// withPgBouncerHint returns err. If PgBouncer rejected the startup parameters, it adds the PgBouncer setting that
+// allows them.
 func withPgBouncerHint(err error) error {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "08P01" {
 		return fmt.Errorf("%w: PgBouncer needs "+

@@ -5,11 +5,11 @@ import (
 	"syscall"
 )
 
-// tcpUserTimeout is the socket option TCP_USER_TIMEOUT, which package syscall does not define.
+// tcpUserTimeout is Linux's number of the socket option TCP_USER_TIMEOUT, which package syscall does not define.
 const tcpUserTimeout = 0x12
 
-// controlSocket sets TCP_USER_TIMEOUT to peerTimeout, so that a connection fails if sent data stays unacknowledged.
-// Without the option the kernel takes minutes to notice that a host has vanished.
+// controlSocket sets TCP_USER_TIMEOUT of a new TCP socket to peerTimeout, so that the connection fails if sent data
+// stays unacknowledged that long. Without the option the kernel takes minutes to notice that a host has vanished.
 func controlSocket(network, _ string, c syscall.RawConn) error {
 	if len(network) < 3 || network[:3] != "tcp" {
 		return nil

@@ -13,12 +13,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientsList is the name of the list of a batch's recipients in page cursors. Its cursors contain the escaped
-// digits, without NUL.
+// recipientsList is the name of a list in page cursors: the recipients of a batch. Its cursors contain a recipient's
+// digits as stored, and the database stores no NUL.
 const recipientsList = "recipients"
 
-// position is the decoded content of a page cursor: the sort key of the last row of a page. Each list uses some of
-// the fields. The zero value is the start of a list.
+// position is the decoded form of a page cursor: the sort key of the last row of the previous page. Each list uses only
+// some of the fields. The zero value is the start of a list.
 type position struct {
 	List  string     `json:"l"`           // name of the list
 	At    *time.Time `json:"t,omitempty"` // nil in a list that is not ordered by time
@@ -28,7 +28,7 @@ type position struct {
 	Place int64      `json:"n,omitempty"`
 }
 
-// encode returns the cursor of the position: JSON in base64url.
+// encode returns p as a page cursor: JSON in base64url.
 func (p position) encode() string {
 	encoded, err := json.Marshal(p)
 	if err != nil {
@@ -37,8 +37,8 @@ func (p position) encode() string {
 	return base64.RawURLEncoding.EncodeToString(encoded)
 }
 
-// decodeCursor decodes a cursor of the list with this name. An empty cursor gives the zero position. For an invalid
-// cursor, or a cursor of another list, decodeCursor returns an error that wraps store.ErrCursor.
+// decodeCursor decodes a page cursor of the list with this name. An empty cursor gives the zero position, the start of
+// the list. A cursor that is malformed or belongs to another list is an error that wraps store.ErrCursor.
 func decodeCursor(list, cursor string) (p position, err error) {
 	if cursor == "" {
 		return p, nil
@@ -55,17 +55,17 @@ func decodeCursor(list, cursor string) (p position, err error) {
 	return p, nil
 }
 
-// before returns the time of the position for a list with the latest entry first; infinity at the start of the list.
+// before returns the upper time limit of a page that lists the latest rows first: p.At, or infinity for the first page.
 func (p position) before() pgtype.Timestamptz { return p.time(pgtype.Infinity) }
 
-// after returns the time of the position for a list with the earliest entry first; -infinity at the start of the
-// list.
+// after returns the lower time limit of a page that lists the earliest rows first: p.At, or -infinity for the first
+// page.
 func (p position) after() pgtype.Timestamptz { return p.time(pgtype.NegativeInfinity) }
 
-// time returns the time of the position, or the infinity none at the start of the list.
-func (p position) time(none pgtype.InfinityModifier) pgtype.Timestamptz {
+// time returns p.At as a query argument, or start (infinity or -infinity) if p has no time.
+func (p position) time(start pgtype.InfinityModifier) pgtype.Timestamptz {
 	if p.At == nil {
-		return pgtype.Timestamptz{InfinityModifier: none, Valid: true}
+		return pgtype.Timestamptz{InfinityModifier: start, Valid: true}
 	}
 	return pgtype.Timestamptz{Time: *p.At, Valid: true}
 }

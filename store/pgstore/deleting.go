@@ -6,19 +6,19 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// maxDeleting is the maximum number of batches in a deletingBatches.
+// maxDeleting is the maximum number of batches in a deletingBatches. A full deletingBatches is emptied.
 const maxDeleting = 1024
 
-// deletingBatches holds the batches whose deletion the slow lane completes for an arrival. The lanes pass every
-// arrival for such a batch on to the slow lane: the deletion locks the row of the batch, and a lane that waited for
-// the row would delay all arrivals in the lane. The zero value is empty and ready to use.
+// deletingBatches is the set of batches that the slow lane is deleting because an arrival came for a batch that
+// retention had hidden. The other lanes pass arrivals for these batches on to the slow lane. Otherwise such a lane
+// would wait for the locked row of the batch, and delay all its arrivals. The zero value is an empty set.
 type deletingBatches struct {
 	mu   sync.Mutex
 	keys map[store.BatchKey]bool // guarded by mu
 }
 
-// add adds a batch. A lane calls it before the slow lane gets the arrival. If the set is full, add first empties it:
-// a removed batch costs at most one wait for its row.
+// add adds a batch to the set. A lane calls it before it passes an arrival on to the slow lane. A full set is emptied
+// first: this costs at most one wait for the row of each removed batch.
 func (d *deletingBatches) add(key store.BatchKey) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -28,15 +28,15 @@ func (d *deletingBatches) add(key store.BatchKey) {
 	d.keys[key] = true
 }
 
-// remove removes a batch, if it is in the set. The slow lane calls it after each arrival.
+// remove removes a batch from the set, if it is there. The slow lane calls it after each arrival.
 func (d *deletingBatches) remove(key store.BatchKey) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.keys, key)
 }
 
-// split returns the indexes of the arrivals of group whose batches are in the set, and the indexes of all others.
-// deleted is nil if there are none; others is then nil, too.
+// split divides the arrivals of group by their batches: deleted holds the indexes of those whose batch is in the set,
+// others the rest. Both are nil if no batch is in the set.
 func (d *deletingBatches) split(group []recorded) (deleted, others []int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// escapePrefix marks an escaped text. A text that happens to start with escapePrefix is escaped as well.
+// escapePrefix marks a text that escape has encoded. A text that happens to start with escapePrefix is encoded, too.
 const escapePrefix = "\x1a"
 
-// escape returns s in a form that a PostgreSQL text column accepts: s itself, or escapePrefix and the hex digits of s
-// if s contains NUL, is not valid UTF-8 or starts with escapePrefix. Different texts have different results.
+// escape returns s in a form that a PostgreSQL text column accepts. This is s itself, or escapePrefix and the bytes of
+// s in hex if s contains NUL, is not valid UTF-8 or starts with escapePrefix. Different texts have different results.
 func escape(s string) string {
 	if utf8.ValidString(s) && !strings.Contains(s, "\x00") && !strings.HasPrefix(s, escapePrefix) {
 		return s
@@ -18,16 +18,15 @@ func escape(s string) string {
 	return escapePrefix + hex.EncodeToString([]byte(s))
 }
 
-// unescape returns the text for which escape returned kept. It returns a kept that is not escaped, or not valid,
-// unchanged.
-func unescape(kept string) string {
-	rest, found := strings.CutPrefix(kept, escapePrefix)
+// unescape is the inverse of escape. It returns stored unchanged if stored is not a result of escape.
+func unescape(stored string) string {
+	rest, found := strings.CutPrefix(stored, escapePrefix)
 	if !found {
-		return kept
+		return stored
 	}
 	s, err := hex.DecodeString(rest)
 	if err != nil {
-		return kept
+		return stored
 	}
 	return string(s)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// Source is a database opened as the source of a copy. All its reads see the same snapshot. It is not safe for
+// Source is a database whose content is copied to another store. All reads see the same snapshot. It is not safe for
 // concurrent use.
 type Source struct {
 	store *Store
@@ -23,7 +23,7 @@ type Source struct {
 
 var _ copying.Source = (*Source)(nil)
 
-// The statements of a source.
+// SQL statements that lock and count the content of a Source.
 const (
 	// lockBatchTable blocks writers until the export ends: a replica that starts meanwhile waits, and finally fails.
 	lockBatchTable = `LOCK TABLE batch IN SHARE MODE`
@@ -33,12 +33,12 @@ const (
 	countAll     = `SELECT (SELECT count(*) FROM batch WHERE first_at IS NOT NULL), (SELECT count(*) FROM recipient)`
 )
 
-// errNoStore means that the source database has no dlrloop schema, or an incomplete one.
+// errNoStore means that the source database has no dlrloop schema, or one whose creation did not finish.
 var errNoStore = errors.New("the database has no dlrloop store: give the URL of a database that dlrloop has used")
 
-// OpenSource opens the database of c as the source of a copy and changes nothing there. It returns an error if the
-// database has no store, an older schema or an unfinished copy, and an error that wraps copying.ErrInUse if a replica
-// is running. It may block for about 10 seconds to find out whether one is. The caller must call Close.
+// OpenSource opens the database of c to copy its content, and changes nothing there. It returns an error if the
+// database has no store, another schema version or the mark of an unfinished copy. The error wraps copying.ErrInUse if
+// a replica is running; finding out may take about 10 seconds. The caller must call Close.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	s, err := connectBare(ctx, c)
 	if err != nil {
@@ -56,8 +56,8 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	return source, nil
 }
 
-// connectBare returns a Store with a pool of two connections, but without lanes and background goroutines. It does
-// not read or change the schema.
+// connectBare returns a Store for copying, with a pool of two connections but without goroutines. It does not read or
+// change the schema.
 func connectBare(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	c.Lanes, c.PoolSize = 0, 2
@@ -68,8 +68,8 @@ func connectBare(ctx context.Context, c Config) (*Store, error) {
 	return &Store{config: c, pool: pool}, nil
 }
 
-// openBare returns a Store like connectBare and migrates the schema. If c.NoMigrate is set, an older schema is an
-// error instead.
+// openBare is like connectBare, but also migrates the schema. If c.NoMigrate is set, it returns an error for an older
+// schema.
 func openBare(ctx context.Context, c Config) (*Store, error) {
 	s, err := connectBare(ctx, c)
 	if err != nil {
@@ -90,8 +90,8 @@ func openBare(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// refuseOlder returns an error unless the schema has this program's version. It also reads the number of slots and
-// the salt.
+// refuseOlder returns an error unless the schema has this program's version. It also sets the number of slots (hash
+// partitions) and the salt of the hash to those of the database.
 func (s *Store) refuseOlder(ctx context.Context) error {
 	kept, known, err := versions(ctx, s.pool)
 	switch {
@@ -115,8 +115,9 @@ func (s *Store) refuseOlder(ctx context.Context) error {
 	return err
 }
 
-// refuseUsed returns an error that wraps copying.ErrInUse if a replica is running. A crashed replica may have left
-// its row, so refuseUsed watches the heartbeats and may block for stoppedAfter.
+// refuseUsed returns an error that wraps copying.ErrInUse if a replica is running on the database. The row of a replica
+// proves nothing, because a crashed replica leaves its row. So refuseUsed watches for heartbeats, for at most about
+// stoppedAfter.
 func (s *Store) refuseUsed(ctx context.Context) error {
 	var previous map[string]int64
 	for deadline := time.Now().Add(stoppedAfter); ; {
@@ -137,9 +138,9 @@ func (s *Store) refuseUsed(ctx context.Context) error {
 	}
 }
 
-// heartbeats returns the heartbeat counters of all replicas, by token. previous is the result of the previous call,
-// nil in the first call. alive is the id of a replica that is new since then or whose counter has changed; it is
-// empty if there is none.
+// heartbeats returns the heartbeat counter of each replica by token (a random id of its process). Pass the previous
+// result, or nil in the first call. alive is the id of a replica that is new or whose counter has changed since then,
+// or empty if there is none.
 func (s *Store) heartbeats(ctx context.Context, previous map[string]int64,
 ) (heartbeats map[string]int64, alive string, err error) {
 	rows, err := s.pool.Query(ctx, readReplicas)
@@ -159,8 +160,8 @@ func (s *Store) heartbeats(ctx context.Context, previous map[string]int64,
 	return heartbeats, alive, err
 }
 
-// beginExport begins the read-only transaction of an export, which the caller must end. If exclusive is set,
-// beginExport blocks all writers until then, except with Citus and Portable.
+// beginExport begins the read-only transaction of an export, which the caller must end. If exclusive is set, it blocks
+// all writers until then, except with Citus and Portable.
 func (s *Store) beginExport(ctx context.Context, exclusive bool) (pgx.Tx, error) {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
@@ -180,8 +181,9 @@ func (s *Store) beginExport(ctx context.Context, exclusive bool) (pgx.Tx, error)
 	return tx, nil
 }
 
-// Identity returns what identifies the source in the mark of a copy: the salt of the schema as the store, and the
-// number of batches, the time of the last arrival and a hash of the totals as the state.
+// Identity identifies the source, so that an interrupted copy continues only from the same store in the same state.
+// Store contains the random salt of the schema. State contains the number of batches, the time of the last arrival and
+// a hash of the totals.
 func (s *Source) Identity(ctx context.Context) (copying.Identity, error) {
 	var batches int
 	var last string
@@ -204,14 +206,14 @@ func (s *Source) Identity(ctx context.Context) (copying.Identity, error) {
 	}, nil
 }
 
-// Size returns the numbers of batches and recipients in the source.
+// Size returns how many batches and recipients the source contains.
 func (s *Source) Size(ctx context.Context) (size copying.Size, err error) {
 	err = s.tx.QueryRow(ctx, countAll).Scan(&size.Batches, &size.Recipients)
 	return size, err
 }
 
-// Export passes the whole content of the source to each, piece by piece. from is the position of the last piece that
-// was copied, nil for the beginning. Export stops at the first error and returns it.
+// Export passes the whole content of the source to each, one piece of limited size at a time. from is Piece.Next of the
+// last piece that was copied, or nil to start at the beginning. Export stops at the first error and returns it.
 func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return s.store.export(ctx, s.tx, from, each)
 }
@@ -225,7 +227,7 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// exportPosition is a position in an export. The mark of a copy stores its JSON form.
+// exportPosition is where an export continues. While a copy is unfinished, the destination stores the JSON form.
 type exportPosition struct {
 	copying.Section
 	After  position `json:"after"`            // last batch of the previous page, or last row in another section
@@ -235,7 +237,7 @@ type exportPosition struct {
 	Chunk  int64    `json:"chunk,omitempty"`  // first chunk to read
 }
 
-// exporter is one run of an export.
+// exporter holds the state of one export.
 type exporter struct {
 	copying.Assembly
 	ctx     context.Context // of the call that created the exporter
@@ -244,7 +246,8 @@ type exporter struct {
 	oneSlot bool // every statement must stay in one slot
 }
 
-// export passes all rows that tx reads to each, starting after position from, which is nil for the beginning.
+// export passes all content that tx can read to each, piece by piece. from is the JSON form of the exportPosition at
+// which to start, or nil for the beginning.
 func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(copying.Piece) error) error {
 	e := &exporter{
 		Assembly: copying.Assembly{Each: each}, ctx: ctx,
@@ -255,9 +258,9 @@ func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(co
 		[4]func(exportPosition) error{e.batches, e.minutes, e.quarantine, e.plans})
 }
 
-// flushFull passes the collected piece on if it is full. at is the position in the export after that piece.
-func (e *exporter) flushFull(at exportPosition) error {
-	return e.FlushFull(e.ctx, func() any { return at })
+// flushFull passes on the collected piece if it is full. next is where an export continues after that piece.
+func (e *exporter) flushFull(next exportPosition) error {
+	return e.FlushFull(e.ctx, func() any { return next })
 }
 
 func (e *exporter) query(sql string, arguments ...any) (pgx.Rows, error) {

@@ -13,17 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// exportPage is the number of batches whose rows an export reads in one round trip.
+// exportPage is the number of batches whose rows an export reads in one round trip to the database.
 const exportPage = 256
 
-// exportBatches finds the batches of a page, in the reverse order of listBatches.
+// exportBatches finds the keys of the next $5 batches in slot $1, the oldest first: the reverse order of listBatches.
 const exportBatches slotSQL = `
 SELECT slot, plan, batch_id, first_at
 FROM batch WHERE slot = $1 AND (first_at, plan, batch_id) > ($2, $3, $4)
 ORDER BY first_at, plan, batch_id LIMIT $5`
 
-// The rows of a batch are read in the order of their keys, so that a batch of any size can be streamed. The last
-// parameter is the first key to read.
+// SQL statements that read the rows of an export in the order of their keys, so that a batch of any size can be
+// streamed. The last parameters are the key at which to start.
 const (
 	exportRow = `SELECT chunk, row FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3`
 
@@ -44,14 +44,14 @@ WHERE (received_at, id, slot) > ($1::timestamptz, $2::text, $3::bigint)
 ORDER BY received_at, id, slot`
 )
 
-// exported is a batch of a page of an export, under its escaped key and under its key.
+// exported is a batch to export, with its key in both forms: as stored (see escape) and unescaped.
 type exported struct {
 	entry // the key; texts are escaped
 	named store.BatchKey
 }
 
-// batches exports the batches page by page: first the batch rows of a page, then its recipients, then its report
-// logs.
+// batches exports all batches, page by page, starting at the position at: first the batch rows of a page, then the
+// recipients, then the report logs.
 func (e *exporter) batches(at exportPosition) error {
 	for {
 		page, err := e.page(at.After)
@@ -71,7 +71,7 @@ func (e *exporter) batches(at exportPosition) error {
 	}
 }
 
-// page returns up to exportPage batches after a position, in the order of their first_at.
+// page returns the keys of up to exportPage batches that follow the position after, in the order of column first_at.
 func (e *exporter) page(after position) (page []exported, err error) {
 	var queue pgx.Batch
 	found := func(rows pgx.Rows) error {
@@ -95,7 +95,8 @@ func (e *exporter) page(after position) (page []exported, err error) {
 	return page[:min(len(page), exportPage)], err
 }
 
-// part exports one part of the batches of a page in one round trip, starting at the given position.
+// part exports one kind of rows for all batches of a page, in one round trip: batch rows, recipients or report logs, as
+// at.Part says. It starts at the position at.
 func (e *exporter) part(page []exported, at exportPosition) error {
 	var queue pgx.Batch
 	for i := at.Batch; i < len(page); i++ {
@@ -117,7 +118,7 @@ func (e *exporter) part(page []exported, at exportPosition) error {
 	return e.tx.SendBatch(e.ctx, &queue).Close()
 }
 
-// row exports the row of batch b.
+// row exports the row of batch b, which is the only row in rows.
 func (e *exporter) row(b exported, rows pgx.Rows) error {
 	var (
 		chunk int64
@@ -133,8 +134,8 @@ func (e *exporter) row(b exported, rows pgx.Rows) error {
 	return err
 }
 
-// recipients exports the recipients of batch b. on is the position of b in the export.
-func (e *exporter) recipients(b exported, on exportPosition, rows pgx.Rows) error {
+// recipients exports the recipients of batch b, which are in rows. at is the position of b in the export.
+func (e *exporter) recipients(b exported, at exportPosition, rows pgx.Rows) error {
 	var (
 		digits string
 		row    []byte
@@ -145,15 +146,15 @@ func (e *exporter) recipients(b exported, on exportPosition, rows pgx.Rows) erro
 			return err
 		}
 		e.Recipient(b.named, b.at, *r)
-		on.Digits = digits + "\x01" // the next possible digits: stored texts contain no NUL
-		return e.flushFull(on)
+		at.Digits = digits + "\x01" // the next possible digits: stored texts contain no NUL
+		return e.flushFull(at)
 	})
 	return err
 }
 
-// log exports the report log of batch b. on is the position of b in the export. A chunk is complete when the rows of
-// the next chunk begin.
-func (e *exporter) log(b exported, on exportPosition, rows pgx.Rows) error {
+// log exports the report log of batch b, which is in rows. at is the position of b in the export. A chunk (the reports
+// of one commit) is complete when the rows of the next chunk begin.
+func (e *exporter) log(b exported, at exportPosition, rows pgx.Rows) error {
 	var (
 		chunk, next int64
 		l           store.Logged
@@ -164,8 +165,8 @@ func (e *exporter) log(b exported, on exportPosition, rows pgx.Rows) error {
 			return nil
 		}
 		e.Log(b.named, b.at, copying.Chunk{Number: uint64(chunk), Reports: reports})
-		reports, on.Chunk = nil, chunk+1
-		return e.flushFull(on)
+		reports, at.Chunk = nil, chunk+1
+		return e.flushFull(at)
 	}
 	_, err := pgx.ForEachRow(rows, []any{&next, &l.ReceivedAt, &l.Type, &l.Source, &l.Raw}, func() error {
 		if next != chunk {
@@ -184,7 +185,7 @@ func (e *exporter) log(b exported, on exportPosition, rows pgx.Rows) error {
 	return whole()
 }
 
-// minutes exports the minute counts after position at.
+// minutes exports the message counts per minute, plan and status that follow the position at.
 func (e *exporter) minutes(at exportPosition) error {
 	rows, err := e.query(exportMinutes, at.After.after(), at.After.Plan, at.After.ID)
 	if err != nil {
@@ -203,7 +204,7 @@ func (e *exporter) minutes(at exportPosition) error {
 	return err
 }
 
-// quarantine exports the quarantine entries after position at, the oldest first.
+// quarantine exports the quarantined callbacks that follow the position at, the oldest first.
 func (e *exporter) quarantine(at exportPosition) error {
 	rows, err := e.query(exportQuarantine, at.After.after(), at.After.ID, at.After.Place)
 	if err != nil {
@@ -225,7 +226,7 @@ func (e *exporter) quarantine(at exportPosition) error {
 	return err
 }
 
-// plans exports the totals of all plans in one piece, whatever the position.
+// plans exports the totals of all plans in one piece. It ignores the position.
 func (e *exporter) plans(exportPosition) error {
 	totals, err := totalsIn(e.ctx, e.tx)
 	for _, t := range totals {

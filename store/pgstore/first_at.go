@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// firstAtClock returns unique values for column first_at, by which lists of batches are ordered. The milliseconds of
-// a value are the batch's FirstAt; its microseconds number the batches of this process with the same millisecond. It
-// is safe for concurrent use.
+// firstAtClock makes values for column first_at, by which lists of batches are ordered. The milliseconds of a value are
+// the batch's FirstAt. The microseconds count up for consecutive batches with the same millisecond, so that this
+// process lists them in their order of arrival. It is safe for concurrent use.
 type firstAtClock struct {
 	mu   sync.Mutex
 	last time.Time // the last value returned; guarded by mu
 }
 
-// next returns the first_at of a batch whose FirstAt is at, which must be in whole milliseconds.
+// next returns the first_at of a new batch whose FirstAt is at; at must be in whole milliseconds.
 func (c *firstAtClock) next(at time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The statements that read the gauges and totals: sums over all slots.
+// SQL statements that read gauges and totals, summed over all slots (hash partitions).
 const (
 	readTotals = `
 SELECT plan, sum(batches)::bigint, sum(recipients)::bigint, sum(duplicates)::bigint, sum(polled)::bigint, sum(quarantined)::bigint,
@@ -48,8 +48,8 @@ FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid JOIN pg_names
 WHERE n.nspname = current_schema()`
 )
 
-// readOldest finds the earliest and the latest due task of the plans $2. The inner query visits every plan in every
-// slot, because the totals of a plan may be in other slots than its batches.
+// readOldest finds the earliest and the latest due time of a task in slot $1, for each of the plans $2. It looks for
+// every plan in every slot, because the totals of a plan may be in other slots than its batches.
 const readOldest slotSQL = `
 SELECT plan, min(due) AS due, max(latest) AS latest
 FROM (SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS due,
@@ -65,9 +65,9 @@ const (
 	sizeEvery = 10
 )
 
-// Gauges returns cached gauges: the size is about ten seconds old, all other values about a second. It does not
-// block, and the caller may change the result. FreeBytes is always 0: PostgreSQL reports reusable space only through
-// the extension pg_freespacemap, and estimates without it are too inaccurate.
+// Gauges returns figures for the metrics from a cache: the size is about ten seconds old, all others about one second.
+// It does not block, and the caller may change the result. FreeBytes is always 0: PostgreSQL reports reusable space
+// only through the extension pg_freespacemap, and estimates without it are too inaccurate.
 func (s *Store) Gauges() store.Gauges {
 	g := *s.published.Load()
 	g.Plans = maps.Clone(g.Plans)
@@ -75,7 +75,7 @@ func (s *Store) Gauges() store.Gauges {
 	return g
 }
 
-// runRefresh refreshes the gauges every refreshEvery until ctx ends.
+// runRefresh refreshes the gauges about every refreshEvery until ctx ends.
 func (s *Store) runRefresh(ctx context.Context) {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
@@ -97,14 +97,14 @@ func (s *Store) runRefresh(ctx context.Context) {
 	}
 }
 
-// refresh reads all gauges and publishes them.
+// refresh reads all gauges from the database and stores them for Gauges.
 func (s *Store) refresh(ctx context.Context) error {
 	s.published.CompareAndSwap(nil, &store.Gauges{})
 	return errors.Join(s.refreshTallies(ctx), s.refreshSize(ctx))
 }
 
-// refreshTallies reads and publishes all gauges but the size. It runs one statement after the other, so the values
-// may be of slightly different times.
+// refreshTallies reads all gauges except the size, and stores them for Gauges. It runs several statements one after the
+// other, so the values may be from slightly different times.
 func (s *Store) refreshTallies(ctx context.Context) error {
 	s.gaugesMu.Lock()
 	defer s.gaugesMu.Unlock()
@@ -123,7 +123,7 @@ func (s *Store) refreshTallies(ctx context.Context) error {
 	return nil
 }
 
-// tallies reads the task and recipient gauges of every plan.
+// tallies reads the gauges of feedback tasks and recipients, by plan id. It does not set OldestDue.
 func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error) {
 	rows, err := s.pool.Query(ctx, readTallies)
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error
 	return plans, err
 }
 
-// addOldest sets OldestDue of those plans that have pending tasks. plans is changed in place.
+// addOldest sets OldestDue, in place, for those plans that have pending tasks.
 func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges) error {
 	var pending []string
 	for plan, p := range plans {
@@ -172,7 +172,7 @@ func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges
 	return err
 }
 
-// refreshSize reads the size of the database in bytes and publishes it. The size stays 0 if a Portable database
+// refreshSize reads the size of the database in bytes and stores it for Gauges. The size stays 0 if a Portable database
 // cannot report it.
 func (s *Store) refreshSize(ctx context.Context) error {
 	query := readSize
@@ -195,7 +195,7 @@ func (s *Store) refreshSize(ctx context.Context) error {
 	return nil
 }
 
-// Stats returns the totals of every plan, sorted by plan, and publishes their gauges.
+// Stats returns the totals of every plan, sorted by plan. It also updates the gauges that repeat these totals.
 func (s *Store) Stats(ctx context.Context) (stats []store.PlanStats, err error) {
 	if s.closed.Load() {
 		return nil, store.ErrClosed
@@ -222,12 +222,12 @@ func (s *Store) Stats(ctx context.Context) (stats []store.PlanStats, err error) 
 	return stats, nil
 }
 
-// snapshot runs read in a transaction whose statements all see the same state.
+// snapshot runs read in a read-only transaction whose statements all see the same state of the database.
 func (s *Store) snapshot(ctx context.Context, read func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, read)
 }
 
-// totalsIn reads the totals of every plan, sorted by plan.
+// totalsIn reads the totals of every plan in transaction tx, and sorts them by plan.
 func totalsIn(ctx context.Context, tx pgx.Tx) (stats []store.PlanStats, err error) {
 	rows, err := tx.Query(ctx, readTotals)
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// Sink is a database opened as the destination of a copy.
+// Sink is a database that receives the content of another store in a copy.
 type Sink struct{ store *Store }
 
 var _ copying.Sink = (*Sink)(nil)
 
-// The statements of a copy, its mark in table copy_mark included.
+// SQL statements of a copy. Its mark, in table copy_mark, records how far the unfinished copy has come.
 const (
 	// unlimited turns off the timeouts of a transaction, because statements of a copy may take long.
 	unlimited = `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`
@@ -35,7 +35,7 @@ SELECT EXISTS (SELECT 1 FROM batch) OR EXISTS (SELECT 1 FROM recipient) OR EXIST
     OR EXISTS (SELECT 1 FROM minute_count) OR EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM quarantine)`
 )
 
-// refuseUnfinished returns copying.ErrUnfinished if the database has the mark of an unfinished copy.
+// refuseUnfinished returns copying.ErrUnfinished if the database is the destination of an unfinished copy.
 func (s *Store) refuseUnfinished(ctx context.Context) error {
 	var mark []byte
 	err := s.pool.QueryRow(ctx, readMark).Scan(&mark)
@@ -48,7 +48,7 @@ func (s *Store) refuseUnfinished(ctx context.Context) error {
 	return copying.ErrUnfinished
 }
 
-// OpenSink opens the database of c as the destination of a copy. It migrates the schema; if c.NoMigrate is set, an
+// OpenSink opens the database of c as the destination of a copy, and migrates its schema. If c.NoMigrate is set, an
 // older schema is an error instead. The caller must call Close.
 func OpenSink(ctx context.Context, c Config) (*Sink, error) {
 	s, err := openBare(ctx, c)
@@ -64,10 +64,10 @@ func (s *Sink) Close() error {
 	return nil
 }
 
-// Begin marks the database as the destination of a copy from the source from, or resumes the copy whose mark it
-// finds, and returns the mark. It returns an error that wraps copying.ErrInUse if a replica is running, or
-// copying.ErrOccupied if the database holds a store. It looks for replicas before and after it writes the mark, so a
-// replica that starts in between either reads the mark or is found.
+// Begin starts a copy into the database, or resumes an unfinished copy of the same source, and returns its mark: how
+// far the copy has come. The error wraps copying.ErrInUse if a replica is running, or copying.ErrOccupied if the
+// database holds a store. Begin looks for replicas before and after it writes the mark: a replica that starts in
+// between either reads the mark or is found.
 func (s *Sink) Begin(ctx context.Context, from copying.Identity) (m copying.Mark, err error) {
 	if err := s.store.refuseUsed(ctx); err != nil {
 		return m, err
@@ -87,8 +87,8 @@ func (s *Sink) Begin(ctx context.Context, from copying.Identity) (m copying.Mark
 	return m, err
 }
 
-// begin returns the mark of an unfinished copy from the source from. If there is none, begin writes a mark into the
-// empty database, returns that mark and sets fresh.
+// begin returns the mark of an unfinished copy of the same source. In an empty database it writes a new mark, returns
+// that mark and sets fresh. Other content is an error that wraps copying.ErrOccupied.
 func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mark, fresh bool, err error) {
 	var kept []byte
 	err = tx.QueryRow(ctx, readMark).Scan(&kept)
@@ -111,8 +111,8 @@ func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mar
 	return m, true, err
 }
 
-// Export passes the whole content of the database to each, piece by piece, to verify the copy. from is the position
-// of the last piece that was verified, nil for the beginning. Export stops at the first error and returns it.
+// Export passes the content of the database to each, piece by piece, to verify the copy. from is Piece.Next of the last
+// verified piece, or nil to start at the beginning. Export stops at the first error and returns it.
 func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	tx, err := s.store.beginExport(ctx, false)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece)
 	return s.store.export(ctx, tx, from, each)
 }
 
-// Import writes the rows of piece p, and m as the new mark of the copy, in one transaction.
+// Import writes the rows of piece p and the new mark m of the copy in one transaction.
 func (s *Sink) Import(ctx context.Context, p copying.Piece, m copying.Mark) error {
 	return s.store.write(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, unlimited); err != nil {
@@ -143,13 +143,13 @@ func (s *Sink) Import(ctx context.Context, p copying.Piece, m copying.Mark) erro
 	})
 }
 
-// Finish deletes the mark of the copy, which is complete then: a replica may start on the database.
+// Finish deletes the mark of a complete copy, so that replicas may start on the database.
 func (s *Sink) Finish(ctx context.Context) error {
 	_, err := s.store.pool.Exec(ctx, clearMark)
 	return err
 }
 
-// queuePiece adds to queue the statements that write the rows of piece p, except its quarantine entries and totals.
+// queuePiece adds to queue the statements that write the content of p, except its quarantine entries and totals.
 func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	rows, all := newStep(s, nil), newStep(s, nil)
 	var inserted keys
@@ -179,7 +179,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	return nil
 }
 
-// imported returns part of a batch as rows that the fold has made, all of them new.
+// imported returns part, the copied rows of one batch, as new rows made by the fold, ready to be saved.
 func (s *Store) imported(part copying.Part) *batchArrivals {
 	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), firstAt: part.FirstAt}
 	recipients := make(map[string]*fold.Row, len(part.Recipients))
@@ -190,7 +190,7 @@ func (s *Store) imported(part copying.Part) *batchArrivals {
 	return b
 }
 
-// queueLog adds to queue the statements that write the report log chunks of the parts.
+// queueLog adds to queue the statement that writes the report logs of parts.
 func (s *Store) queueLog(queue *pgx.Batch, parts []copying.Part) {
 	chunks := newStep(s, nil)
 	for _, part := range parts {
@@ -203,7 +203,7 @@ func (s *Store) queueLog(queue *pgx.Batch, parts []copying.Part) {
 	chunks.queueReports(queue)
 }
 
-// importQuarantine writes quarantine entries. Their ids preserve the order of entries with the same millisecond.
+// importQuarantine writes quarantined callbacks. Numbered ids keep the order of callbacks with the same millisecond.
 func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store.QuarantineEntry) error {
 	if len(entries) == 0 {
 		return nil
@@ -229,9 +229,9 @@ func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store
 	return err
 }
 
-// importTotals makes the totals of each plan equal to those of the source, plans. The imported batches have already
-// added their own figures, each in its slot. importTotals adds the difference in one slot for each plan: that of the
-// plan with an empty batch id.
+// importTotals makes the stored totals of each plan equal to plans, the totals of the source. The imported batches have
+// already added their own figures, so importTotals adds only the difference. It stores the difference in one slot per
+// plan: the slot of the plan with an empty batch id.
 func (s *Store) importTotals(ctx context.Context, tx pgx.Tx, plans []store.PlanStats) error {
 	if len(plans) == 0 {
 		return nil

@@ -7,13 +7,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// maxKey limits the total size of the text columns of a primary key, in bytes after escape. PostgreSQL limits an
-// index row to 2704 bytes; the other columns, lengths and alignment of the longest key, recipient's, take less than
-// 100.
+// maxKey is the maximum total size of the text columns of a primary key, in bytes after escape. PostgreSQL limits an
+// index row to 2704 bytes. In the longest key, that of table recipient, everything else takes less than 100 bytes.
 const maxKey = 2600
 
-// checkKeys returns an error if a key of arrival a is too long for an index. longest is the length in bytes of the
-// longest digits of a recipient in a.
+// checkKeys returns an error if a key of arrival a is too long for a database index. longest is the length in bytes of
+// the longest recipient number in a, as sizeOf returns it.
 func checkKeys(a store.Arrival, longest int) error {
 	if maxEscaped(len(a.Plan)+len(a.Entry.Batch())+longest) <= maxKey {
 		return nil
@@ -31,5 +30,5 @@ func checkKeys(a store.Arrival, longest int) error {
 	return err
 }
 
-// maxEscaped returns the maximum total length after escape of three texts with n bytes together.
+// maxEscaped returns the maximum total size after escape of three texts that have n bytes together.
 func maxEscaped(n int) int { return 3*len(escapePrefix) + 2*n }

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// The bounds of a transaction that folds a part of a large arrival.
+// Limits of a transaction that folds one part of a large arrival (applies that part to the state).
 const (
 	// foldBytes is the approximate memory in bytes to load, fold and save one recipient.
 	foldBytes = 3 << 10
@@ -19,11 +19,11 @@ const (
 	maxPartSize = 4000
 )
 
-// errSlow means that the arrival must go to the slow lane because retention is deleting its batch.
+// errSlow makes record pass an arrival on to the slow lane, because retention is deleting its batch.
 var errSlow = errors.New("retention is deleting the batch")
 
-// openLanes starts the lanes. Each lane gets an equal part of Config.Memory: one half for queued arrivals, the other
-// for the group being committed.
+// openLanes starts the lanes, the goroutines that commit groups of arrivals. Each lane gets an equal part of
+// Config.Memory: one half for queued arrivals, the other half for the group being committed.
 func (s *Store) openLanes() {
 	half := s.config.Memory / (s.config.Lanes + 1) / 2
 	s.maxPart = max(min(half/foldBytes, maxPartSize), store.MaxRecipients)
@@ -36,7 +36,7 @@ func (s *Store) openLanes() {
 	s.slow = commit.New(c, func(r recorded) int { return r.size }, s.commitSlow)
 }
 
-// closeLanes commits what is queued and blocks until all lanes have stopped.
+// closeLanes commits all queued arrivals and blocks until every lane has stopped.
 func (s *Store) closeLanes() {
 	for _, lane := range s.lanes {
 		lane.Close()
@@ -44,8 +44,8 @@ func (s *Store) closeLanes() {
 	s.slow.Close()
 }
 
-// record queues r in the lane of its slot and blocks until r is committed or ctx ends. An arrival that needs many
-// transactions goes to the slow lane, so that small arrivals do not wait behind it.
+// record queues r in the lane of its slot (hash partition) and blocks until r is committed or ctx ends. An arrival that
+// needs many transactions goes to the slow lane, so that small arrivals do not wait behind it.
 func (s *Store) record(ctx context.Context, r recorded) error {
 	if r.arrival.Entry.Names() <= s.maxPart {
 		if err := s.lanes[int(r.slot)%len(s.lanes)].Record(ctx, r); !errors.Is(err, errSlow) {
@@ -56,8 +56,8 @@ func (s *Store) record(ctx context.Context, r recorded) error {
 	return s.slow.Record(ctx, r)
 }
 
-// commitSlow commits the arrivals of a group one at a time, each in as many transactions as it needs, and sets their
-// results. The committer of the slow lane calls it.
+// commitSlow commits the arrivals of a group one after the other, each in as many transactions as it needs, and sets
+// results[i] to the error of group[i]. The slow lane calls it.
 func (s *Store) commitSlow(group []recorded, results []error) {
 	for i := range group {
 		results[i] = s.commitParts(&group[i])
@@ -65,8 +65,9 @@ func (s *Store) commitSlow(group []recorded, results []error) {
 	}
 }
 
-// commitParts commits an arrival in parts. It starts where an earlier attempt, on this or another replica, stopped.
-// It continues after the caller of Record has left: a repeat of the callback then starts after the committed parts.
+// commitParts commits an arrival in parts, one transaction each. It starts after the parts that an earlier attempt, on
+// any replica, committed. It continues when the caller of Record gives up, so that a repeated callback has less left to
+// do.
 func (s *Store) commitParts(r *recorded) error {
 	names := r.arrival.Entry.Names()
 	all := max(names, 1)
@@ -87,8 +88,8 @@ func (s *Store) commitParts(r *recorded) error {
 	return nil
 }
 
-// splitHidden returns the indexes of the arrivals of group whose batches are in hidden, and the indexes of all other
-// arrivals.
+// splitHidden divides the arrivals of group by their batches: deleted holds the indexes of those whose batch is in
+// hidden, others the rest.
 func splitHidden(group []recorded, hidden []entry) (deleted, others []int) {
 	hiddenKeys := make(map[[2]string]bool, len(hidden))
 	for _, e := range hidden {

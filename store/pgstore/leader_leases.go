@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The statements on the leader leases, which are in table duty.
+// SQL statements on table duty, which holds the leader leases: each lets one replica at a time do a background job.
 const (
 	// acquireLeaderLease lets the holder renew its lease, and another process acquire the lease after its end.
 	acquireLeaderLease = `
@@ -21,15 +21,15 @@ WHERE duty.token = excluded.token OR duty.held_until <= $4`
 	readLeaderLeases = `SELECT name, replica, held_until FROM duty`
 )
 
-// leaderLease is a row of table duty: a replica holds the leader lease of that name until the given time.
+// leaderLease is a row of table duty: replica holds the leader lease called name until the time until.
 type leaderLease struct {
 	name, replica string
 	until         time.Time
 }
 
-// AcquireLease acquires or renews the leader lease of this name until the time until, and reports whether this
-// process holds the lease. A lease of another process that has ended at now can be acquired. Another process with the
-// same replica id does not share the lease.
+// AcquireLease acquires or renews the leader lease called name until the time until, and reports whether this process
+// holds the lease. It takes over a lease of another process that has ended at now. Another process with the same
+// replica id does not share the lease.
 func (s *Store) AcquireLease(ctx context.Context, name string, now, until time.Time) (held bool, err error) {
 	if s.closed.Load() {
 		return false, store.ErrClosed
@@ -46,7 +46,7 @@ func (s *Store) AcquireLease(ctx context.Context, name string, now, until time.T
 	return held, nil
 }
 
-// readLeaderLeases reads all leader leases and publishes them for Gauges.
+// readLeaderLeases reads all leader leases and stores them for Gauges.
 func (s *Store) readLeaderLeases(ctx context.Context) error {
 	var leases []leaderLease
 	err := retry(ctx, func() error {

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The statements with which Close releases leases.
+// SQL statements with which Close releases the leases of feedback tasks.
 const (
 	// The commit of a claim may still be running after its caller gave up. Its rows are locked until that commit
 	// ends, so lock the rows first.
@@ -29,21 +29,21 @@ WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id AND b.leas
 // lease that is not released in time ends by itself.
 const closeTime = 5 * time.Second
 
-// leases holds the unsettled leases that this process acquired, or may have acquired because a commit was not
-// confirmed. Close releases them. The zero value is empty.
+// leases holds the leases of feedback tasks that this process has acquired and not settled, so that Close can release
+// them. It includes leases whose commit was not confirmed. The zero value is ready to use.
 type leases struct {
 	mu   sync.Mutex
 	held map[string]held // by lease token; guarded by mu
 }
 
-// held is an unsettled lease in a leases.
+// held is a leased batch, with the time at which its lease ends.
 type held struct {
 	entry
 	until time.Time
 }
 
-// add records leases that are about to be acquired until the time until: entries[i] with token tokens[i]. It drops
-// the leases that have ended at now.
+// add records leases that are about to be acquired until the time until: tokens[i] is the lease token of entries[i]. It
+// drops the leases that have ended at now.
 func (l *leases) add(entries []entry, tokens []string, now, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +60,6 @@ func (l *leases) add(entries []entry, tokens []string, now, until time.Time) {
 	}
 }
 
-// removeSettled drops the leases whose settlements were folded.
 func (l *leases) removeSettled(batches []*batchArrivals) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -73,7 +72,7 @@ func (l *leases) removeSettled(batches []*batchArrivals) {
 	}
 }
 
-// releaseLeases releases all leases still held.
+// releaseLeases releases all leases of this process that have not been settled.
 func (s *Store) releaseLeases() {
 	s.leases.mu.Lock()
 	defer s.leases.mu.Unlock()
@@ -95,13 +94,13 @@ func (s *Store) releaseLeases() {
 	}
 }
 
-// lease is a lease token with the key of the leased batch.
+// lease is the key of a leased batch with the lease token.
 type lease struct {
 	entry
 	token string
 }
 
-// endLeases releases the leases in one transaction. It skips leases that other processes have acquired since.
+// endLeases releases leases in one transaction. It skips batches that another process has leased since.
 func (s *Store) endLeases(ctx context.Context, leased []lease) error {
 	var entries []entry
 	var tokens []string

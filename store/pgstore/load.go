@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// keys holds the escaped keys of batches by column, as arguments of unnest.
+// keys holds keys of batches, one slice per column, as arguments of unnest. The texts are escaped (see escape).
 type keys struct {
 	slots      []int16
 	plans, ids []string
@@ -22,8 +22,8 @@ func (k *keys) add(slot int16, key store.BatchKey) {
 	k.slots, k.plans, k.ids = append(k.slots, slot), append(k.plans, escape(key.Plan)), append(k.ids, escape(key.BatchID))
 }
 
-// The statements of load. First insert missing rows, then lock all rows, both in the order of their keys. While it
-// inserts, a transaction holds only rows that no other transaction can see, so this order cannot deadlock.
+// SQL statements of load: insert missing batch rows, then lock all batch rows, both in the order of their keys. This
+// cannot deadlock, because a transaction that inserts holds only rows that no other transaction can see.
 const (
 	insertBatches keyedSQL = `
 INSERT INTO batch (slot, plan, batch_id)
@@ -43,7 +43,8 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 JOIN recipient r ON r.slot = k.slot AND r.plan = k.plan AND r.batch_id = k.batch_id AND r.digits = k.digits`
 )
 
-// load begins the transaction, locks the batches of the step and reads their rows and recipients, in one round trip.
+// load begins the transaction, locks the batches of the step and reads their rows and recipients, in one round trip. It
+// returns errHidden if retention is deleting a batch.
 func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 	var uncached, batches, recipients keys
 	var digits []string
@@ -77,8 +78,8 @@ func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 	return st.complete()
 }
 
-// complete returns errHidden unless every batch of the step has a locked row. It removes the batches without a locked
-// row from the row cache.
+// complete returns errHidden if the row of a batch is hidden or missing, because retention deletes the batch. It
+// removes such batches from the row cache.
 func (st *step) complete() (err error) {
 	for _, b := range st.batches {
 		if !b.found {
@@ -89,7 +90,7 @@ func (st *step) complete() (err error) {
 	return err
 }
 
-// touched returns the digits of the recipients whose rows the fold needs.
+// touched returns the digits of all recipients that the arrivals name. The fold needs the rows of these recipients.
 func (b *batchArrivals) touched() map[string]struct{} {
 	digits := make(map[string]struct{}, len(b.arrivals))
 	for _, a := range b.arrivals {
@@ -98,7 +99,7 @@ func (b *batchArrivals) touched() map[string]struct{} {
 	return digits
 }
 
-// scanBatches stores the locked batch rows in the step, and lists the hidden batches.
+// scanBatches stores the locked batch rows in the step, but lists hidden batches (being deleted) in st.hidden instead.
 func (st *step) scanBatches(rows pgx.Rows) error {
 	for rows.Next() {
 		var (
@@ -131,7 +132,6 @@ func (st *step) scanBatches(rows pgx.Rows) error {
 	return rows.Err()
 }
 
-// scanRecipients stores the recipient rows in the step.
 func (st *step) scanRecipients(rows pgx.Rows) error {
 	for rows.Next() {
 		var (

@@ -5,19 +5,18 @@ import (
 	"time"
 )
 
-// Times of the heartbeats, by which replicas find each other. About every heartbeatEvery a replica writes a
-// heartbeat, a counter in its row of table replica, and then reads the rows of all replicas. From these it derives
-// which replicas are alive and its own quota share, the part of a shared limit (such as the feedback rate of a plan)
-// that it may use. It compares only durations on its own clock, so the clocks of the machines may differ.
-//
-// The quota shares of all replicas never add up to more than 1:
-//   - The result of a heartbeat is valid for quotaValidFor from the start of that heartbeat. A replica whose
-//     heartbeats fail for longer has quota share 0, and counts as new when they succeed again.
+// Times of the heartbeats, by which replicas find each other. About every heartbeatEvery a replica increments a counter
+// in its row of table replica (a heartbeat) and reads the rows of all replicas. From these it derives which replicas
+// are alive and its own quota share: the part of a shared limit, such as the feedback rate of a plan, that it may use.
+// It compares only durations on its own clock, so the clocks of the machines may differ. All quota shares together
+// never exceed 1, because of three rules:
+//   - What a replica read is valid for quotaValidFor from the start of that heartbeat. A replica whose heartbeats fail
+//     for longer has quota share 0, and counts as new when they succeed again.
 //   - A replica whose counter has not changed for stoppedAfter counts as stopped. Since stoppedAfter is longer than
 //     quotaValidFor, its quota share is 0 by then.
 //   - A new replica has quota share 0 for stoppedAfter from its first heartbeat. By then all other replicas have read
-//     its row, or their own results are no longer valid. A replica that is the only one alive does not wait: any later
-//     replica reads its row and waits.
+//     its row, or what they read is no longer valid. A replica that finds no other one alive does not wait, because any
+//     later replica reads its row and waits.
 const (
 	heartbeatEvery = time.Second
 	quotaValidFor  = 8 * time.Second
@@ -26,14 +25,14 @@ const (
 	deleteAfter = 10 * time.Minute
 )
 
-// replica is a row of table replica: one process that uses the database.
+// replica is a row of table replica: one process that uses the database. A crashed process leaves its row.
 type replica struct {
 	token     string // random, unique per process
 	id        string
 	heartbeat int64 // changes with every heartbeat
 }
 
-// members holds the replicas whose rows this replica has read. It is owned by the goroutine that runs the heartbeats.
+// members is what this replica knows of the others that share the database. Only the heartbeat goroutine uses it.
 type members struct {
 	self      replica
 	began     time.Time // start of the last successful heartbeat; zero before the first
@@ -41,14 +40,14 @@ type members struct {
 	peers     map[string]peer
 }
 
-// peer is another replica as last read.
+// peer is another replica, as its row was last read.
 type peer struct {
 	replica
 	since   time.Time // when this value of its heartbeat was first read
 	changed bool      // its heartbeat has changed since its row was first read
 }
 
-// view is the result of one heartbeat.
+// view is the result of one heartbeat: which replicas are alive, and when this replica may use its quota share.
 type view struct {
 	began, quotaFrom time.Time
 	ids              []string  // of the replicas alive, including this one; sorted
@@ -56,8 +55,8 @@ type view struct {
 	stopped          []replica // without a new heartbeat for deleteAfter: their rows may be deleted
 }
 
-// update applies the result of one heartbeat and returns the new view. The heartbeat began at began, its row was
-// durable at written, and rows were read at read, all on the clock of this process.
+// update applies the result of one heartbeat and returns the new view. The heartbeat began at began and was durable at
+// written. The rows of all replicas were read at read. All times are from the clock of this process.
 func (m *members) update(began, written, read time.Time, rows []replica) view {
 	if m.began.IsZero() || elapsed(m.began, written) >= quotaValidFor {
 		m.quotaFrom = written.Add(stoppedAfter)
@@ -83,7 +82,8 @@ func (m *members) update(began, written, read time.Time, rows []replica) view {
 	return v
 }
 
-// observe records which peers' heartbeats have changed. rows are the rows of all replicas, which were read at read.
+// observe updates m.peers from rows, the rows of all replicas as read at the time read, and notes whose heartbeat
+// changed.
 func (m *members) observe(read time.Time, rows []replica) {
 	peers := make(map[string]peer, len(rows))
 	for _, r := range rows {
@@ -99,8 +99,8 @@ func (m *members) observe(read time.Time, rows []replica) {
 	m.peers = peers
 }
 
-// quotaShare returns the fraction, 0 to 1, of a limit that all replicas share which this replica may use at now. It
-// returns 0 if the view is too old.
+// quotaShare returns the fraction (0 to 1) of a shared limit that this replica may use at now. It returns 0 if this
+// replica is new or the view is too old.
 func (v *view) quotaShare(now time.Time) float64 {
 	if now.Before(v.quotaFrom) || elapsed(v.began, now) >= quotaValidFor {
 		return 0
@@ -108,8 +108,8 @@ func (v *view) quotaShare(now time.Time) float64 {
 	return 1 / float64(len(v.ids))
 }
 
-// elapsed returns the time between from and to by the monotonic or the wall clock, whichever shows more. While a
-// machine sleeps, the monotonic clock may stand still.
+// elapsed returns the time between from and to by the monotonic or the wall clock, whichever shows more, because the
+// monotonic clock may stand still while a machine sleeps.
 func elapsed(from, to time.Time) time.Duration {
 	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }

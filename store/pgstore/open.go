@@ -18,7 +18,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/commit"
 )
 
-// Config configures a Store. Only URL is required.
+// Config configures a Store. Only URL is required; a zero value of any other field selects its default.
 type Config struct {
 	// URL is postgres://… or libpq keywords and values. It may contain a password.
 	URL string
@@ -52,7 +52,7 @@ type Config struct {
 	QuarantineBytes int
 }
 
-// withDefaults returns c with the default in place of each missing or negative value.
+// withDefaults returns a copy of c in which defaults replace missing and negative values.
 func (c Config) withDefaults() Config {
 	if c.Policies == nil {
 		c.Policies = func(string) store.Policy { return store.Policy{} }
@@ -68,7 +68,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Store implements store.Store on one PostgreSQL database. See the package documentation.
+// Store implements store.Store on one PostgreSQL database, which several replicas may share. Open returns a Store.
 type Store struct {
 	config         Config
 	pool           *pgxpool.Pool
@@ -104,9 +104,9 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open connects to the database of c, migrates its schema to the version of this program, and starts the lanes. If
-// c.NoMigrate is set, an older schema is an error instead; a newer schema is always an error. ctx limits only Open
-// itself, not the returned Store. The caller must call Close.
+// Open connects to the database of c, migrates its schema to the version of this program and starts the goroutines of
+// the Store. If c.NoMigrate is set, an older schema is an error instead. A newer schema is always an error. ctx limits
+// only Open itself, not the returned Store. The caller must call Close.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	if err := c.Dialect.Check(); err != nil {
@@ -128,8 +128,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// start prepares the schema, registers this replica and starts the lanes and the background goroutines. After an error
-// no goroutine is running.
+// start prepares the schema, registers this replica, and starts the lanes (which commit arrivals) and the background
+// goroutines. After an error no goroutine is running.
 func (s *Store) start(ctx context.Context) error {
 	var err error
 	if s.config.NoMigrate {
@@ -165,8 +165,8 @@ func (s *Store) start(ctx context.Context) error {
 	return nil
 }
 
-// slotOf returns the slot of a batch: a salted hash of plan and batch id, modulo the number of slots. The result is
-// stored in every row, so the function must never change.
+// slotOf returns the slot (hash partition) of a batch: a salted hash of plan and batch id, modulo the number of slots.
+// Every stored row contains the slot, so the function must never change.
 func (s *Store) slotOf(key store.BatchKey) int16 {
 	h := sha256.New()
 	h.Write(s.salt)
@@ -176,8 +176,15 @@ func (s *Store) slotOf(key store.BatchKey) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(s.slots))
 }
 
-// Close commits what is queued, releases the leases of unsettled tasks and closes all connections. It blocks for at
-// most about 10 seconds and always returns nil. Record and all reads then return store.ErrClosed.
+// Done returns a channel that is never closed. A lost connection never makes the content of the database uncertain, so
+// a Store on PostgreSQL does not shut itself down.
+func (s *Store) Done() <-chan struct{} { return s.done }
+
+// Err always returns nil, because the Store does not shut itself down; see Done.
+func (s *Store) Err() error { return nil }
+
+// Close commits all queued arrivals, releases the leases of unsettled tasks and closes all connections. It blocks for
+// at most about 10 seconds and always returns nil. From then on Record and all reads return store.ErrClosed.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)
@@ -193,8 +200,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// readError converts the error of a read into the error that the caller gets. It reports database failures to the
-// observer, but not ErrNotFound, ErrCursor or a canceled context.
+// readError converts the error of a read for the caller, and reports a failure of the database to the observer.
+// ErrNotFound, ErrCursor and the end of a context are not failures.
 func (s *Store) readError(err error) error {
 	switch {
 	case err == nil:
@@ -210,8 +217,8 @@ func (s *Store) readError(err error) error {
 	return fmt.Errorf("read: %w", err)
 }
 
-// reportFailure passes err to Observer.Failed. operation is a label value of metric dlrloop_store_errors_total. If
-// err shows that the server is gone or read-only, reportFailure also resets the connection pool.
+// reportFailure passes err to Observer.Failed. operation is a label value of metric dlrloop_store_errors_total. If err
+// shows that the server is gone or read-only, reportFailure also closes all pooled connections.
 func (s *Store) reportFailure(operation string, err error) {
 	s.resetPool(err)
 	if o := s.config.Observer.Failed; o != nil {

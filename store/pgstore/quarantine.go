@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The statements that write and read quarantine entries by their keys.
+// SQL statements that insert quarantined callbacks (kept because they were not understood) and read them by key.
 const (
 	saveQuarantined keyedSQL = `
 INSERT INTO quarantine (slot, received_at, id, plan, reason, type, size, raw)
@@ -29,7 +29,7 @@ FROM unnest($1::smallint[], $2::timestamptz[], $3::text[]) AS k (slot, received_
 JOIN quarantine q ON q.slot = k.slot AND q.received_at = k.received_at AND q.id = k.id`
 )
 
-// listQuarantine finds the keys of the entries before a position, the newest first.
+// listQuarantine finds the keys of the $4 newest quarantine entries of slot $1 before the position ($2, $3).
 const listQuarantine slotSQL = `
 SELECT slot, received_at, id, size
 FROM quarantine WHERE slot = $1 AND (received_at, id) < ($2, $3)
@@ -57,11 +57,10 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 	st.s.queue(queue, saveQuarantined, slots, received, ids, plans, reasons, types, raws)
 }
 
-// pageBytes is the total size in bytes of raw reports at which a page ends early, because a full report may have
-// megabytes.
+// pageBytes is the total size of raw reports in bytes that ends a page early, because a full report may have megabytes.
 const pageBytes = 16 << 20
 
-// quarantineKey is the key of a quarantine entry with the size of its raw body in bytes.
+// quarantineKey is the key of a quarantine entry with its raw size in bytes. Rows are scanned into it by position.
 type quarantineKey struct {
 	Slot int16
 	At   time.Time
@@ -74,7 +73,7 @@ func newestFirst(a, b quarantineKey) int {
 	return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID))
 }
 
-// Quarantine returns one page of the quarantined callbacks of all plans, the newest first. A page also ends when its
+// Quarantine returns one page of the quarantined callbacks of all plans, the newest first. A page ends early when its
 // raw bodies have 16 MiB. An invalid cursor is an error that wraps store.ErrCursor.
 func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
 	defer func() { err = s.readError(err) }()
@@ -100,7 +99,7 @@ func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page
 	return page, err
 }
 
-// quarantineOf reads the entries with these keys, the newest first. It skips entries that were deleted meanwhile.
+// quarantineOf returns the entries with the keys wanted, the newest first. It skips entries deleted meanwhile.
 func (s *Store) quarantineOf(ctx context.Context, wanted []quarantineKey) (entries []store.QuarantineEntry, err error) {
 	type row struct {
 		At                     time.Time

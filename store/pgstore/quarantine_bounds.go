@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The statements that measure the quarantine and find the slots with entries to evict.
+// SQL statements that measure the quarantine, and find the slots (hash partitions) with entries to evict.
 const (
 	// The limit for one slot is that for all slots together, so the number of keys read stays bounded however large
 	// the quarantine is.
@@ -27,13 +27,13 @@ SELECT slot
 FROM (SELECT slot FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at LIMIT 1) q`
 )
 
-// evictQuarantine deletes up to about $4 entries of slot $1, the oldest first, up to the entry ($2, $3).
+// evictQuarantine deletes about $4 entries of slot $1: the oldest of those up to and including the entry ($2, $3).
 const evictQuarantine = `
 DELETE FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) AND received_at <= (
     SELECT max(received_at) FROM (
         SELECT received_at FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at, id LIMIT $4) o)`
 
-// How often the quarantine is measured.
+// These constants determine how often the size of the quarantine is measured.
 const (
 	// The quarantine may grow by 1/evictFraction of its bounds before it is measured again, because measuring reads all
 	// its keys. A replica does not know what other replicas have added since.
@@ -49,7 +49,7 @@ func (u usage) within(most usage) bool { return u.entries <= most.entries && u.b
 
 func (u usage) plus(o usage) usage { return usage{u.entries + o.entries, u.bytes + o.bytes} }
 
-// bounds tracks how full the quarantine is, so that runEviction keeps it within Config.QuarantineEntries and
+// bounds records how full the quarantine is, so that runEviction keeps it within Config.QuarantineEntries and
 // Config.QuarantineBytes.
 type bounds struct {
 	grown chan struct{} // capacity 1: signals that added has changed
@@ -61,8 +61,8 @@ type bounds struct {
 	kept     usage // size at the last measurement; owned by the goroutine of runEviction
 }
 
-// add counts entries that this replica has committed, and wakes runEviction. It does not block, because callers of
-// Record wait for it.
+// add counts quarantine entries that this replica has committed, and wakes runEviction. It does not block, because
+// callers of Record wait for it.
 func (b *bounds) add(entries []recorded) {
 	if len(entries) == 0 {
 		return
@@ -78,15 +78,15 @@ func (b *bounds) add(entries []recorded) {
 	}
 }
 
-// since returns what this replica has added since the last measurement.
+// since returns the number and size of the entries that this replica has added since the quarantine was last measured.
 func (b *bounds) since() usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.added
 }
 
-// recordMeasured stores the result of a measurement: kept is the usage of the whole quarantine. before is what this
-// replica had added when the measurement began; kept includes it.
+// recordMeasured stores kept, the measured size of the whole quarantine. before is what since returned when the
+// measurement began: it is subtracted from later results of since, because kept includes it.
 func (b *bounds) recordMeasured(kept, before usage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,7 +94,7 @@ func (b *bounds) recordMeasured(kept, before usage) {
 	b.added = usage{b.added.entries - before.entries, b.added.bytes - before.bytes}
 }
 
-// runEviction keeps the quarantine within its bounds until ctx ends. It measures again after entries were added.
+// runEviction keeps the quarantine within its bounds until ctx ends. It checks when this replica has added entries.
 func (s *Store) runEviction(ctx context.Context) {
 	for {
 		select {
@@ -112,8 +112,8 @@ func (s *Store) runEviction(ctx context.Context) {
 	}
 }
 
-// enforceBounds measures the quarantine if it may exceed its bounds. If it does, enforceBounds evicts the oldest
-// entries, and 1/evictFraction of the bounds beyond what is necessary.
+// enforceBounds measures the quarantine if it may exceed its bounds. If it does exceed them, enforceBounds deletes the
+// oldest entries until it is 1/evictFraction below the bounds.
 func (s *Store) enforceBounds(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.config.StatementTimeout)
 	defer cancel()
@@ -153,8 +153,8 @@ func (s *Store) enforceBounds(ctx context.Context) error {
 	return nil
 }
 
-// evict deletes the entry newest and all older entries, a limited number per transaction, and reports their number to
-// the observer.
+// evict deletes the quarantine entry newest and all older ones, in transactions of limited size. It passes the number
+// of deleted entries to the observer.
 func (s *Store) evict(ctx context.Context, newest quarantineKey) error {
 	evicted, err := s.deleteOld(ctx, findEvicted, evictQuarantine, newest.At, newest.ID)
 	if report := s.config.Observer.Evicted; report != nil && evicted > 0 {

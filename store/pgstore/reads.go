@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// reading runs read and retries it after retryable failures. After Close it returns store.ErrClosed.
+// reading calls read until it succeeds or fails for good (see retry). After Close it returns store.ErrClosed.
 func (s *Store) reading(ctx context.Context, read func() error) error {
 	if s.closed.Load() {
 		return store.ErrClosed
@@ -19,7 +19,7 @@ func (s *Store) reading(ctx context.Context, read func() error) error {
 	return retry(ctx, read)
 }
 
-// collect runs one statement outside a transaction and returns its rows, each converted by scan.
+// collect runs one query outside a transaction, with retries, and returns its rows, each converted by scan.
 func collect[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string, arguments ...any,
 ) (all []E, err error) {
 	err = s.reading(ctx, func() error {
@@ -33,8 +33,8 @@ func collect[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql st
 	return all, err
 }
 
-// collectQueue runs the statements of queue in one round trip and returns their rows, in the order of the statements.
-// queue itself is not sent, so it can be run again.
+// collectQueue runs the statements of queue in one round trip, with retries, and returns all their rows in order. It
+// sends a copy of queue, because pgx cannot send a batch twice.
 func collectQueue[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], queue *pgx.Batch) (all []E, err error) {
 	err = s.reading(ctx, func() error {
 		all = nil
@@ -50,7 +50,7 @@ func collectQueue[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q
 	return all, err
 }
 
-// one returns the only row of a statement, converted by scan, or store.ErrNotFound if there is no row.
+// one runs a query for one row and returns that row, converted by scan, or store.ErrNotFound if there is no row.
 func one[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string, arguments ...any) (e E, err error) {
 	all, err := collect(ctx, s, scan, sql, arguments...)
 	if err == nil && len(all) == 0 {
@@ -62,7 +62,7 @@ func one[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string
 	return all[0], nil
 }
 
-// Batch returns the batch with this key. It returns store.ErrNotFound if the batch is unknown or retention has hidden
+// Batch returns the batch with this key. It returns store.ErrNotFound if the batch is unknown or retention is deleting
 // it.
 func (s *Store) Batch(ctx context.Context, key store.BatchKey) (*store.Batch, error) {
 	b, err := one(ctx, s, batchOf, `SELECT row FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND NOT gone`,
@@ -70,7 +70,6 @@ func (s *Store) Batch(ctx context.Context, key store.BatchKey) (*store.Batch, er
 	return b, s.readError(err)
 }
 
-// batchOf returns the batch in a row of its column row.
 func batchOf(row pgx.CollectableRow) (*store.Batch, error) {
 	encoded, err := pgx.RowTo[[]byte](row)
 	if err != nil {
@@ -79,7 +78,7 @@ func batchOf(row pgx.CollectableRow) (*store.Batch, error) {
 	return packed.DecodeBatch(encoded)
 }
 
-// exists returns store.ErrNotFound if the batch does not exist or is hidden.
+// exists returns nil if the batch exists, and store.ErrNotFound if it is unknown or retention is deleting it.
 func (s *Store) exists(ctx context.Context, key store.BatchKey) error {
 	_, err := one(ctx, s, pgx.RowTo[int],
 		`SELECT 1 FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND NOT gone`,
@@ -87,7 +86,7 @@ func (s *Store) exists(ctx context.Context, key store.BatchKey) error {
 	return err
 }
 
-// The statements that read the recipients of one batch.
+// SQL statements that read the recipients of one batch.
 const (
 	readRecipient = `
 SELECT r.row, r.digits FROM recipient r WHERE r.slot = $1 AND r.plan = $2 AND r.batch_id = $3 AND r.digits = $4` + notHidden
@@ -126,15 +125,13 @@ SELECT NULL, NULL, count(*), coalesce(max(digits), '') FROM looked
 ORDER BY 2 NULLS LAST`
 )
 
-// maxScan is the maximum number of recipients that one page reads to find those in a status.
+// maxScan is how many recipients one page reads at most to find those in the requested status.
 const maxScan = 20_000
 
 // Recipient returns one recipient of a batch with the raw bytes of its reports. number may have any spelling, since
-// only its digits are compared. The raw bytes of older reports are nil once those of newer reports have 16 MiB.
-// Recipient returns store.ErrNotFound if the batch or the recipient is unknown.
-func (s *Store) Recipient(
-	ctx context.Context, key store.BatchKey, number string,
-) (r store.RecipientWithBodies, err error) {
+// only its digits are compared. If these raw bytes exceed 16 MiB, those of older reports are nil. Recipient returns
+// store.ErrNotFound if the batch or the recipient is unknown.
+func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
 	defer func() { err = s.readError(err) }()
 	slot, plan, id := s.slotOf(key), escape(key.Plan), escape(key.BatchID)
 	r.Recipient, err = one(ctx, s, recipientOf, readRecipient, slot, plan, id, escape(dlr.Digits(number)))
@@ -163,7 +160,6 @@ func (s *Store) Recipient(
 	return r, nil
 }
 
-// recipientOf returns the recipient in a row of its columns row and digits.
 func recipientOf(row pgx.CollectableRow) (*store.Recipient, error) {
 	var (
 		encoded []byte
@@ -175,13 +171,13 @@ func recipientOf(row pgx.CollectableRow) (*store.Recipient, error) {
 	return decodeRecipient(encoded, digits)
 }
 
-// decodeRecipient decodes row, the column row of a recipient. digits is the escaped key of the recipient.
+// decodeRecipient decodes the columns row and digits of a recipient. digits is escaped (see escape).
 func decodeRecipient(row []byte, digits string) (*store.Recipient, error) {
 	r, err := packed.DecodeRecipient(row, unescape(digits))
 	return &r, err
 }
 
-// Recipients returns one page of a batch's recipients, in the order of their digits. With q.Status a page may be
+// Recipients returns one page of a batch's recipients, in the order of their digits. If q.Status is set, a page may be
 // short or empty although more recipients follow: only an empty Next marks the end. Recipients returns
 // store.ErrNotFound for an unknown batch and an error that wraps store.ErrCursor for an invalid cursor.
 func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery,
@@ -220,8 +216,8 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 	return page, nil
 }
 
-// inStatus returns one page of the recipients in the status q.Status, after position after. A page scans at most
-// maxScan recipients, so it may be short or empty although more recipients follow.
+// inStatus returns one page of the recipients whose status is q.Status, starting after the position after. It reads at
+// most maxScan recipients, so the page may be short or empty although more recipients follow.
 func (s *Store) inStatus(ctx context.Context, key store.BatchKey, q store.RecipientQuery, after position,
 ) (page store.Page[*store.Recipient], err error) {
 	type found struct {

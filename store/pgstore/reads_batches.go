@@ -14,14 +14,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// listing is a list of batches over all slots: its statement and the order of its entries.
+// listing is a list of batches for the API: the statement that finds its entries in a slot, and their order.
 type listing struct {
 	name  string // the name in its cursors
 	order func(a, b entry) int
 	slotSQL
 }
 
-// The listings of Batches and Tasks. A listing of a plan has the same cursors as the listing of all plans.
+// The lists that Batches and Tasks return in pages. The list of one plan has the same name as that of all plans, so
+// they accept each other's cursors.
 var (
 	listBatches       = listing{"batches", latest, selectBatches}
 	listOfPlan        = listing{"batches", latest, selectOfPlan}
@@ -32,8 +33,8 @@ var (
 	listDeadOfPlan    = listing{"dead", byPlan, selectDeadOfPlan}
 )
 
-// The statements of the listings: batches by first_at, the latest first; batches with a pending task by plan and due
-// time; and batches with dead recipients by plan and id.
+// SQL statements that find the entries of a list in one slot. Batches are in the order of first_at, the latest first;
+// pending tasks in the order of plan and due time; dead feedback in the order of plan and batch id.
 const (
 	fromBatches = `
 SELECT slot, plan, batch_id, first_at
@@ -80,10 +81,10 @@ FROM (
 ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`
 )
 
-// minScan is the minimum number of batches that a page reads if the index does not cover all conditions of the query.
+// minScan is how many batches a page reads at least if the index does not cover all conditions of the query.
 const minScan = 1000
 
-// Batches returns one page of the batches that match q, by the time of their first arrival, the latest first. A page
+// Batches returns one page of the batches that match q, in the order of their first arrival, the latest first. A page
 // may be short or empty although more batches follow: only an empty Next marks the end. An invalid cursor is an error
 // that wraps store.ErrCursor.
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
@@ -110,8 +111,8 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 	return s.page(ctx, list, q.Size(), scan, func(b *store.Batch) bool { return matches(b, q) }, arguments...)
 }
 
-// page reads up to scan batches of the listing and returns up to size of those that match. arguments are those of the
-// statement of the listing.
+// page reads up to scan batches of list l and returns up to size of those for which match is true. arguments are the
+// parameters of the list's SQL statement.
 func (s *Store) page(ctx context.Context, l listing, size, scan int, match func(*store.Batch) bool, arguments ...any,
 ) (page store.Page[*store.Batch], err error) {
 	found, err := s.find(ctx, scan, l.order, l.slotSQL, arguments...)
@@ -137,7 +138,7 @@ func (s *Store) page(ctx context.Context, l listing, size, scan int, match func(
 	return page, nil
 }
 
-// matches reports whether b fulfills the conditions of q, other than the times.
+// matches reports whether b meets the conditions of q, except the times, which the SQL statement compares.
 func matches(b *store.Batch, q store.BatchQuery) bool {
 	return (q.Plan == "" || b.Plan == q.Plan) &&
 		(q.ClientReference == "" || b.ClientReference == q.ClientReference) &&
@@ -146,8 +147,8 @@ func matches(b *store.Batch, q store.BatchQuery) bool {
 		}))
 }
 
-// Tasks returns one page of the batches whose feedback is pending, by plan and due time; with q.Dead, of the batches
-// with dead feedback, by plan and id. An invalid cursor is an error that wraps store.ErrCursor.
+// Tasks returns one page of the batches with pending feedback, by plan and due time, or if q.Dead is set, with dead
+// feedback (given up), by plan and id. An invalid cursor is an error that wraps store.ErrCursor.
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
 	defer func() { err = s.readError(err) }()
 	list, ofPlan, match := listPending, listPendingOfPlan, func(b *store.Batch) bool { return b.Task != nil }

@@ -27,15 +27,15 @@ FROM sized z JOIN report_log l ON l.slot = $1 AND l.plan = $2 AND l.batch_id = $
 WHERE z.before < $7 ORDER BY l.chunk, l.place`
 )
 
-// readMinutes sums the minute counts of a slot; an empty plan $4 means all plans.
+// readMinutes sums the message counts in slot $1 from minute $2 until before $3. An empty plan $4 selects all plans.
 const readMinutes slotSQL = `
 SELECT minute, plan, status, sum(messages)::bigint AS messages
 FROM minute_count WHERE slot = $1 AND minute >= $2 AND minute < $3 AND ($4::text = '' OR plan = $4)
 GROUP BY minute, plan, status`
 
-// Reports returns one page of a batch's report log, in the order of commits. A page also ends when its raw bodies
-// have 16 MiB. Reports returns store.ErrNotFound for an unknown batch and an error that wraps store.ErrCursor for an
-// invalid cursor.
+// Reports returns one page of a batch's raw reports, in the order of their commits. A page ends early when its raw
+// bodies have 16 MiB. Reports returns store.ErrNotFound for an unknown batch and an error that wraps store.ErrCursor
+// for an invalid cursor.
 func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging,
 ) (page store.Page[store.Logged], err error) {
 	defer func() { err = s.readError(err) }()
@@ -77,8 +77,8 @@ func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging,
 	return page, nil
 }
 
-// Timeseries returns the message counts of the minutes in [from, to), sorted by minute, plan and status. An empty
-// plan means all plans. A minute without messages has no count.
+// Timeseries returns the message counts of the minutes from <= minute < to, sorted by minute, plan and status. An empty
+// plan selects all plans. Minutes without messages are left out.
 func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time) ([]store.MinuteCount, error) {
 	if plan != "" {
 		plan = escape(plan)

@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Time limits of Ready.
+// Time limits of Ready, the readiness check.
 const (
 	// readyTimeout is the time limit for one call of Ready.
 	readyTimeout = 3 * time.Second
@@ -24,7 +24,7 @@ const (
 	trialValidFor = time.Second
 )
 
-// progress records running and successful commits. It is safe for concurrent use.
+// progress records running and successful commits for the readiness check. It is safe for concurrent use.
 type progress struct {
 	mu       sync.Mutex
 	underway map[*inFlight]struct{} // guarded by mu
@@ -35,13 +35,12 @@ type progress struct {
 	failed error         // result of the last trial commit; guarded by trying
 }
 
-// inFlight is a running commit.
 type inFlight struct {
 	begun time.Time
 	group []recorded
 }
 
-// begin records that the commit of a group begins, and returns it for ended. The group must not change until then.
+// begin records that the commit of a group begins. Pass the result to ended; group must not change until then.
 func (p *progress) begin(group []recorded) *inFlight {
 	a := &inFlight{time.Now(), group}
 	p.mu.Lock()
@@ -50,17 +49,17 @@ func (p *progress) begin(group []recorded) *inFlight {
 	return a
 }
 
-// ended records the result of the commit a, which begin returned.
-func (p *progress) ended(a *inFlight, err error) {
+// ended records the result of a commit. running is what begin returned for that commit.
+func (p *progress) ended(running *inFlight, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.underway, a)
+	delete(p.underway, running)
 	if err == nil {
 		p.last = time.Now()
 	}
 }
 
-// late reports whether a commit has been running for lateAfter while no commit succeeded.
+// late reports whether a commit has been running for lateAfter, and no other commit has succeeded during this time.
 func (p *progress) late(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,8 +74,7 @@ func (p *progress) late(now time.Time) bool {
 	return false
 }
 
-// pendingTotals returns the keys of the rows of table total to which the running commits add. countsOf is
-// Store.countsOf.
+// pendingTotals returns the keys of the rows of table total that the running commits will change. Pass Store.countsOf.
 func (p *progress) pendingTotals(countsOf func(slot int16) int16) map[slotPlan]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,9 +87,9 @@ func (p *progress) pendingTotals(countsOf func(slot int16) int16) map[slotPlan]b
 	return totals
 }
 
-// Ready returns nil if the database accepts writes and commits succeed, else the reason. If the last commit failed,
-// or commits have been running for 3 seconds without success, Ready makes a trial commit. It blocks for at most 3
-// seconds.
+// Ready returns nil if the database accepts writes and commits succeed, else an error with the reason. If the last
+// commit failed, or a commit has been running for 3 seconds while no other succeeded, Ready makes a trial commit. It
+// blocks for at most 3 seconds.
 func (s *Store) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -108,8 +106,8 @@ func (s *Store) Ready(ctx context.Context) error {
 	return s.tryCommit(ctx)
 }
 
-// tryCommit makes a trial commit and returns its error. If the last trial commit ended less than trialValidFor ago,
-// tryCommit returns the result of that one.
+// tryCommit makes a trial commit and returns its error. If a trial commit ended less than trialValidFor ago, tryCommit
+// returns the result of that one instead.
 func (s *Store) tryCommit(ctx context.Context) error {
 	p := &s.progress
 	select {
@@ -134,9 +132,9 @@ func (s *Store) tryCommit(ctx context.Context) error {
 	return err
 }
 
-// newTrial returns a step that writes a report and a quarantined callback like any other, and deletes these rows
-// again before the commit. Its plan is empty, unlike the plan of any real arrival. The step also locks the totals to
-// which the running commits add, so that it blocks if they block.
+// newTrial returns the transaction of a trial commit. It writes a report and a quarantined callback like any commit,
+// and deletes their rows again before COMMIT. The plan of these rows is empty, which no real plan is. The transaction
+// also locks the totals that running commits will change, so that it blocks if they block.
 func (s *Store) newTrial() *step {
 	key := store.BatchKey{BatchID: s.replicas.self.token}
 	slot := s.slotOf(key)
@@ -158,11 +156,11 @@ func (s *Store) newTrial() *step {
 	return st
 }
 
-// trialAt is the time in trial rows: before all real ones, so that their index entries are apart from those of real
-// rows.
+// trialAt is the time in the rows of a trial commit. It is before all real times, so that index entries of trial rows
+// are apart from those of real rows.
 var trialAt = time.Unix(0, 0).UTC()
 
-// Statements that delete the rows of a trial.
+// SQL statements that delete the rows of a trial commit.
 var (
 	deleteTrial = []string{
 		`DELETE FROM batch WHERE slot = $1 AND plan = '' AND batch_id = $2`,
@@ -179,7 +177,7 @@ var (
 	}
 )
 
-// queueDeletion adds to queue the statements that delete the rows of a trial.
+// queueDeletion adds to queue the statements that delete the rows of a trial commit.
 func (st *step) queueDeletion(queue *pgx.Batch) {
 	b := st.batches[0]
 	for _, statement := range deleteTrial {

@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The statements on table replica, whose column beat holds the heartbeat counter, and on the leases in table duty.
+// SQL statements on table replica (column beat is the heartbeat counter) and on the leader leases in table duty.
 const (
 	writeHeartbeat = `
 INSERT INTO replica (token, id, beat) VALUES ($1, $2, $3)
@@ -27,18 +27,18 @@ ON CONFLICT (token) DO UPDATE SET id = excluded.id, beat = excluded.beat`
 	deleteLeaderLeases   = `DELETE FROM duty WHERE token = $1`
 )
 
-// heartbeatTimeout is the time limit for one heartbeat. After a timeout there is time for another heartbeat before
-// the quota share of this replica becomes 0.
+// heartbeatTimeout is the time limit for one heartbeat. It is so short that after a timeout, another heartbeat can
+// succeed before the quota share of this replica becomes 0.
 const heartbeatTimeout = 3 * time.Second
 
-// membership holds what this replica has read about the replicas that share the database, and its own heartbeat.
+// membership is what this replica knows of the replicas that share the database, and its own heartbeat counter.
 type membership struct {
 	members                           // owned by the heartbeat goroutine
 	view         atomic.Pointer[view] // result of the last successful heartbeat
 	leaderLeases atomic.Pointer[[]leaderLease]
 }
 
-// init gives this process a random token and the id, or an id made from the token if id is empty.
+// init sets a random token for this process, and the replica id. An empty id is replaced by one made from the token.
 func (m *membership) init(id string) {
 	m.self = replica{token: rand.Text(), id: escape(id)}
 	if id == "" {
@@ -46,10 +46,10 @@ func (m *membership) init(id string) {
 	}
 }
 
-// QuotaShare returns the fraction of a limit for all replicas together, such as the feedback rate of a plan, that
-// this replica may use: 1 divided by the number of live replicas. It returns 0 while no heartbeat has succeeded for 8
-// seconds. After such an outage, and after Open, it returns 0 for 10 more seconds if there are rows of other
-// replicas, even of crashed ones, because they may not have read the row of this replica. It does not block.
+// QuotaShare returns the fraction of a shared limit, such as the feedback rate of a plan, that this replica may use: 1
+// divided by the number of live replicas. It returns 0 if no heartbeat has succeeded for 8 seconds. After such an
+// outage, and after Open, it returns 0 for 10 more seconds if other replicas, even crashed ones, have rows: they may
+// not know this replica yet. It does not block.
 func (s *Store) QuotaShare() float64 {
 	if s.closed.Load() {
 		return 0
@@ -57,13 +57,13 @@ func (s *Store) QuotaShare() float64 {
 	return s.replicas.view.Load().quotaShare(time.Now())
 }
 
-// register makes this replica known to the others by a first heartbeat. It blocks until that is durable.
+// register announces this replica to the others by a first heartbeat. It blocks until the heartbeat is durable.
 func (s *Store) register(ctx context.Context) error {
 	s.replicas.init(s.config.Replica)
 	return s.heartbeat(ctx)
 }
 
-// runHeartbeats sends a heartbeat every heartbeatEvery until ctx ends, then unregisters this replica.
+// runHeartbeats sends a heartbeat every heartbeatEvery until ctx ends. Then it unregisters this replica.
 func (s *Store) runHeartbeats(ctx context.Context) {
 	ticker := time.NewTicker(heartbeatEvery)
 	defer ticker.Stop()
@@ -82,8 +82,8 @@ func (s *Store) runHeartbeats(ctx context.Context) {
 	}
 }
 
-// heartbeat writes this replica's heartbeat, reads those of all replicas and publishes the result. The write must be
-// durable before the read, so that of two replicas that start together at least one sees the other.
+// heartbeat writes this replica's counter, reads the counters of all replicas and derives the new view. The write must
+// be durable before the read, so that of two replicas that start together at least one sees the other.
 func (s *Store) heartbeat(ctx context.Context) error {
 	m, began := &s.replicas, time.Now()
 	m.self.heartbeat++
@@ -104,7 +104,7 @@ func (s *Store) heartbeat(ctx context.Context) error {
 	return errors.Join(s.deleteStopped(ctx, v.stopped), s.readLeaderLeases(ctx))
 }
 
-// run runs one statement that changes rows, in a transaction, and retries it after retryable failures.
+// run runs one statement that changes rows, in a transaction of its own, and retries it after retryable failures.
 func (s *Store) run(ctx context.Context, statement string, arguments ...any) error {
 	return s.writing(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, statement, arguments...)
@@ -128,8 +128,8 @@ func (s *Store) readReplicas(ctx context.Context) (all []replica, err error) {
 	return all, err
 }
 
-// deleteStopped deletes the rows of these replicas, which stopped long ago, and their leader leases. A replica that
-// has sent a heartbeat since keeps its row.
+// deleteStopped deletes the rows of replicas that stopped long ago, and their leader leases. A replica that has sent a
+// heartbeat since its row was read keeps the row.
 func (s *Store) deleteStopped(ctx context.Context, stopped []replica) error {
 	for _, r := range stopped {
 		if err := s.run(ctx, deleteStoppedReplica, r.token, r.heartbeat); err != nil {
@@ -155,7 +155,8 @@ func (s *Store) unregister() {
 	}
 }
 
-// gauges sets the gauges of the live replicas and of the holders of the leader leases at now in g.
+// gauges sets the fields of g about replicas: the id of this one, the live ones, and who holds each leader lease at
+// now.
 func (m *membership) gauges(g *store.Gauges, now time.Time) {
 	g.Replica, g.Replicas, g.Leaders = unescape(m.self.id), make([]string, 0, 4), make(map[string]string)
 	for _, id := range m.view.Load().ids {

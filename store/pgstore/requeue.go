@@ -8,10 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Requeue makes the dead recipients of a batch owed again at now and returns their number. It also makes a waiting
-// task of the batch due. It changes a large batch in several transactions, in the order of the digits: after an
-// error, recipients whose transaction was committed stay requeued, and requeued counts them. It returns
-// store.ErrNotFound for an unknown batch.
+// Requeue makes the dead recipients of a batch, whose feedback was given up, owed again at now, and returns their
+// number. It also makes a waiting task of the batch due. A large batch takes several transactions, in the order of the
+// digits. After an error, recipients whose transaction was committed stay requeued, and requeued counts them. Requeue
+// returns store.ErrNotFound for an unknown batch.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for from, first := "", true; ; first = false {
 		b, err := s.Batch(ctx, key)
@@ -36,8 +36,8 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 	}
 }
 
-// dead returns a batch's dead recipients in their original spelling, at most as many as one transaction changes. from
-// is the escaped digits of the first recipient to return; empty means the beginning.
+// dead returns the phone numbers, as received, of up to as many dead recipients of a batch as one transaction may
+// change. It starts at the recipient with the escaped digits from, or at the first one if from is empty.
 func (s *Store) dead(ctx context.Context, b *store.Batch, from string) ([]string, error) {
 	numbers, err := collect(ctx, s, numberOf, findInState,
 		s.slotOf(b.Key()), escape(b.Plan), escape(b.ID), int16(store.FeedbackDead), from, min(b.Feedback.Dead, s.maxPart))

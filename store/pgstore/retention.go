@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// The statements that find, in one slot, what retention deletes.
+// SQL statements that find, in one slot (hash partition), what retention deletes.
 const (
 	// The index has first_at but not last_at. That suffices, since last_at is never before first_at.
 	findOld slotSQL = `
@@ -34,7 +34,7 @@ SELECT slot
 FROM (SELECT slot FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT 1) q`
 )
 
-// The statements that hide and delete batches, and delete old rows that belong to no batch.
+// SQL statements that hide batches from reads, delete hidden batches, and delete old rows that belong to no batch.
 const (
 	// An arrival may have come since findOld found the batch, so its times are tested again under the lock.
 	lockOld keyedSQL = `
@@ -83,16 +83,16 @@ DELETE FROM quarantine WHERE slot = $1 AND received_at <= (
         SELECT received_at FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3) o)`
 )
 
-// The sizes of the transactions of retention.
+// Sizes of the transactions of retention.
 const (
 	hideStep   = 16   // batches hidden per transaction
 	deleteStep = 1000 // approximate number of rows deleted per table, batch and transaction
 )
 
-// DeleteOlder deletes up to limit batches without a pending task whose last arrival was before the given time, and
-// all minute counts and quarantine entries from before that time. It first hides the batches and then deletes their
-// rows, both in several transactions; after a crash the next call continues. deleted is the number of batches that it
-// hid, also after an error; more reports whether another call may delete more.
+// DeleteOlder deletes up to limit batches that have no pending task and whose last arrival was before the given time.
+// It also deletes all minute counts and quarantine entries from before that time. It hides the batches before it
+// deletes their rows, both in several transactions; after a crash the next call continues. deleted is the number of
+// batches that it hid, also after an error. more reports whether another call may delete more.
 func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, store.ErrClosed
@@ -119,12 +119,11 @@ func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (d
 	return deleted, false, fmt.Errorf("delete old batches: %w", err)
 }
 
-// hiddenCounts holds the numbers of hidden batches of a plan and of their dead recipients.
 type hiddenCounts struct{ batches, dead int }
 
-// hide hides those of the batches whose last arrival is still before the given time, and returns their number. Reads
-// do not find hidden batches, and gauges do not count them. Their dead feedback is dropped, too, since the API has
-// listed it for the whole retention time.
+// hide hides those batches in old whose last arrival is still before the given time, and returns their number. Reads
+// and gauges ignore hidden batches. Their dead feedback is dropped, too, since the API has listed it for the whole
+// retention time.
 func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden int, err error) {
 	var byPlan map[string]hiddenCounts
 	k := keysOf(old)
@@ -174,7 +173,7 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 	return hidden, nil
 }
 
-// deleteOlderRows deletes the rows of all hidden batches, and minute counts and quarantine entries from before the
+// deleteOlderRows deletes all rows of hidden batches, and the minute counts and quarantine entries from before the
 // given time.
 func (s *Store) deleteOlderRows(ctx context.Context, before time.Time) error {
 	const atOnce = 100
@@ -197,8 +196,8 @@ func (s *Store) deleteOlderRows(ctx context.Context, before time.Time) error {
 	return err
 }
 
-// deleteHidden deletes these hidden batches with all their rows. Several goroutines and replicas may delete the same
-// batches concurrently.
+// deleteHidden deletes the given batches, which must be hidden, with all their rows. Several goroutines and replicas
+// may delete the same batches concurrently.
 func (s *Store) deleteHidden(ctx context.Context, hidden []entry) error {
 	for _, part := range s.config.Dialect.transactions(hidden) {
 		for at := 0; at < len(part); at += hideStep {
@@ -213,8 +212,8 @@ func (s *Store) deleteHidden(ctx context.Context, hidden []entry) error {
 	return nil
 }
 
-// deleteRows deletes up to about deleteStep rows per table of each hidden batch, and returns the batches that have
-// more rows. Locking the row of a hidden batch suffices: until it is deleted, no transaction adds rows to the batch.
+// deleteRows deletes about deleteStep rows per table of each given hidden batch, and returns the batches with more
+// rows. It locks only the rows in table batch, because no transaction adds rows to a hidden batch.
 func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, err error) {
 	k := keysOf(hidden)
 	err = s.writing(ctx, func(tx pgx.Tx) error {
@@ -244,9 +243,9 @@ func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, e
 	return left, err
 }
 
-// deleteOld deletes old rows in every slot that the query find returns. It repeats statement in each of these slots
-// until all rows up to bound are deleted, about deleteStep rows per transaction. bound holds the arguments that both
-// statements share. deleteOld returns the number of deleted rows.
+// deleteOld deletes old rows in every slot that the query find returns, and returns their number. In each slot it
+// repeats statement, which deletes about deleteStep rows per transaction, until none are left. bound holds the
+// arguments that find and statement share.
 func (s *Store) deleteOld(ctx context.Context, find slotSQL, statement string, bound ...any,
 ) (deleted int, err error) {
 	slots, err := overSlots(ctx, s, pgx.RowTo[int16], find, bound...)

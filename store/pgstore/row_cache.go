@@ -6,19 +6,19 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// rowCacheHalf is the maximum number of batches in either generation of a rowCache, recent and older.
+// rowCacheHalf is the maximum number of batches in each of the two maps of a rowCache.
 const rowCacheHalf = 1 << 14
 
-// rowCache is an approximate LRU cache of batches that have a row, so that a commit does not try to insert the row
-// again. It may be stale, since retention on any replica deletes rows: load then finds no row, removes the batch and
-// retries. The zero value is empty. It is safe for concurrent use.
+// rowCache remembers batches that have a row, so that a commit does not try to insert the row again. It forgets about
+// the least recently used ones. It may be wrong, since retention on any replica deletes rows: load then finds no row
+// and removes the batch, and the transaction is retried. The zero value is empty. It is safe for concurrent use.
 type rowCache struct {
 	mu sync.Mutex
 	// two generations; a full recent becomes older, and the previous older is dropped; guarded by mu
 	recent, older map[store.BatchKey]struct{}
 }
 
-// has reports whether the cache contains the batch.
+// has reports whether the batch is in the cache, and marks it as recently used.
 func (c *rowCache) has(key store.BatchKey) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -32,7 +32,6 @@ func (c *rowCache) has(key store.BatchKey) bool {
 	return ok
 }
 
-// add records batches whose rows were committed.
 func (c *rowCache) add(batches []*batchArrivals) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,7 +40,7 @@ func (c *rowCache) add(batches []*batchArrivals) {
 	}
 }
 
-// put adds a batch to the recent generation. The caller holds mu.
+// put adds a batch as recently used. The caller must hold c.mu.
 func (c *rowCache) put(key store.BatchKey) {
 	if c.recent == nil || len(c.recent) >= rowCacheHalf {
 		c.recent, c.older = make(map[store.BatchKey]struct{}), c.recent
@@ -49,7 +48,7 @@ func (c *rowCache) put(key store.BatchKey) {
 	c.recent[key] = struct{}{}
 }
 
-// remove removes a batch that turned out to have no row.
+// remove removes a batch whose row was not found.
 func (c *rowCache) remove(key store.BatchKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

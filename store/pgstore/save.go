@@ -17,8 +17,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// The statements that write the folded rows. Columns check_due and check_minute hold when the report of a batch is due
-// to be fetched.
+// SQL statements that write the rows that the fold has changed. Columns check_due and check_minute say when the missing
+// reports of a batch are due to be fetched from Sinch.
 const (
 	saveBatches keyedSQL = `
 UPDATE batch b SET chunk = k.chunk, first_at = k.first_at, last_at = k.last_at, reference = k.reference, due = k.due,
@@ -51,8 +51,8 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], 
     AS k (slot, plan, batch_id, chunk, place, received_at, type, source, raw)`
 )
 
-// save writes the folded rows and commits, in one round trip. If a statement fails, the server skips the following
-// ones, including COMMIT.
+// save writes all rows that the fold has changed and commits, in one round trip. If a statement fails, the server skips
+// all later ones, including COMMIT.
 func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	var queue pgx.Batch
 	if len(st.batches) > 0 {
@@ -113,8 +113,8 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		rows)
 }
 
-// referenceOf returns the indexed form of a client reference, 16 bytes of its SHA-256, because the text may be too
-// long for an index row. It returns nil for an empty reference.
+// referenceOf returns the form of a client reference that is indexed: 16 bytes of its SHA-256, because the text may be
+// too long for an index. It returns nil for an empty reference.
 func referenceOf(reference string) []byte {
 	if reference == "" {
 		return nil
@@ -123,7 +123,7 @@ func referenceOf(reference string) []byte {
 	return sum[:16]
 }
 
-// dueOf returns the due time of the task of b, or nil if b has no task.
+// dueOf returns when the feedback task of b is due, or nil if b has no task.
 func dueOf(b *store.Batch) *time.Time {
 	if b.Task == nil {
 		return nil
@@ -131,7 +131,7 @@ func dueOf(b *store.Batch) *time.Time {
 	return &b.Task.Due
 }
 
-// fetchDueOf returns when the report of b is due to be fetched, or nil if it is not to be fetched.
+// fetchDueOf returns when the missing reports of b are due to be fetched, or nil if none are to be fetched.
 func fetchDueOf(b *store.Batch) *time.Time {
 	if b.Fetch == nil || b.Fetch.Due.IsZero() {
 		return nil
@@ -139,7 +139,7 @@ func fetchDueOf(b *store.Batch) *time.Time {
 	return &b.Fetch.Due
 }
 
-// queueRecipients adds to queue the statements that insert the new and update the changed recipient rows.
+// queueRecipients adds to queue the statements that insert new recipient rows and update changed ones.
 func (st *step) queueRecipients(queue *pgx.Batch) {
 	var (
 		added, changed recipients
@@ -166,7 +166,7 @@ func (st *step) queueRecipients(queue *pgx.Batch) {
 	}
 }
 
-// recipients holds rows of table recipient by column, as arguments of unnest.
+// recipients holds rows of table recipient, one slice per column, as arguments of unnest.
 type recipients struct {
 	keys
 	digits, statuses []string
@@ -174,7 +174,7 @@ type recipients struct {
 	rows             [][]byte
 }
 
-// add adds the row of recipient r, whose key is digits, of batch b.
+// add adds the row of recipient r of batch b. digits is the key of r and not escaped.
 func (k *recipients) add(b *batchArrivals, digits string, r *store.Recipient) {
 	held, _ := r.State()
 	k.keys.add(b.slot, b.key)
@@ -183,19 +183,19 @@ func (k *recipients) add(b *batchArrivals, digits string, r *store.Recipient) {
 	k.rows = append(k.rows, packed.EncodeRecipient(r, digits))
 }
 
-// columns returns the columns of the rows except the slots, in the order of the parameters of addRecipients.
+// columns returns the slices of all columns except the slot, in the order of the parameters of addRecipients.
 func (k *recipients) columns() []any {
 	return []any{k.plans, k.ids, k.digits, k.feedback, k.statuses, k.rows}
 }
 
-// hashOf returns the value of column hash, by which the batches of a phone number are found. digits are the escaped
-// digits.
+// hashOf returns the value of the indexed column hash, which finds the batches of a phone number. digits is escaped
+// (see escape).
 func hashOf(digits string) int32 {
 	sum := sha256.Sum256([]byte(digits))
 	return int32(binary.BigEndian.Uint32(sum[:]))
 }
 
-// dayOf returns the number of days from 1970-01-01 to t, in UTC.
+// dayOf returns the UTC day of t as the number of days since 1970-01-01.
 func dayOf(t time.Time) int32 {
 	const day = 24 * 60 * 60
 	seconds := t.Unix()

@@ -23,16 +23,17 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Open tries to acquire goose's migration lock every lockEvery, lockTries times: for five minutes in all. The holder
-// renews the lock every five seconds. Another process takes the lock over thirty seconds after the last renewal.
+// Only one process at a time migrates the schema: the holder of goose's migration lock. Open tries to acquire the lock
+// every lockEvery, lockTries times: for five minutes in all. The holder renews it every five seconds. Another process
+// takes it over thirty seconds after the last renewal.
 const (
 	lockEvery = 250 * time.Millisecond
 	lockTries = 1200
 )
 
-// Migrate migrates the schema in the database of c to the version of this program, also if c.NoMigrate is set. It
-// returns the versions before and after, 0 for an empty database. In an empty database it creates c.Slots slots. If
-// distribute is set, Migrate then distributes the tables over the workers of a Citus cluster.
+// Migrate migrates the schema in the database of c to the version of this program, even if c.NoMigrate is set. It
+// returns the versions before and after; 0 means an empty database. A new schema gets c.Slots slots (hash partitions).
+// If distribute is set, Migrate also distributes the tables over the workers of a Citus cluster.
 func Migrate(ctx context.Context, c Config, distribute bool) (from, to int64, err error) {
 	c = c.withDefaults()
 	pool, err := newPool(ctx, c, new(gate))
@@ -52,7 +53,7 @@ func Migrate(ctx context.Context, c Config, distribute bool) (from, to int64, er
 	return from, to, nil
 }
 
-// migrateSchema migrates the schema to the version of this program and returns the versions before and after. If
+// migrateSchema migrates the schema to the version of this program, and returns the versions before and after. If
 // several replicas start together, one of them migrates and the others wait. Each version is one transaction, so a
 // failed migration leaves the version before it.
 func migrateSchema(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err error) {
@@ -72,7 +73,7 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err
 	return from, to, nil
 }
 
-// checkSchema returns an error unless the schema has the version of this program.
+// checkSchema returns an error if the schema has another version than this program needs. It changes nothing.
 func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	current, latest, err := versions(ctx, pool)
 	if err == nil && current < latest {
@@ -83,8 +84,8 @@ func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	return err
 }
 
-// versions returns the version of the schema in the database, 0 if there is none, and the version that this program
-// creates. A newer schema is an error. versions reads only table goose_db_version.
+// versions returns the version of the schema in the database (0 without a schema) and the latest version that this
+// program knows. A newer schema is an error. It reads only table goose_db_version, which lists the applied migrations.
 func versions(ctx context.Context, pool *pgxpool.Pool) (current, latest int64, err error) {
 	if latest, err = latestVersion(); err != nil {
 		return 0, 0, err
@@ -99,7 +100,7 @@ func versions(ctx context.Context, pool *pgxpool.Pool) (current, latest int64, e
 	return current, latest, nil
 }
 
-// latestVersion returns the version that the last migration creates.
+// latestVersion returns the schema version that this program needs: the number of the last file in migrations.
 func latestVersion() (latest int64, err error) {
 	files, err := migrations.ReadDir("migrations")
 	for _, file := range files {
@@ -110,7 +111,7 @@ func latestVersion() (latest int64, err error) {
 	return latest, err
 }
 
-// databaseVersion returns the version of the schema in the database, 0 if there is none.
+// databaseVersion returns the version of the schema in the database, or 0 if there is no schema.
 func databaseVersion(ctx context.Context, pool *pgxpool.Pool) (version int64, err error) {
 	var made bool
 	if err := pool.QueryRow(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&made); err != nil || !made {
@@ -120,7 +121,7 @@ func databaseVersion(ctx context.Context, pool *pgxpool.Pool) (version int64, er
 	return version, err
 }
 
-// withRoleHint returns err. If the role may not change the schema, it adds what to do.
+// withRoleHint returns err. If err means that the database role may not change the schema, it adds what to do.
 func withRoleHint(err error) error {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42501" {
 		return fmt.Errorf("%w: run `dlrloop migrate` with a role that may create tables", err)
@@ -128,7 +129,7 @@ func withRoleHint(err error) error {
 	return err
 }
 
-// migrator returns goose's migrator of db, which waits for the migration lock.
+// migrator returns goose's provider for the migrations of db. Its method Up waits for the migration lock.
 func migrator(db *sql.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -147,16 +148,15 @@ func migrator(db *sql.DB) (*goose.Provider, error) {
 	return p, nil
 }
 
-// lockHeld reports whether err means that another process holds the migration lock, so that acquiring the lock should
-// be retried.
+// lockHeld reports whether err means that another process holds the migration lock, so that goose tries again.
 func lockHeld(err error) bool {
 	_, refused := errors.AsType[*pgconn.PgError](err)
 	_, unreachable := errors.AsType[*pgconn.ConnectError](err)
 	return !refused && !unreachable
 }
 
-// readMeta returns the number of slots and the salt of the slot hash, which never change once they are stored. In a
-// new schema, readMeta stores wanted as the number of slots, and a random salt.
+// readMeta returns the number of slots (hash partitions) and the salt of their hash, which never change once stored. In
+// a new schema it first stores wanted as the number of slots, and a random salt.
 func readMeta(ctx context.Context, pool *pgxpool.Pool, wanted int) (slots int, salt []byte, err error) {
 	const read = `SELECT slots, salt FROM meta WHERE id = 1`
 	err = pool.QueryRow(ctx, read).Scan(&slots, &salt)

@@ -13,14 +13,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// slotSQL is a SELECT for slot $1, which each of its tables names as slot = $1. Its last line may be the ORDER BY or
-// GROUP BY with LIMIT. allSlots holds the form for all slots, in which $1 is the number of slots; the last line then
-// applies to the rows of each slot and to the rows of all slots together.
+// slotSQL is a SELECT on slot $1 (hash partition), which it writes as slot = $1 for each table. The generated map
+// allSlots holds the form for all slots, in which $1 is their number. A last line with ORDER BY or GROUP BY, and LIMIT,
+// applies in that form to the rows of each slot and then to all rows together.
 type slotSQL string
 
-// overSlots returns the rows of q in all slots, each converted by scan. It runs one statement, or with Citus and
-// Portable one statement for each slot. In the latter case the rows of each slot follow those of the previous slot:
-// the caller must sort, merge and limit the rows.
+// overSlots returns the rows of q in all slots (hash partitions), each converted by scan. With Citus and Portable it
+// runs one statement for each slot and returns the rows slot by slot, so the caller must sort, merge and limit them.
+// Otherwise it runs one statement.
 func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q slotSQL, arguments ...any,
 ) ([]E, error) {
 	if !s.config.Dialect.oneSlot() {
@@ -33,14 +33,14 @@ func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q sl
 	return collectQueue(ctx, s, scan, &queue)
 }
 
-// entry is the key of a batch, or of another row that a slotSQL found. The texts are escaped.
+// entry is the key of a row that a slotSQL found, mostly of a batch. plan and id are escaped (see escape).
 type entry struct {
 	slot     int16
 	plan, id string
 	at       time.Time // the time that orders the list; zero if the list has none
 }
 
-// entryOf returns the entry in a row of slot, plan, batch id and time, which may be NULL.
+// entryOf scans an entry from a row of slot, plan, batch id and time. The time may be NULL.
 func entryOf(row pgx.CollectableRow) (e entry, err error) {
 	var at *time.Time
 	if err = row.Scan(&e.slot, &e.plan, &e.id, &at); at != nil {
@@ -49,7 +49,7 @@ func entryOf(row pgx.CollectableRow) (e entry, err error) {
 	return e, err
 }
 
-// position returns the cursor position after e in the named list.
+// position returns the cursor position that follows e in the list with this name.
 func (e entry) position(list string) position {
 	p := position{List: list, Plan: unescape(e.plan), ID: unescape(e.id)}
 	if !e.at.IsZero() {
@@ -58,18 +58,20 @@ func (e entry) position(list string) position {
 	return p
 }
 
-// The orders of entries in lists; byKey is the order in which all transactions lock batches.
+// earliest orders entries by time and then by id, for slices.SortFunc.
 func earliest(a, b entry) int { return cmp.Or(a.at.Compare(b.at), strings.Compare(a.id, b.id)) }
 
 func latest(a, b entry) int {
 	return cmp.Or(b.at.Compare(a.at), strings.Compare(b.plan, a.plan), strings.Compare(b.id, a.id))
 }
 func byPlan(a, b entry) int { return cmp.Or(strings.Compare(a.plan, b.plan), earliest(a, b)) }
+
+// byKey is the order in which all transactions lock batches, so that they cannot deadlock.
 func byKey(a, b entry) int {
 	return cmp.Or(cmp.Compare(a.slot, b.slot), strings.Compare(a.plan, b.plan), strings.Compare(a.id, b.id))
 }
 
-// find returns the first n entries that q finds in all slots, in the given order.
+// find returns the first n entries, in the given order, of all that q finds in any slot.
 func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q slotSQL, arguments ...any,
 ) ([]entry, error) {
 	found, err := overSlots(ctx, s, entryOf, q, arguments...)
@@ -77,8 +79,8 @@ func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q s
 	return found[:min(max(n, 0), len(found))], err
 }
 
-// split divides the items of a statement into those that may share a transaction: all items, or with Citus and
-// Portable the items of one slot. slot returns the slot of an item. Within each part split keeps the order.
+// split divides the elements of all into parts that may share a transaction: all in one part, or with Citus and
+// Portable one part for each slot. slot returns the slot of an element. Each part keeps the order of all.
 func split[E any](d Dialect, all []E, slot func(E) int16) (parts [][]E) {
 	if !d.oneSlot() && len(all) > 0 {
 		return [][]E{all}
@@ -95,13 +97,13 @@ func split[E any](d Dialect, all []E, slot func(E) int16) (parts [][]E) {
 	return parts
 }
 
-// transactions divides entries into those that may share a transaction. Each part is sorted by key, the order in
-// which all transactions lock batches.
+// transactions divides entries into parts that may share a transaction (see split). It sorts each part by key, the
+// order in which all transactions lock batches.
 func (d Dialect) transactions(entries []entry) [][]entry {
 	return split(d, slices.SortedFunc(slices.Values(entries), byKey), func(e entry) int16 { return e.slot })
 }
 
-// keysOf returns the keys of entries by column.
+// keysOf returns the keys of entries, one slice per column, as arguments of unnest.
 func keysOf(entries []entry) (k keys) {
 	for _, e := range entries {
 		k.slots, k.plans, k.ids = append(k.slots, e.slot), append(k.plans, e.plan), append(k.ids, e.id)
@@ -109,13 +111,13 @@ func keysOf(entries []entry) (k keys) {
 	return k
 }
 
-// readBatches reads the rows of batches by key, except hidden batches.
+// readBatches reads the rows of batches by key. It omits hidden batches, which retention is deleting.
 const readBatches keyedSQL = `
 SELECT b.plan, b.batch_id, b.row FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 WHERE NOT b.gone`
 
-// batchesOf returns the batches of entries in the same order, with nil for a batch that no longer exists.
+// batchesOf reads the batches with the keys in entries, in the same order, with nil for a batch that no longer exists.
 func (s *Store) batchesOf(ctx context.Context, entries []entry) ([]*store.Batch, error) {
 	type row struct {
 		Plan, ID string

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// step is one run of the transaction that commits a group, the arrivals that a lane commits together.
+// step is one run of the transaction that commits a group of arrivals. Each retry is a new step.
 type step struct {
 	s           *Store
 	batches     []*batchArrivals // ordered by key: all transactions lock batches in this order
@@ -24,7 +24,7 @@ type step struct {
 	minutes map[slotMinute]int
 }
 
-// batchArrivals holds the arrivals of one batch in a step and the rows of that batch.
+// batchArrivals holds the arrivals of one batch in a step, the rows of that batch and what the fold changed in them.
 type batchArrivals struct {
 	key      store.BatchKey
 	slot     int16
@@ -38,19 +38,19 @@ type batchArrivals struct {
 	lease    string    // lease token in the row; empty if there is none
 }
 
-// slotPlan is the key of a row of table total.
+// slotPlan is the key of a row of table total, which holds totals per plan in each slot (hash partition).
 type slotPlan struct {
 	slot int16
 	plan string
 }
 
-// slotMinute is the key of a row of table minute_count.
+// slotMinute is the key of a row of table minute_count, which holds message counts in each slot (hash partition).
 type slotMinute struct {
 	slot int16
 	fold.MinuteKey
 }
 
-// newStep returns a step for the arrivals of a group, sorted into batches. It reads nothing yet.
+// newStep returns a step for the arrivals of group, sorted by batch. It does not use the database yet.
 func newStep(s *Store, group []recorded) *step {
 	st := &step{s: s, totals: make(map[slotPlan]*store.PlanStats), minutes: make(map[slotMinute]int)}
 	if len(group) > 0 {
@@ -78,7 +78,7 @@ func newStep(s *Store, group []recorded) *step {
 	return st
 }
 
-// fold applies the arrivals to the loaded rows, in memory.
+// fold applies the arrivals to the loaded rows, in memory, and adds what changed to the totals of the step.
 func (st *step) fold() {
 	for _, b := range st.batches {
 		changes := fold.Fold(&b.rows, b.arrivals, st.s.config.Policies(b.key.Plan))
@@ -101,8 +101,9 @@ func (st *step) fold() {
 	}
 }
 
-// addCommitted adds the changes of those unconfirmed runs, earlier runs of the same group, that were committed after
-// all: the row of a batch is then as that run saved it. So the observer counts what is stored.
+// addCommitted adds the changes of earlier runs of the same group that were committed although COMMIT was not
+// confirmed, so that the observer counts what is stored. It finds such a run by the row of a batch: st has loaded what
+// that run saved.
 func (st *step) addCommitted(unconfirmed []*step) {
 	for i, b := range st.batches {
 		for _, run := range slices.Backward(unconfirmed) {

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The statements that add to the counts. Column total.awaited holds the number of missing messages.
+// SQL statements that add to the stored counts and totals. Column total.awaited holds the number of missing messages.
 const (
 	addMinutes keyedSQL = `
 INSERT INTO minute_count (slot, minute, plan, status, messages)
@@ -42,9 +42,9 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 ON CONFLICT (slot, plan, status, class) DO UPDATE SET messages = message_total.messages + excluded.messages`
 )
 
-// countsOf returns the slot to whose counts a group adds; slot is that of the first arrival of the group. Counts are
-// only read as sums over all slots. A row of counts stays locked until its commit is durable, so if a group may span
-// slots, each lane of each replica has a slot of its own as far as possible, and lanes do not wait for each other.
+// countsOf returns the slot (hash partition) to whose counts a group adds; slot is that of its first arrival. Counts
+// are only read as sums over all slots, so with Postgres any slot is correct. A row of counts stays locked until its
+// commit is durable. So each lane of each replica uses another slot if possible, and lanes do not wait for each other.
 func (s *Store) countsOf(slot int16) int16 {
 	if s.config.Dialect != Postgres {
 		return slot
@@ -52,7 +52,7 @@ func (s *Store) countsOf(slot int16) int16 {
 	return int16((s.firstCountSlot + int(slot)%len(s.lanes)) % s.slots)
 }
 
-// queueMinutes adds to queue the statement that adds the minute counts of the step to table minute_count.
+// queueMinutes adds to queue the statement that adds the message counts of the step to table minute_count.
 func (st *step) queueMinutes(queue *pgx.Batch) {
 	var (
 		slots           []int16
@@ -74,7 +74,7 @@ func (st *step) queueMinutes(queue *pgx.Batch) {
 	}
 }
 
-// queueTotals adds to queue the statements that add totals to the tables total and message_total.
+// queueTotals adds to queue the statements that add totals to the rows of tables total and message_total.
 func (s *Store) queueTotals(queue *pgx.Batch, totals map[slotPlan]*store.PlanStats) {
 	var (
 		slots   []int16
@@ -113,7 +113,7 @@ func (s *Store) queueTotals(queue *pgx.Batch, totals map[slotPlan]*store.PlanSta
 	}
 }
 
-// columnsOf returns pointers to the figures of t, in the column order of table total.
+// columnsOf returns pointers to the numbers in t, in the order of the columns of table total.
 func columnsOf(t *store.PlanStats) [12]*int {
 	f := &t.Feedback
 	return [12]*int{

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// The limits of retries.
+// Limits of the retries of a transaction.
 const (
 	// maxTries is the maximum number of runs of a transaction that fails and is certainly rolled back each time.
 	maxTries = 20
@@ -21,11 +21,11 @@ const (
 	reconnectTimeout = 3 * time.Second
 )
 
-// errHidden means that retention is deleting a batch of the transaction, or deleted it after its row was inserted and
-// before the row was locked.
+// errHidden means that a batch of the transaction is hidden because retention is deleting it, or that retention deleted
+// its row before the transaction could lock the row.
 var errHidden = errors.New("retention is deleting the batch")
 
-// unreachableError means that no connection to the database could be acquired. Nothing was committed.
+// unreachableError means that the pool could not provide a connection to the database. Nothing was committed.
 type unreachableError struct{ error }
 
 func (e unreachableError) Unwrap() error { return e.error }
@@ -35,16 +35,16 @@ type lostError struct{ error }
 
 func (e lostError) Unwrap() error { return e.error }
 
-// unknownError means that the connection was lost after COMMIT was sent: the transaction may be committed.
+// unknownError means that the connection was lost after COMMIT was sent, so the transaction may be committed.
 type unknownError struct{ error }
 
 func (e unknownError) Unwrap() error { return e.error }
 
 func (e unknownError) Error() string { return "commit not confirmed: " + e.error.Error() }
 
-// transact runs the transaction of a group and retries it after a retryable failure. It also retries it if COMMIT was
-// not confirmed: if the first run was committed, the fold finds duplicates, as in a callback that Sinch repeats. After
-// twice StatementTimeout it gives up and returns the last error.
+// transact runs the transaction of a group and retries it after retryable failures. It also retries it if COMMIT was
+// not confirmed: if the first run was committed after all, the fold finds duplicates, as when Sinch repeats a callback.
+// After twice StatementTimeout it gives up and returns the last error.
 func (s *Store) transact(group []recorded) (*step, error) {
 	begin, failing := time.Now(), s.commitBackoff.failureCount() > 0
 	ctx, cancel := context.WithTimeout(s.commitCtx, 2*s.config.StatementTimeout)
@@ -84,8 +84,8 @@ func (s *Store) transact(group []recorded) (*step, error) {
 	}
 }
 
-// runStep runs the transaction of a step in two round trips: BEGIN with the reads, then the writes with COMMIT. It
-// returns the same kinds of errors as write, and errHidden.
+// runStep runs the transaction of st once, in two round trips: BEGIN with the reads, then the writes with COMMIT. It
+// returns the same kinds of errors as write, or errHidden.
 func (s *Store) runStep(ctx context.Context, st *step) error {
 	pooled, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -112,11 +112,12 @@ func (s *Store) runStep(ctx context.Context, st *step) error {
 	return err
 }
 
-// txIdle is the transaction status that the server reports for a session outside a transaction.
+// txIdle is the transaction status that PostgreSQL reports for a session outside a transaction.
 const txIdle = 'I'
 
 // write runs change in a transaction and commits it, without retries. It returns an unreachableError, a lostError, an
-// unknownError, or another error after which the transaction is rolled back.
+// unknownError, or errReplicationWaitCanceled if the commit may be missing on the standbys. After any other error the
+// transaction is rolled back.
 func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -136,10 +137,10 @@ func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 	return err
 }
 
-// commitError classifies err, the error of COMMIT or of a batch that includes COMMIT. The transaction is certainly
-// rolled back only if the server reported an error for a statement; a server that ends the session may have committed
-// before. pgconn.SafeToRetry is not reliable here: if a second read fails on the lost connection, it reports true
-// although COMMIT was sent.
+// commitError classifies err, the error of COMMIT or of statements sent together with COMMIT. It returns err unchanged
+// if the server refused a statement, so that the transaction is certainly rolled back. Otherwise it returns an
+// unknownError: a server that ends the session may have committed before. pgconn.SafeToRetry is not reliable here: if a
+// second read fails on the lost connection, it reports true although COMMIT was sent.
 func commitError(err error) error {
 	refused, answered := errors.AsType[*pgconn.PgError](err)
 	if err == nil || answered && !endsSession(refused) || errors.Is(err, pgx.ErrTxCommitRollback) {
@@ -148,8 +149,8 @@ func commitError(err error) error {
 	return unknownError{err}
 }
 
-// replicationError returns an error if the server answered the last commit on conn before the synchronous standbys
-// confirmed that commit, else nil.
+// replicationError returns errReplicationWaitCanceled if the server answered the last commit on conn before the
+// synchronous standbys confirmed it, else nil.
 func replicationError(conn *pgx.Conn) error {
 	if _, short := conn.PgConn().CustomData()[waitCanceledKey]; !short {
 		return nil
@@ -158,19 +159,19 @@ func replicationError(conn *pgx.Conn) error {
 	return errReplicationWaitCanceled
 }
 
-// endsSession reports whether the server ended the session with this error.
+// endsSession reports whether the server also ended the session with this error: it was fatal, not an ordinary ERROR.
 func endsSession(refused *pgconn.PgError) bool {
 	return refused.SeverityUnlocalized != "ERROR" && refused.Severity != "ERROR"
 }
 
-// retryableCodes are the SQLSTATEs after which a transaction is run again: serialization failure, deadlock and
-// read-only transaction. After the last, the retry goes to the new primary server.
+// retryableCodes are the SQLSTATE codes after which a transaction is run again: serialization failure, deadlock, and
+// read-only transaction. After a read-only transaction, the next run goes to the new primary server.
 var retryableCodes = []string{"40001", "40P01", readOnlyCode}
 
-// readOnlyCode is the SQLSTATE of a server that accepts no writes.
+// readOnlyCode is the SQLSTATE code with which a read-only server refuses a write.
 const readOnlyCode = "25006"
 
-// retryable reports whether the transaction was certainly rolled back and may succeed if it is run again.
+// retryable reports whether err means that the transaction was rolled back and may succeed if it is run again.
 func retryable(err error) bool {
 	if _, lost := errors.AsType[lostError](err); lost || errors.Is(err, errHidden) {
 		return true
@@ -179,8 +180,7 @@ func retryable(err error) bool {
 	return ok && slices.Contains(retryableCodes, refused.Code)
 }
 
-// isDataError reports whether the database refused the values of a transaction, so that the same values will fail
-// again.
+// isDataError reports whether the database refused the values in a transaction, so that every retry will fail.
 func isDataError(err error) bool {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch refused.Code[:2] {
@@ -191,9 +191,8 @@ func isDataError(err error) bool {
 	return false
 }
 
-// resetPool closes all pooled connections if err shows that their server is gone, or has become read-only because
-// another server is the primary now. A failed attempt to connect does not count, since the open connections may still
-// work.
+// resetPool closes all pooled connections if err shows that their server is gone, or is read-only because another
+// server has become the primary. It ignores a failed attempt to connect, since the open connections may still work.
 func (s *Store) resetPool(err error) {
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		return
@@ -206,7 +205,6 @@ func (s *Store) resetPool(err error) {
 	}
 }
 
-// pause blocks for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

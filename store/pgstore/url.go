@@ -27,9 +27,9 @@ type Database struct {
 }
 
 // ParseURL returns the database that url selects: postgres://… or libpq keywords and values. As in libpq, environment
-// variables (PGHOST and the like) set what url leaves out. ParseURL reads the certificates that url names, but does
-// not connect. Its error names the parameter or the file at fault and quotes nothing else of url, because any part of
-// a URL may be a misplaced password.
+// variables such as PGHOST set what url leaves out. ParseURL reads the certificates that url names, but does not
+// connect. Its error names the parameter or the file at fault and quotes nothing else of url, because any part of a URL
+// may be a misplaced password.
 func ParseURL(url string) (Database, error) {
 	pool, err := parseURL(url)
 	if err != nil {
@@ -50,13 +50,13 @@ func ParseURL(url string) (Database, error) {
 	return d, nil
 }
 
-// attemptsOf returns the attempts to connect, in order: one or two for each host.
+// attemptsOf returns pgx's connection attempts in order: for each host one, or two if TLS is optional.
 func attemptsOf(c *pgx.ConnConfig) []*pgconn.FallbackConfig {
 	first := &pgconn.FallbackConfig{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}
 	return append([]*pgconn.FallbackConfig{first}, c.Fallbacks...)
 }
 
-// sslMode returns the sslmode that leads to the attempts of the first host.
+// sslMode derives the sslmode parameter from the attempts to connect to the first host.
 func sslMode(attempts []*pgconn.FallbackConfig) string {
 	first := attempts[0].TLSConfig
 	two := len(attempts) > 1 && attempts[1].Host == attempts[0].Host && attempts[1].Port == attempts[0].Port &&
@@ -76,7 +76,7 @@ func sslMode(attempts []*pgconn.FallbackConfig) string {
 	return "require"
 }
 
-// verifies reports whether a connection with c verifies the server's certificate.
+// verifies reports whether TLS with this configuration verifies the server's certificate; nil means no TLS.
 func verifies(c *tls.Config) bool {
 	return c != nil && (!c.InsecureSkipVerify || c.VerifyPeerCertificate != nil)
 }
@@ -86,13 +86,13 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
-// errNoDatabase is the error for a URL of which nothing can be quoted.
+// errNoDatabase is the error for a malformed URL of which no part may be quoted, because any part may be the password.
 var errNoDatabase = errors.New("is not a connection string of PostgreSQL; " +
 	"write postgres://user:password@host:5432/database?sslmode=verify-full, " +
 	"with special characters of the password escaped (%40 for @), or host=… dbname=… user=… password=…")
 
-// parseURL parses a URL with pgx. It also refuses a URL in which pgx would read a part of the password as another
-// value, because that value would be displayed.
+// parseURL parses a connection URL with pgx. It also refuses a URL in which pgx would take a part of the password for
+// another value, because that value would be displayed.
 func parseURL(url string) (*pgxpool.Config, error) {
 	if strings.TrimSpace(url) == "" || hasStrayCharacters(url) {
 		return nil, errNoDatabase
@@ -120,7 +120,7 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	return c, nil
 }
 
-// hasStrayCharacters reports whether postgres://… contains a space, a # or an @ that must be escaped.
+// hasStrayCharacters reports whether a postgres://… URL contains a space, a # or an @ that must be escaped.
 func hasStrayCharacters(url string) bool {
 	_, rest, isURL := strings.Cut(url, "://")
 	before, _, _ := strings.Cut(rest, "?")
@@ -128,8 +128,8 @@ func hasStrayCharacters(url string) bool {
 	return isURL && strings.HasPrefix(url, "postgres") && (strings.ContainsAny(url, " #") || strings.Contains(name, "@"))
 }
 
-// mayHidePassword reports whether a value other than the password contains a password, such as in dbname=postgres://…
-// and in "user= password=…".
+// mayHidePassword reports whether value, a part of a URL other than the password, seems to contain a password, as in
+// dbname=postgres://… or "user= password=…".
 func mayHidePassword(value string) bool {
 	return strings.Contains(value, "://") || strings.Contains(value, "password=")
 }
@@ -138,13 +138,13 @@ func isParameter(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`).MatchString(name)
 }
 
-// parameterNames matches the parameters that pgx names in its messages.
+// parameterNames finds, in an error message of pgx, the name of the URL parameter at fault.
 var parameterNames = regexp.MustCompile(`\b(ssl(mode|certmode|cert|key|password)|target_session_attrs|` +
 	`connect_timeout|channel_binding|require_auth|(min|max)_protocol_version|default_query_exec_mode|` +
 	`(statement|description)_cache_capacity|pool_(max_conns|min_conns|min_idle_conns|max_conn_lifetime(_jitter)?|` +
 	`max_conn_idle_time|health_check_period|ping_timeout))\b`)
 
-// hints maps a parameter to what to write for it. It contains the parameters that are wrong most often.
+// hints says what to write as the value of a URL parameter. It contains the parameters that are wrong most often.
 var hints = map[string]string{
 	"sslmode":              "use disable, allow, prefer, require, verify-ca or verify-full",
 	"sslcertmode":          "use disable, allow or require",
@@ -154,7 +154,7 @@ var hints = map[string]string{
 	"channel_binding":      "use disable, prefer or require",
 }
 
-// otherReasons lists texts in pgx's messages that name no parameter, and the error to return in place of each
+// otherReasons lists texts in pgx's messages that name no URL parameter, and the error to return in place of each
 // message.
 var otherReasons = []struct {
 	contained string
@@ -167,8 +167,8 @@ var otherReasons = []struct {
 	{"invalid port", errors.New("port: is not a number from 1 to 65535; for a / or ? in the password write %2F or %3F")},
 }
 
-// urlError returns the error to report for err, an error of pgx. A message of pgx may contain the password, so only
-// the parameter that it names is kept, or the file that cannot be read.
+// urlError returns the error to display for err, an error of pgx. The message of pgx may contain the password, so
+// urlError keeps only the name of the parameter at fault or of a file that cannot be read.
 func urlError(err error) error {
 	if file, ok := errors.AsType[*fs.PathError](err); ok && !mayHidePassword(file.Path) {
 		return fmt.Errorf("cannot read %s: %w; create it, or name another file", file.Path, file.Err)

@@ -8,18 +8,17 @@ import (
 	"strings"
 )
 
-// maxPEM limits the size of a PEM file in bytes. It is far above the size of a system's certificate bundle.
+// maxPEM is the maximum size of a PEM file in bytes, far more than a system's bundle of certificates has.
 const maxPEM = 4 << 20
 
-// pemParameters maps the parameters of a URL that name PEM files to the environment variables that replace missing
-// parameters.
+// pemParameters maps the URL parameters that name PEM files to the environment variables that replace them if missing.
 var pemParameters = map[string]string{"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 
-// keywordValue matches a parameter and its value, which may be quoted, in the keywords and values of libpq.
+// keywordValue matches keyword=value in a libpq connection string such as "host=db user=me"; values may be quoted.
 var keywordValue = regexp.MustCompile(`(?s)(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)`)
 
-// checkFiles returns an error if a PEM file that connection or the environment names is not a regular file or is
-// larger than maxPEM, because pgx reads these files whole. It ignores a file that cannot be read, which pgx reports.
+// checkFiles returns an error if a PEM file named in connection or in the environment is not a regular file or is
+// larger than maxPEM, because pgx reads such a file whole. It ignores a file that cannot be read, which pgx reports.
 func checkFiles(connection string) error {
 	named := parametersOf(connection)
 	for name, variable := range pemParameters {
@@ -40,8 +39,8 @@ func checkFiles(connection string) error {
 	return nil
 }
 
-// parametersOf returns the parameters of connection, a URL or keywords and values, with all values of each. The map
-// is empty if connection is invalid.
+// parametersOf returns the parameters in connection, a URL or libpq keywords and values, with all values of each. The
+// map is empty if connection is invalid.
 func parametersOf(connection string) map[string][]string {
 	if strings.HasPrefix(connection, "postgres://") || strings.HasPrefix(connection, "postgresql://") {
 		if u, err := url.Parse(connection); err == nil {

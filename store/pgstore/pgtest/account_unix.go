@@ -10,12 +10,12 @@ import (
 	"syscall"
 )
 
-// account is the operating system user that PostgreSQL runs as. PostgreSQL refuses to run as root.
+// account is the operating system user that runs PostgreSQL, because PostgreSQL refuses to run as root.
 type account struct {
 	credential *syscall.Credential // nil for the user of this process
 }
 
-// newAccount returns the user of this process, or, if that is root, the user postgres or nobody.
+// newAccount returns the user of this process. If that is root, it returns the user postgres, or else nobody.
 func newAccount() (account, error) {
 	if os.Geteuid() != 0 {
 		return account{}, nil
@@ -38,7 +38,6 @@ func newAccount() (account, error) {
 	return account{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
-// chown makes the account the owner of dir.
 func (a account) chown(dir string) error {
 	if a.credential == nil {
 		return nil
@@ -46,14 +45,14 @@ func (a account) chown(dir string) error {
 	return os.Chown(dir, int(a.credential.Uid), int(a.credential.Gid))
 }
 
-// attributes returns the attributes of a process that runs as the account, in a process group of its own, so that an
-// interrupt from the terminal reaches only the test.
+// attributes returns the attributes of a new process that runs as the account. The process has a process group of its
+// own, so that an interrupt from the terminal reaches only the test.
 func (a account) attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: a.credential, Setpgid: true}
 }
 
-// ownGroup returns the attributes of a process that runs as the current user, in a process group of its own.
+// ownGroup returns the attributes of a new process that runs as the current user, in a process group of its own.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// immediateShutdown is the signal that makes a PostgreSQL server exit without a checkpoint.
+// immediateShutdown is the signal that makes a PostgreSQL server exit at once, without a checkpoint.
 const immediateShutdown = syscall.SIGQUIT

@@ -13,11 +13,11 @@ import (
 )
 
 // ErrNotFound means that PostgreSQL is not installed. StartProgram returns an error that wraps ErrNotFound and lists
-// what to install; Start and Shared.Database skip the test instead.
+// what to install. Start and Shared.Database skip the test instead.
 var ErrNotFound = errors.New("no PostgreSQL found")
 
-// binDirs returns glob patterns of the usual directories of PostgreSQL's programs, in case PATH does not contain
-// them.
+// binDirs returns glob patterns of the directories that usually contain PostgreSQL's programs, in case PATH does not
+// name them.
 func binDirs() []string {
 	return []string{
 		"/usr/lib/postgresql/*/bin", // Debian
@@ -28,9 +28,9 @@ func binDirs() []string {
 	}
 }
 
-// find returns the directory that contains postgres and initdb. It searches path, a list like the environment
-// variable PATH, and then the glob patterns in binDirs. Of several matches of a pattern it prefers the highest
-// version. If there is none, it returns an error that wraps ErrNotFound.
+// find returns the directory that contains the programs postgres and initdb. It searches path, a list like the
+// environment variable PATH, and then the directories that match binDirs, the highest version first. If there is none,
+// it returns an error that wraps ErrNotFound.
 func find(path string, binDirs []string) (string, error) {
 	dirs := filepath.SplitList(path)
 	for _, pattern := range binDirs {
@@ -60,13 +60,12 @@ func find(path string, binDirs []string) (string, error) {
 		ErrNotFound, strings.Join(binDirs, ", "), URLVariable)
 }
 
-// runs reports whether file is an executable file.
 func runs(file string) bool {
 	info, err := os.Stat(file)
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
-// version returns the decimal numbers in a path, in order, or nil if one of them is too long for an int.
+// version returns the numbers in a path, for comparing versions, or nil if a number is too long for an int.
 func version(path string) []int {
 	var numbers []int
 	for _, digits := range regexp.MustCompile(`\d+`).FindAllString(path, -1) {

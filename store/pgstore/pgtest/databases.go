@@ -26,8 +26,8 @@ type databases struct {
 	err      error
 }
 
-// create creates a database and returns its URL. With Config.Prepare the database is a copy of the prepared one, else
-// it is empty.
+// create creates a database and returns its URL. The database is a copy of the one that Config.Prepare prepared, or
+// empty if Prepare is nil.
 func (d *databases) create(ctx context.Context) (string, error) {
 	if d.prepare == nil {
 		return d.make(ctx, "")
@@ -39,7 +39,7 @@ func (d *databases) create(ctx context.Context) (string, error) {
 	return d.make(ctx, d.template)
 }
 
-// createTemplate creates and prepares the database that is copied for every test.
+// createTemplate creates the database that create copies, and prepares it with Config.Prepare.
 func (d *databases) createTemplate(ctx context.Context) error {
 	address, err := d.make(ctx, "")
 	if err != nil {
@@ -52,8 +52,8 @@ func (d *databases) createTemplate(ctx context.Context) error {
 	return nil
 }
 
-// make creates a copy of the database with the URL template, or an empty database if template is empty, and returns
-// the URL of the new database.
+// make creates a database and returns its URL. The database is a copy of the one whose URL is template, or empty if
+// template is empty.
 func (d *databases) make(ctx context.Context, template string) (string, error) {
 	address := d.admin
 	address.Path = "/dlrloop_test_" + strings.ToLower(rand.Text())
@@ -79,7 +79,7 @@ func (d *databases) make(ctx context.Context, template string) (string, error) {
 	return address.String(), nil
 }
 
-// drop drops the database with the URL address, even if clients are still connected.
+// drop drops the database whose URL is address, even if clients are still connected.
 func (d *databases) drop(ctx context.Context, address string) error {
 	of, err := url.Parse(address)
 	if err != nil {
@@ -91,7 +91,7 @@ func (d *databases) drop(ctx context.Context, address string) error {
 	return nil
 }
 
-// close drops the prepared database, if there is one.
+// close drops the database that create copies, if there is one.
 func (d *databases) close(ctx context.Context) error {
 	if d.template == "" {
 		return nil
@@ -99,8 +99,8 @@ func (d *databases) close(ctx context.Context) error {
 	return d.drop(ctx, d.template)
 }
 
-// execute runs statements on a new connection, which it then closes: an open connection would block a copy of the
-// database.
+// execute runs statements on a new connection to the admin database. It then closes the connection, because PostgreSQL
+// cannot copy a database that has connections.
 func (d *databases) execute(ctx context.Context, statements ...string) (err error) {
 	connection, err := pgx.Connect(ctx, d.admin.String())
 	if err != nil {
@@ -115,7 +115,7 @@ func (d *databases) execute(ctx context.Context, statements ...string) (err erro
 	return nil
 }
 
-// quoted returns the name of the URL's database as a quoted SQL identifier.
+// quoted returns the name of the database in the URL address, quoted as an SQL identifier.
 func quoted(address url.URL) string {
 	return pgx.Identifier{strings.TrimPrefix(address.Path, "/")}.Sanitize()
 }

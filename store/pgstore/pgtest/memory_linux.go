@@ -2,12 +2,11 @@ package pgtest
 
 import "syscall"
 
-// minFree is the number of free bytes that the file system in memory must have. The databases of one package's tests
-// need a fraction of it.
+// minFree is how many bytes must be free on the file system in memory for a test server to use it. The databases of one
+// package's tests need a fraction of that.
 const minFree = 2 << 30
 
-// memoryDir returns a directory on a file system in memory, or "" if there is no such directory with at least free
-// bytes.
+// memoryDir returns a directory on a file system in memory, or "" if none has at least free bytes left.
 func memoryDir(free uint64) string {
 	const dir, tmpfs = "/dev/shm", 0x01021994
 	var found syscall.Statfs_t

@@ -2,7 +2,7 @@
 
 package pgtest
 
-// minFree is not used on this system.
+// minFree is unused on this system, because memoryDir finds no directory here.
 const minFree = 0
 
 // memoryDir returns "": it looks for a file system in memory only on Linux.

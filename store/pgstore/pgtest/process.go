@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// timeout is the time limit for any single operation of PostgreSQL in a test.
+// timeout is the time limit for a single operation of PostgreSQL in a test, such as starting the server.
 const timeout = 2 * time.Minute
 
-// process is a running program of PostgreSQL and its child processes.
+// process is a running program of PostgreSQL, such as the server, with its child processes.
 type process struct {
 	cmd    *exec.Cmd
 	output tail
@@ -21,7 +21,7 @@ type process struct {
 	err    error         // the result of Wait; valid after ended is closed
 }
 
-// launch starts cmd. The watchdog w will stop the new process if the process of the test ends first.
+// launch starts cmd. The watchdog w stops the new process if the process of the test ends first.
 func launch(cmd *exec.Cmd, w *watchdog) (*process, error) {
 	p := &process{cmd: cmd, ended: make(chan struct{})}
 	// Use a pipe, not a file: Wait then blocks until the last child has closed the pipe, and the server can be
@@ -41,8 +41,8 @@ func launch(cmd *exec.Cmd, w *watchdog) (*process, error) {
 	return p, nil
 }
 
-// end sends the signal and blocks until the process and its children have exited. It returns nil if the process has
-// already exited.
+// end sends signal to the process, and blocks until the process and its children have exited. It returns nil if the
+// process had already exited.
 func (p *process) end(signal os.Signal, w *watchdog) error {
 	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -63,7 +63,6 @@ type tail struct {
 	text []byte
 }
 
-// tailSize is the number of bytes that a tail keeps.
 const tailSize = 64 << 10
 
 func (t *tail) Write(p []byte) (int, error) {

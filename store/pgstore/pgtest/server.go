@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Server is a throwaway PostgreSQL server. It is stopped when the process that started it ends, even if that process
-// crashes. It is not safe for concurrent use.
+// Server is a throwaway PostgreSQL server for tests. It is stopped when the process that started it ends, even if that
+// process crashes. It is not safe for concurrent use.
 type Server struct {
 	config    Config
 	account   account
@@ -30,10 +30,9 @@ type Server struct {
 	databases *databases
 }
 
-// Start starts a server for one test and stops and removes it when the test ends. It blocks until the server accepts
-// connections. It always starts a new server, even if the environment variable DLRLOOP_TEST_POSTGRES is set. If
-// PostgreSQL is not installed, Start skips the test; if the test fails, Start logs the end of the output of the
-// server.
+// Start starts a PostgreSQL server for one test, and stops and removes it when the test ends. It blocks until the
+// server accepts connections. Unlike Shared, it ignores the environment variable DLRLOOP_TEST_POSTGRES. If PostgreSQL
+// is not installed, Start skips the test. If the test fails, the end of the server's output is logged.
 func Start(t testing.TB, config Config) *Server {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -48,7 +47,7 @@ func Start(t testing.TB, config Config) *Server {
 	return s
 }
 
-// Database creates a database for the test and returns its URL. It is removed with the server.
+// Database creates a database for the test and returns its URL. The database is removed only with the whole server.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	address, err := s.databases.create(t.Context())
@@ -62,18 +61,18 @@ func (s *Server) Kill(t testing.TB) {
 	require.NoError(t, s.end(os.Kill))
 }
 
-// Restart starts the server again after Kill, with the same data and URLs. It blocks until recovery is complete and
-// the server accepts connections.
+// Restart starts a killed server again, with the same data and URLs. It blocks until recovery is complete and the
+// server accepts connections.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	require.Nil(t, s.process, "the server is still running")
 	require.NoError(t, s.run(context.WithoutCancel(t.Context())))
 }
 
-// URL returns the URL of the maintenance database "postgres", which always exists.
+// URL returns the URL of the database "postgres", which every server has for administration.
 func (s *Server) URL() string { return s.databases.admin.String() }
 
-// PID returns the process id of the main process of the server, which must be running.
+// PID returns the id of the server's main process. The server must be running.
 func (s *Server) PID() int { return s.process.cmd.Process.Pid }
 
 // StartProgram starts a server for a program that is not a test, and blocks until the server accepts connections. If
@@ -106,7 +105,7 @@ func StartProgram(ctx context.Context, config Config) (*Server, error) {
 	return s, nil
 }
 
-// parentDir returns the directory in which the server's directory is created.
+// parentDir returns Config.Dir or its default: where to create the directory of the server.
 func (c Config) parentDir() string {
 	if c.Dir != "" {
 		return c.Dir
@@ -117,18 +116,18 @@ func (c Config) parentDir() string {
 	return os.TempDir()
 }
 
-// newDir creates a directory in the directory in that only the account can access. If the path would be too long for
-// a Unix socket, newDir creates it in /tmp.
-func newDir(in string, a account) (string, error) {
+// newDir creates a directory in parent that only the account can access. If the path would be too long for a Unix
+// socket, newDir creates the directory in /tmp instead.
+func newDir(parent string, a account) (string, error) {
 	const longest = 80 // macOS allows 103 bytes; the socket's name needs 14
-	in, err := filepath.Abs(in)
+	parent, err := filepath.Abs(parent)
 	if err != nil {
 		return "", err
 	}
-	if len(in) > longest-len("/dlrloop-pg-0123456789") {
-		in = "/tmp"
+	if len(parent) > longest-len("/dlrloop-pg-0123456789") {
+		parent = "/tmp"
 	}
-	dir, err := os.MkdirTemp(in, "dlrloop-pg-")
+	dir, err := os.MkdirTemp(parent, "dlrloop-pg-")
 	if err != nil {
 		return "", err
 	}
@@ -138,7 +137,6 @@ func newDir(in string, a account) (string, error) {
 	return dir, nil
 }
 
-// initialize creates the data directory with initdb.
 func (s *Server) initialize() error {
 	p, err := s.launch("initdb", "--pgdata="+s.dataDir(), "--username=postgres", "--auth=trust",
 		"--encoding=UTF8", "--locale=C", "--no-sync")
@@ -183,7 +181,7 @@ func (s *Server) run(ctx context.Context) error {
 	return nil
 }
 
-// accepts blocks until the server accepts connections.
+// accepts blocks until the server accepts connections. It fails if the server exits, or after timeout.
 func (s *Server) accepts(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -204,7 +202,7 @@ func (s *Server) accepts(ctx context.Context) error {
 	}
 }
 
-// launch starts a program of PostgreSQL as the account, without the PG and LC environment variables of this process.
+// launch starts a program of PostgreSQL as s.account, without the PG and LC environment variables of this process.
 func (s *Server) launch(program string, arguments ...string) (*process, error) {
 	cmd := exec.Command(filepath.Join(s.binaries, program), arguments...)
 	cmd.Dir = s.dir // the account may lack access to the current directory
@@ -222,7 +220,7 @@ func (s *Server) launch(program string, arguments ...string) (*process, error) {
 	return p, nil
 }
 
-// end stops the server with the signal, if it is running.
+// end stops the server with signal. It does nothing if the server is not running.
 func (s *Server) end(signal os.Signal) error {
 	if s.process == nil {
 		return nil
@@ -232,8 +230,8 @@ func (s *Server) end(signal os.Signal) error {
 	return p.end(signal, s.watchdog)
 }
 
-// Close stops the server and removes its directory. It first starts a killed server once more, because only that
-// frees its System V shared memory segment, of which a system has few.
+// Close stops the server and removes its directory. It first starts a killed server once more, because only a running
+// server frees its System V shared memory segment, of which a system has few.
 func (s *Server) Close(ctx context.Context) error {
 	var err error
 	if s.process == nil {
@@ -244,8 +242,8 @@ func (s *Server) Close(ctx context.Context) error {
 
 func (s *Server) dataDir() string { return filepath.Join(s.dir, "data") }
 
-// admin returns the URL of the database that initdb creates. It sets every parameter that the PG environment
-// variables could change.
+// admin returns the URL of the database "postgres", which initdb creates. The URL sets every parameter that PG
+// environment variables could change.
 func (s *Server) admin() url.URL {
 	query := url.Values{"host": {s.dir}, "port": {"5432"}, "sslmode": {"disable"}}
 	return url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres", RawQuery: query.Encode()}

@@ -24,11 +24,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// URLVariable is the environment variable with the URL of a server that Shared uses instead of a throwaway server.
+// URLVariable is the environment variable that makes Shared use the server at this URL instead of a throwaway server.
 // The user in the URL must be allowed to create databases.
 const URLVariable = "DLRLOOP_TEST_POSTGRES"
 
-// Config configures a server. The zero value is a fast server that loses its last commits in a crash.
+// Config configures a test server. The zero value is a fast server that loses its last commits in a crash.
 type Config struct {
 	// Durable makes commits wait for the disk, as in production. Tests that kill the server need it. It has no effect
 	// on the server in DLRLOOP_TEST_POSTGRES.
@@ -45,8 +45,8 @@ type Config struct {
 	Prepare func(ctx context.Context, url string) error
 }
 
-// Shared provides databases on one server for all tests of a package. The first call of Database starts the server.
-// It is safe for concurrent use.
+// Shared provides databases on one server for all tests of a package. It starts the server when a test first calls
+// Database. It is safe for concurrent use.
 type Shared struct {
 	Config Config
 
@@ -79,7 +79,7 @@ func (s *Shared) Database(t testing.TB) string {
 	return address
 }
 
-// open starts the server, or connects to the server in DLRLOOP_TEST_POSTGRES.
+// open starts a server, or uses the server in DLRLOOP_TEST_POSTGRES.
 func (s *Shared) open(ctx context.Context) error {
 	named := os.Getenv(URLVariable)
 	if named == "" {
@@ -98,7 +98,7 @@ func (s *Shared) open(ctx context.Context) error {
 	return nil
 }
 
-// close stops the server, or drops the prepared database on the server in DLRLOOP_TEST_POSTGRES.
+// close stops the started server, or drops the database that is copied on the server in DLRLOOP_TEST_POSTGRES.
 func (s *Shared) close() error {
 	switch {
 	case s.server != nil:
@@ -109,7 +109,7 @@ func (s *Shared) close() error {
 	return nil
 }
 
-// requireFound skips the test if PostgreSQL is not installed, and fails it on any other error.
+// requireFound skips the test if err means that PostgreSQL is not installed, and fails the test on any other error.
 func requireFound(t testing.TB, err error) {
 	t.Helper()
 	if errors.Is(err, ErrNotFound) {

@@ -7,9 +7,9 @@ import (
 	"os/exec"
 )
 
-// script reads the pid of the running process from standard input: a line each time it changes, empty if there is
-// none. Standard input ends when the test's process ends, even if that crashes. Then the script stops the running
-// process and removes the directory in $1.
+// script is the program of a watchdog. It reads from standard input the pid of the running process: a line each time it
+// changes, empty if no process runs. Standard input ends when the test's process ends, even in a crash. Then the script
+// stops the running process and removes the directory $1.
 const script = `
 pid=
 while read -r line; do pid=$line; done
@@ -22,7 +22,7 @@ fi 2>/dev/null
 rm -rf "$1"
 `
 
-// watchdog is a shell process that outlives the test's process to clean up after it.
+// watchdog is a shell process that outlives the test's process, to stop a PostgreSQL server and remove its directory.
 type watchdog struct {
 	cmd  *exec.Cmd
 	pipe io.WriteCloser
@@ -50,7 +50,7 @@ func (w *watchdog) watch(pid int) error {
 	return nil
 }
 
-// unwatch makes the watchdog stop no process.
+// unwatch makes the watchdog stop no process. It is called when the watched process has exited.
 func (w *watchdog) unwatch() error {
 	if _, err := fmt.Fprintln(w.pipe); err != nil {
 		return fmt.Errorf("clear the watchdog's pid: %w", err)
@@ -58,7 +58,7 @@ func (w *watchdog) unwatch() error {
 	return nil
 }
 
-// close ends the watchdog and blocks until it has removed the directory.
+// close ends the watchdog, and blocks until the watchdog has removed the server's directory.
 func (w *watchdog) close() error {
 	if err := errors.Join(w.pipe.Close(), w.cmd.Wait()); err != nil {
 		return fmt.Errorf("remove the server's directory: %w", err)

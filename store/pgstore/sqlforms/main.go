@@ -17,7 +17,7 @@ import (
 	"strings"
 )
 
-// output is the name of the generated file.
+// output is the name of the file that sqlforms generates.
 const output = "sql_forms.go"
 
 func main() {
@@ -31,7 +31,7 @@ func main() {
 	}
 }
 
-// generate returns the content of sql_forms.go for the package in dir. It writes no file.
+// generate returns the content of the file sql_forms.go for the package in dir. It does not write the file.
 func generate(dir string) ([]byte, error) {
 	c, err := parse(dir)
 	if err != nil {
@@ -43,8 +43,8 @@ func generate(dir string) ([]byte, error) {
 		comment, variable, of string
 		convert               func(string) (string, error)
 	}{
-		{"oneSlot holds the form of each keyedSQL for rows that are all in slot $1.", "oneSlot", "keyedSQL", oneSlot},
-		{"allSlots holds the form of each slotSQL for the slots 0 to $1 - 1.", "allSlots", "slotSQL", allSlots},
+		{"oneSlot holds the form of each keyedSQL statement for rows that are all in one slot (hash partition), $1.", "oneSlot", "keyedSQL", oneSlot},
+		{"allSlots holds the form of each slotSQL statement that reads all slots (hash partitions), 0 to $1 - 1.", "allSlots", "slotSQL", allSlots},
 	} {
 		fmt.Fprintf(&b, "// %s\nvar %s = map[%s]string{\n", form.comment, form.variable, form.of)
 		for _, name := range c.ofType(form.of) {
@@ -62,19 +62,19 @@ func generate(dir string) ([]byte, error) {
 	return format.Source(b.Bytes())
 }
 
-// constant is a declared constant. kind is the name of its type, or empty if the declaration has none.
+// constant is a constant of the package. kind is the name of its declared type, or empty if it declares none.
 type constant struct {
 	kind       string
 	expression ast.Expr
 }
 
-// constants holds the constants of a package by name, and the names in the order of their declaration.
+// constants holds the constants of a package by name, and their names in the order of declaration.
 type constants struct {
 	names  []string
 	consts map[string]constant
 }
 
-// parse returns the constants of the package in dir, without those in tests and in the generated file.
+// parse returns the constants of the package in dir, except those in tests and in the generated file.
 func parse(dir string) (*constants, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -98,7 +98,6 @@ func parse(dir string) (*constants, error) {
 	return c, nil
 }
 
-// add adds the constants of one declaration.
 func (c *constants) add(group *ast.GenDecl) {
 	for _, s := range group.Specs {
 		spec := s.(*ast.ValueSpec)
@@ -115,12 +114,12 @@ func (c *constants) add(group *ast.GenDecl) {
 	}
 }
 
-// ofType returns the names of the constants whose type has the name kind, in the order of their declaration.
+// ofType returns the names of the constants of the type called kind, in the order of declaration.
 func (c *constants) ofType(kind string) []string {
 	return slices.DeleteFunc(slices.Clone(c.names), func(name string) bool { return c.consts[name].kind != kind })
 }
 
-// value returns the string that expression e has. e may consist of string literals, constants of the package and +.
+// value returns the value of the string expression e. It supports string literals, constants of the package, and +.
 func (c *constants) value(e ast.Expr) (string, error) {
 	switch e := e.(type) {
 	case *ast.BasicLit:
