@@ -64,9 +64,9 @@ func (b *backoff) failureCount() int {
 	return b.failures
 }
 
-// gate lets one goroutine at a time connect to the database, and delays each attempt to connect after a failed one.
-// Other goroutines wait for that attempt: if it fails they all get its error, and if it succeeds one of them connects
-// next. The zero value is ready to use.
+// gate lets one goroutine at a time connect to the database, and delays further attempts after a failure. Meanwhile
+// other goroutines wait: if the attempt fails they all get its error, if it succeeds one of them connects next. The
+// zero value is ready to use.
 type gate struct {
 	backoff backoff
 	mu      sync.Mutex
@@ -115,7 +115,7 @@ func (g *gate) leave(err error) {
 	g.end(err)
 }
 
-// end is leave for an attempt that did not begin because ctx ended: it does not count a failure.
+// end finishes the current attempt and gives err to all goroutines that wait for it. It leaves the backoff unchanged.
 func (g *gate) end(err error) {
 	g.mu.Lock()
 	made := g.now

@@ -108,7 +108,8 @@ func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease tim
 }
 
 // leaseTasks leases those tasks in due that no replica has leased meanwhile, each until the time until, and reads their
-// recipients in the same transaction. A task that is due after horizon is leased, too; see store.Policy.Horizon.
+// recipients in the same transaction. A due time after horizon was set before the clock was set back, so it counts as
+// due.
 func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon time.Time,
 ) (claims []store.Claim, err error) {
 	statement := leaseDue
@@ -180,15 +181,15 @@ func owedOf(c *store.Claim) int {
 	return min(c.Batch.Feedback.Owed, store.MaxRecipients)
 }
 
-// queueOwed adds to queue the query that sets c.Recipients. The query starts at the recipient with the digits from (as
-// returned by escape), or at the first recipient if from is empty.
-func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, from string) {
+// queueOwed adds to queue the query that sets c.Recipients. The query starts at the recipient with the digits start (as
+// returned by escape), or at the first recipient if start is empty.
+func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, start string) {
 	n := owedOf(c)
 	if n == 0 {
 		return
 	}
 	queue.Queue(findInState, s.slotOf(c.Key), escape(c.Key.Plan), escape(c.Key.BatchID),
-		int16(store.FeedbackOwed), from, n).
+		int16(store.FeedbackOwed), start, n).
 		Query(func(rows pgx.Rows) (err error) {
 			c.Recipients, err = pgx.CollectRows(rows, numberOf)
 			return err

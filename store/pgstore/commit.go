@@ -66,8 +66,9 @@ func sizeOf(a store.Arrival) (size, longest int) {
 	return size, longest
 }
 
-// commit makes a group of arrivals durable and applies them to the state, in one transaction, or in one per slot with
-// Citus and Portable. It sets results[i] to the error of group[i]. Each lane (goroutine that commits groups) calls it.
+// commit makes a group of arrivals durable and applies them to the state, in one transaction; with Citus and Portable
+// in one per slot (hash partition). It sets results[i] to the error of group[i]. Each lane (goroutine that commits
+// groups) calls it.
 func (s *Store) commit(group []recorded, results []error) {
 	if deleted, others := s.deleting.split(group); deleted != nil {
 		for _, i := range deleted {
@@ -134,7 +135,7 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 
 // commitGroup commits a group in one transaction, passes the changes to the observer and returns the step (the run of
 // the transaction) that succeeded. If retention is deleting batches of the group, it returns errSlow and a step that
-// lists these batches in its field hidden. In the slow lane it completes the deletion and commits instead.
+// lists these batches in its field hidden. In the slow lane, which may take long, it completes the deletion instead.
 func (s *Store) commitGroup(group []recorded) (*step, error) {
 	begin, size, arrivals := time.Now(), 0, 0
 	for _, r := range group {

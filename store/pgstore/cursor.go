@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientsList is the name of a list in page cursors: the recipients of a batch. Its cursors contain a recipient's
-// digits as stored, and the database stores no NUL.
+// recipientsList is the name of the list of a batch's recipients in page cursors. Such a cursor contains stored digits:
+// if it contains NUL, which PostgreSQL cannot store, it is invalid.
 const recipientsList = "recipients"
 
 // position is the decoded form of a page cursor: the sort key of the last row of the previous page. Each list uses only

@@ -9,9 +9,10 @@ import (
 // maxDeleting is the maximum number of batches in a deletingBatches. A full deletingBatches is emptied.
 const maxDeleting = 1024
 
-// deletingBatches is the set of batches that the slow lane is deleting because an arrival came for a batch that
-// retention had hidden. The other lanes pass arrivals for these batches on to the slow lane. Otherwise such a lane
-// would wait for the locked row of the batch, and delay all its arrivals. The zero value is an empty set.
+// deletingBatches is the set of batches that the slow lane is deleting, because an arrival came for a batch that
+// retention had hidden. The other lanes (goroutines that commit arrivals) pass arrivals for these batches on to the
+// slow lane, instead of waiting for the locked row of the batch and delaying all others. The zero value is an empty
+// set.
 type deletingBatches struct {
 	mu   sync.Mutex
 	keys map[store.BatchKey]bool // guarded by mu

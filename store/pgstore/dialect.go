@@ -34,7 +34,7 @@ func (d Dialect) Check() error {
 	return fmt.Errorf("%q is not a valid value; use %s, %s or %s", string(d), Postgres, Citus, Portable)
 }
 
-// oneSlot reports whether a transaction must stay in one slot, because other slots may be on other machines.
+// oneSlot reports whether a transaction must stay in one slot (hash partition), as others may be on other machines.
 func (d Dialect) oneSlot() bool { return d == Citus || d == Portable }
 
 // options returns the options of transactions that change rows. Their isolation level is read committed: a statement
@@ -55,9 +55,9 @@ func (d Dialect) begin() string {
 	return `BEGIN ISOLATION LEVEL READ COMMITTED`
 }
 
-// keyedSQL is an SQL statement on rows whose keys are passed as arrays. Its first parameter is the array of their
-// slots. The generated map oneSlot holds the form for rows that are all in slot $1, because a distributed database
-// finds the machine of a slot only by a plain parameter.
+// keyedSQL is an SQL statement on rows whose keys are passed as arrays, first that of their slots (hash partitions).
+// The generated map oneSlot holds the form of each statement for rows that are all in slot $1, because a distributed
+// database finds the machine of a slot only by a plain parameter.
 type keyedSQL string
 
 //go:generate go run ./sqlforms

@@ -90,8 +90,8 @@ func openBare(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// refuseOlder returns an error unless the schema has this program's version. It also sets the number of slots (hash
-// partitions) and the salt of the hash to those of the database.
+// refuseOlder returns an error unless the schema has this program's version. It also reads the number of slots (hash
+// partitions) and the salt of their hash into s.
 func (s *Store) refuseOlder(ctx context.Context) error {
 	kept, known, err := versions(ctx, s.pool)
 	switch {
@@ -160,8 +160,8 @@ func (s *Store) heartbeats(ctx context.Context, previous map[string]int64,
 	return heartbeats, alive, err
 }
 
-// beginExport begins the read-only transaction of an export, which the caller must end. If exclusive is set, it blocks
-// all writers until then, except with Citus and Portable.
+// beginExport begins the read-only transaction of an export, which the caller must end. If exclusive is set, the
+// transaction blocks all writers, except with Citus and Portable.
 func (s *Store) beginExport(ctx context.Context, exclusive bool) (pgx.Tx, error) {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
@@ -212,8 +212,8 @@ func (s *Source) Size(ctx context.Context) (size copying.Size, err error) {
 	return size, err
 }
 
-// Export passes the whole content of the source to each, one piece of limited size at a time. from is Piece.Next of the
-// last piece that was copied, or nil to start at the beginning. Export stops at the first error and returns it.
+// Export calls each with the whole content of the source, one piece of limited size at a time. To continue an export,
+// pass Piece.Next of its last copied piece as from, else nil. Export stops at the first error and returns it.
 func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return s.store.export(ctx, s.tx, from, each)
 }
@@ -246,8 +246,8 @@ type exporter struct {
 	oneSlot bool // every statement must stay in one slot
 }
 
-// export passes all content that tx can read to each, piece by piece. from is the JSON form of the exportPosition at
-// which to start, or nil for the beginning.
+// export calls each with all content that tx can read, piece by piece. It starts at from, the JSON form of an
+// exportPosition, or at the beginning if from is nil.
 func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(copying.Piece) error) error {
 	e := &exporter{
 		Assembly: copying.Assembly{Each: each}, ctx: ctx,

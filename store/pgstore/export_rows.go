@@ -50,8 +50,8 @@ type exported struct {
 	named store.BatchKey
 }
 
-// batches exports all batches, page by page, starting at the position at: first the batch rows of a page, then the
-// recipients, then the report logs.
+// batches exports all batches, page by page, starting at position at: first the batch rows of a page, then its
+// recipients, then its report logs.
 func (e *exporter) batches(at exportPosition) error {
 	for {
 		page, err := e.page(at.After)
@@ -95,8 +95,8 @@ func (e *exporter) page(after position) (page []exported, err error) {
 	return page[:min(len(page), exportPage)], err
 }
 
-// part exports one kind of rows for all batches of a page, in one round trip: batch rows, recipients or report logs, as
-// at.Part says. It starts at the position at.
+// part exports the rows of one kind for all batches of a page, in one round trip: batch rows, recipients or report
+// logs, depending on at.Part. It starts at position at.
 func (e *exporter) part(page []exported, at exportPosition) error {
 	var queue pgx.Batch
 	for i := at.Batch; i < len(page); i++ {

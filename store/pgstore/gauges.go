@@ -195,7 +195,7 @@ func (s *Store) refreshSize(ctx context.Context) error {
 	return nil
 }
 
-// Stats returns the totals of every plan, sorted by plan. It also updates the gauges that repeat these totals.
+// Stats returns the totals of every plan, sorted by plan. It also updates the gauges that show the same numbers.
 func (s *Store) Stats(ctx context.Context) (stats []store.PlanStats, err error) {
 	if s.closed.Load() {
 		return nil, store.ErrClosed

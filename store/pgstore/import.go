@@ -111,8 +111,8 @@ func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mar
 	return m, true, err
 }
 
-// Export passes the content of the database to each, piece by piece, to verify the copy. from is Piece.Next of the last
-// verified piece, or nil to start at the beginning. Export stops at the first error and returns it.
+// Export calls each with the content of the database, piece by piece, to verify the copy. To continue an export, pass
+// Piece.Next of its last verified piece as from, else nil. Export stops at the first error and returns it.
 func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	tx, err := s.store.beginExport(ctx, false)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece)
 	return s.store.export(ctx, tx, from, each)
 }
 
-// Import writes the rows of piece p and the new mark m of the copy in one transaction.
+// Import writes piece p of the source's content, and the new mark m (how far the copy has come), in one transaction.
 func (s *Sink) Import(ctx context.Context, p copying.Piece, m copying.Mark) error {
 	return s.store.write(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, unlimited); err != nil {
@@ -149,7 +149,7 @@ func (s *Sink) Finish(ctx context.Context) error {
 	return err
 }
 
-// queuePiece adds to queue the statements that write the content of p, except its quarantine entries and totals.
+// queuePiece adds to queue the statements that write p, a piece of a copy, except its quarantine entries and totals.
 func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	rows, all := newStep(s, nil), newStep(s, nil)
 	var inserted keys
@@ -179,7 +179,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	return nil
 }
 
-// imported returns part, the copied rows of one batch, as new rows made by the fold, ready to be saved.
+// imported converts copied rows of one batch into the form in which the fold, which applies arrivals, leaves new rows.
 func (s *Store) imported(part copying.Part) *batchArrivals {
 	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), firstAt: part.FirstAt}
 	recipients := make(map[string]*fold.Row, len(part.Recipients))
@@ -190,7 +190,7 @@ func (s *Store) imported(part copying.Part) *batchArrivals {
 	return b
 }
 
-// queueLog adds to queue the statement that writes the report logs of parts.
+// queueLog adds to queue the statement that writes the copied report logs in parts.
 func (s *Store) queueLog(queue *pgx.Batch, parts []copying.Part) {
 	chunks := newStep(s, nil)
 	for _, part := range parts {
@@ -230,8 +230,8 @@ func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store
 }
 
 // importTotals makes the stored totals of each plan equal to plans, the totals of the source. The imported batches have
-// already added their own figures, so importTotals adds only the difference. It stores the difference in one slot per
-// plan: the slot of the plan with an empty batch id.
+// already added their own figures, so importTotals adds only the difference. It stores the difference in one slot (hash
+// partition) per plan: that of the plan with an empty batch id.
 func (s *Store) importTotals(ctx context.Context, tx pgx.Tx, plans []store.PlanStats) error {
 	if len(plans) == 0 {
 		return nil

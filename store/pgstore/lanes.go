@@ -19,7 +19,7 @@ const (
 	maxPartSize = 4000
 )
 
-// errSlow makes record pass an arrival on to the slow lane, because retention is deleting its batch.
+// errSlow makes record pass an arrival on to the slow lane, which may take long: retention is deleting its batch.
 var errSlow = errors.New("retention is deleting the batch")
 
 // openLanes starts the lanes, the goroutines that commit groups of arrivals. Each lane gets an equal part of

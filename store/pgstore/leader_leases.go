@@ -28,8 +28,8 @@ type leaderLease struct {
 }
 
 // AcquireLease acquires or renews the leader lease called name until the time until, and reports whether this process
-// holds the lease. It takes over a lease of another process that has ended at now. Another process with the same
-// replica id does not share the lease.
+// holds the lease. It takes over the lease of another process that ended at or before now. Another process with the
+// same replica id does not share the lease.
 func (s *Store) AcquireLease(ctx context.Context, name string, now, until time.Time) (held bool, err error) {
 	if s.closed.Load() {
 		return false, store.ErrClosed

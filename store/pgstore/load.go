@@ -43,8 +43,8 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 JOIN recipient r ON r.slot = k.slot AND r.plan = k.plan AND r.batch_id = k.batch_id AND r.digits = k.digits`
 )
 
-// load begins the transaction, locks the batches of the step and reads their rows and recipients, in one round trip. It
-// returns errHidden if retention is deleting a batch.
+// load begins the transaction, locks its batches and reads their rows and recipients, in one round trip. It returns
+// errHidden if retention is deleting a batch.
 func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 	var uncached, batches, recipients keys
 	var digits []string
@@ -99,7 +99,7 @@ func (b *batchArrivals) touched() map[string]struct{} {
 	return digits
 }
 
-// scanBatches stores the locked batch rows in the step, but lists hidden batches (being deleted) in st.hidden instead.
+// scanBatches stores the locked batch rows in st.batches, but lists hidden batches (being deleted) in st.hidden.
 func (st *step) scanBatches(rows pgx.Rows) error {
 	for rows.Next() {
 		var (

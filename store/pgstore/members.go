@@ -55,8 +55,8 @@ type view struct {
 	stopped          []replica // without a new heartbeat for deleteAfter: their rows may be deleted
 }
 
-// update applies the result of one heartbeat and returns the new view. The heartbeat began at began and was durable at
-// written. The rows of all replicas were read at read. All times are from the clock of this process.
+// update applies the result of one heartbeat and returns the new view. The heartbeat began at the time began and was
+// durable at the time written; rows holds all replicas, read at the time read. All times are from this process's clock.
 func (m *members) update(began, written, read time.Time, rows []replica) view {
 	if m.began.IsZero() || elapsed(m.began, written) >= quotaValidFor {
 		m.quotaFrom = written.Add(stoppedAfter)
@@ -82,8 +82,7 @@ func (m *members) update(began, written, read time.Time, rows []replica) view {
 	return v
 }
 
-// observe updates m.peers from rows, the rows of all replicas as read at the time read, and notes whose heartbeat
-// changed.
+// observe updates m.peers from rows, all replicas as read at the time read, and notes whose heartbeat has changed.
 func (m *members) observe(read time.Time, rows []replica) {
 	peers := make(map[string]peer, len(rows))
 	for _, r := range rows {

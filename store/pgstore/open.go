@@ -29,11 +29,11 @@ type Config struct {
 
 	// Memory is the byte limit for arrivals that are queued or being committed; default 96 MiB.
 	Memory int
-	// Lanes is the number of goroutines that commit groups concurrently; default 2.
+	// Lanes is the number of goroutines that commit arrivals concurrently; default 2.
 	Lanes int
 	// PoolSize is the maximum number of connections; default Lanes + 8. It overrides pool_max_conns in the URL.
 	PoolSize int
-	// Slots is the number of slots, at most 1024; default 32. It takes effect only when the schema is created.
+	// Slots is the number of slots (hash partitions), at most 1024; default 32. Only a new schema uses it.
 	Slots int
 	// Dialect is the kind of database; default Postgres.
 	Dialect Dialect

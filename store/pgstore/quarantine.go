@@ -35,7 +35,7 @@ SELECT slot, received_at, id, size
 FROM quarantine WHERE slot = $1 AND (received_at, id) < ($2, $3)
 ORDER BY received_at DESC, id DESC LIMIT $4`
 
-// queueQuarantined adds to queue the statement that inserts the quarantined callbacks of the step.
+// queueQuarantined adds to queue the statement that inserts the quarantined callbacks of the transaction.
 func (st *step) queueQuarantined(queue *pgx.Batch) {
 	if len(st.quarantined) == 0 {
 		return
@@ -57,7 +57,7 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 	st.s.queue(queue, saveQuarantined, slots, received, ids, plans, reasons, types, raws)
 }
 
-// pageBytes is the total size of raw reports in bytes that ends a page early, because a full report may have megabytes.
+// pageBytes is how many bytes of raw reports end a page early, because a single full report may have megabytes.
 const pageBytes = 16 << 20
 
 // quarantineKey is the key of a quarantine entry with its raw size in bytes. Rows are scanned into it by position.

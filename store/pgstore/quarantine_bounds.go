@@ -85,8 +85,8 @@ func (b *bounds) since() usage {
 	return b.added
 }
 
-// recordMeasured stores kept, the measured size of the whole quarantine. before is what since returned when the
-// measurement began: it is subtracted from later results of since, because kept includes it.
+// recordMeasured stores kept, the size of the quarantine after a measurement and eviction. before is what since
+// returned when the measurement began: it is subtracted from later results of since, because kept includes it.
 func (b *bounds) recordMeasured(kept, before usage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,7 +94,7 @@ func (b *bounds) recordMeasured(kept, before usage) {
 	b.added = usage{b.added.entries - before.entries, b.added.bytes - before.bytes}
 }
 
-// runEviction keeps the quarantine within its bounds until ctx ends. It checks when this replica has added entries.
+// runEviction keeps the quarantine within its bounds until ctx ends, checking them when this replica has added entries.
 func (s *Store) runEviction(ctx context.Context) {
 	for {
 		select {
@@ -113,7 +113,7 @@ func (s *Store) runEviction(ctx context.Context) {
 }
 
 // enforceBounds measures the quarantine if it may exceed its bounds. If it does exceed them, enforceBounds deletes the
-// oldest entries until it is 1/evictFraction below the bounds.
+// oldest entries until the quarantine is 1/evictFraction below its bounds.
 func (s *Store) enforceBounds(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.config.StatementTimeout)
 	defer cancel()

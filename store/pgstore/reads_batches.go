@@ -81,7 +81,7 @@ FROM (
 ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`
 )
 
-// minScan is how many batches a page reads at least if the index does not cover all conditions of the query.
+// minScan is how many batches a page reads at least if the database index does not cover all conditions of the query.
 const minScan = 1000
 
 // Batches returns one page of the batches that match q, in the order of their first arrival, the latest first. A page
@@ -147,8 +147,8 @@ func matches(b *store.Batch, q store.BatchQuery) bool {
 		}))
 }
 
-// Tasks returns one page of the batches with pending feedback, by plan and due time, or if q.Dead is set, with dead
-// feedback (given up), by plan and id. An invalid cursor is an error that wraps store.ErrCursor.
+// Tasks returns one page of the batches with pending feedback, by plan and due time. If q.Dead is set, it returns those
+// with dead feedback (given up), by plan and id. An invalid cursor is an error that wraps store.ErrCursor.
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
 	defer func() { err = s.readError(err) }()
 	list, ofPlan, match := listPending, listPendingOfPlan, func(b *store.Batch) bool { return b.Task != nil }

@@ -74,7 +74,7 @@ func (p *progress) late(now time.Time) bool {
 	return false
 }
 
-// pendingTotals returns the keys of the rows of table total that the running commits will change. Pass Store.countsOf.
+// pendingTotals returns the keys of the rows of table total that running commits will change. Pass Store.countsOf.
 func (p *progress) pendingTotals(countsOf func(slot int16) int16) map[slotPlan]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

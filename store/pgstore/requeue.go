@@ -37,9 +37,9 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 }
 
 // dead returns the phone numbers, as received, of up to as many dead recipients of a batch as one transaction may
-// change. It starts at the recipient with the escaped digits from, or at the first one if from is empty.
-func (s *Store) dead(ctx context.Context, b *store.Batch, from string) ([]string, error) {
+// change. It starts at the recipient with the escaped digits start, or at the first one if start is empty.
+func (s *Store) dead(ctx context.Context, b *store.Batch, start string) ([]string, error) {
 	numbers, err := collect(ctx, s, numberOf, findInState,
-		s.slotOf(b.Key()), escape(b.Plan), escape(b.ID), int16(store.FeedbackDead), from, min(b.Feedback.Dead, s.maxPart))
+		s.slotOf(b.Key()), escape(b.Plan), escape(b.ID), int16(store.FeedbackDead), start, min(b.Feedback.Dead, s.maxPart))
 	return numbers, s.readError(err)
 }

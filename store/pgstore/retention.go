@@ -83,7 +83,7 @@ DELETE FROM quarantine WHERE slot = $1 AND received_at <= (
         SELECT received_at FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3) o)`
 )
 
-// Sizes of the transactions of retention.
+// Sizes of the transactions with which retention hides and deletes batches.
 const (
 	hideStep   = 16   // batches hidden per transaction
 	deleteStep = 1000 // approximate number of rows deleted per table, batch and transaction

@@ -82,7 +82,7 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// queueBatches adds to queue the statement that updates the batch rows of the step.
+// queueBatches adds to queue the statement that updates the batch rows of the transaction.
 func (st *step) queueBatches(queue *pgx.Batch) {
 	var (
 		k                keys
@@ -202,7 +202,7 @@ func dayOf(t time.Time) int32 {
 	return int32((seconds - (seconds%day+day)%day) / day)
 }
 
-// queueReports adds to queue the statement that inserts the raw reports of the step.
+// queueReports adds to queue the statement that inserts the raw reports of the transaction.
 func (st *step) queueReports(queue *pgx.Batch) {
 	var (
 		k              keys

@@ -79,8 +79,8 @@ func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q s
 	return found[:min(max(n, 0), len(found))], err
 }
 
-// split divides the elements of all into parts that may share a transaction: all in one part, or with Citus and
-// Portable one part for each slot. slot returns the slot of an element. Each part keeps the order of all.
+// split divides the elements of all into one part per necessary transaction: a single part, or with Citus and Portable
+// one per slot (hash partition). slot returns the slot of an element. Each part keeps the order of all.
 func split[E any](d Dialect, all []E, slot func(E) int16) (parts [][]E) {
 	if !d.oneSlot() && len(all) > 0 {
 		return [][]E{all}
@@ -97,7 +97,7 @@ func split[E any](d Dialect, all []E, slot func(E) int16) (parts [][]E) {
 	return parts
 }
 
-// transactions divides entries into parts that may share a transaction (see split). It sorts each part by key, the
+// transactions divides entries into one part per necessary transaction (see split). It sorts each part by key, the
 // order in which all transactions lock batches.
 func (d Dialect) transactions(entries []entry) [][]entry {
 	return split(d, slices.SortedFunc(slices.Values(entries), byKey), func(e entry) int16 { return e.slot })

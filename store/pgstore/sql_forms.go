@@ -2,7 +2,7 @@
 
 package pgstore
 
-// oneSlot holds the form of each keyedSQL statement for rows that are all in one slot (hash partition), $1.
+// oneSlot holds the form of each keyedSQL for rows that are all in one slot (hash partition), $1.
 var oneSlot = map[keyedSQL]string{
 	leaseDue: `
 UPDATE batch b SET lease = k.lease, lease_until = $6
@@ -141,7 +141,7 @@ FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS k (plan, status
 ON CONFLICT (slot, plan, status, class) DO UPDATE SET messages = message_total.messages + excluded.messages`,
 }
 
-// allSlots holds the form of each slotSQL statement that reads all slots (hash partitions), 0 to $1 - 1.
+// allSlots holds the form of each slotSQL that reads all slots (hash partitions), 0 to $1 - 1.
 var allSlots = map[slotSQL]string{
 	findDue: `
 SELECT slot, plan, batch_id, due

@@ -24,7 +24,7 @@ type step struct {
 	minutes map[slotMinute]int
 }
 
-// batchArrivals holds the arrivals of one batch in a step, the rows of that batch and what the fold changed in them.
+// batchArrivals holds the arrivals of one batch in a step (run of a transaction), its rows, and what the fold changed.
 type batchArrivals struct {
 	key      store.BatchKey
 	slot     int16
@@ -78,7 +78,7 @@ func newStep(s *Store, group []recorded) *step {
 	return st
 }
 
-// fold applies the arrivals to the loaded rows, in memory, and adds what changed to the totals of the step.
+// fold applies the arrivals to the loaded rows, in memory, and adds what changed to the totals of the transaction.
 func (st *step) fold() {
 	for _, b := range st.batches {
 		changes := fold.Fold(&b.rows, b.arrivals, st.s.config.Policies(b.key.Plan))
@@ -115,7 +115,7 @@ func (st *step) addCommitted(unconfirmed []*step) {
 	}
 }
 
-// total returns what the step adds to the totals of a plan in a slot. The caller may change the result in place.
+// total returns what the transaction adds to the totals of a plan in a slot. The caller may change the result in place.
 func (st *step) total(slot int16, plan string) *store.PlanStats {
 	k := slotPlan{slot, plan}
 	t := st.totals[k]

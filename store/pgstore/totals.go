@@ -44,7 +44,8 @@ ON CONFLICT (slot, plan, status, class) DO UPDATE SET messages = message_total.m
 
 // countsOf returns the slot (hash partition) to whose counts a group adds; slot is that of its first arrival. Counts
 // are only read as sums over all slots, so with Postgres any slot is correct. A row of counts stays locked until its
-// commit is durable. So each lane of each replica uses another slot if possible, and lanes do not wait for each other.
+// commit is durable. So each lane (goroutine that commits) of each replica has a slot of its own if possible, and does
+// not wait.
 func (s *Store) countsOf(slot int16) int16 {
 	if s.config.Dialect != Postgres {
 		return slot
@@ -52,7 +53,7 @@ func (s *Store) countsOf(slot int16) int16 {
 	return int16((s.firstCountSlot + int(slot)%len(s.lanes)) % s.slots)
 }
 
-// queueMinutes adds to queue the statement that adds the message counts of the step to table minute_count.
+// queueMinutes adds to queue the statement that adds the message counts of the transaction to table minute_count.
 func (st *step) queueMinutes(queue *pgx.Batch) {
 	var (
 		slots           []int16

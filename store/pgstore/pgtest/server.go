@@ -181,7 +181,7 @@ func (s *Server) run(ctx context.Context) error {
 	return nil
 }
 
-// accepts blocks until the server accepts connections. It fails if the server exits, or after timeout.
+// accepts blocks until the server accepts connections. It fails if the server exits, or takes longer than timeout.
 func (s *Server) accepts(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

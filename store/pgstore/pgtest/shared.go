@@ -98,7 +98,7 @@ func (s *Shared) open(ctx context.Context) error {
 	return nil
 }
 
-// close stops the started server, or drops the database that is copied on the server in DLRLOOP_TEST_POSTGRES.
+// close stops the started server. On the server in DLRLOOP_TEST_POSTGRES it drops the database that create copies.
 func (s *Shared) close() error {
 	switch {
 	case s.server != nil:

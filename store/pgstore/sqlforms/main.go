@@ -43,8 +43,14 @@ func generate(dir string) ([]byte, error) {
 		comment, variable, of string
 		convert               func(string) (string, error)
 	}{
-		{"oneSlot holds the form of each keyedSQL statement for rows that are all in one slot (hash partition), $1.", "oneSlot", "keyedSQL", oneSlot},
-		{"allSlots holds the form of each slotSQL statement that reads all slots (hash partitions), 0 to $1 - 1.", "allSlots", "slotSQL", allSlots},
+		{
+			"oneSlot holds the form of each keyedSQL for rows that are all in one slot (hash partition), $1.",
+			"oneSlot", "keyedSQL", oneSlot,
+		},
+		{
+			"allSlots holds the form of each slotSQL that reads all slots (hash partitions), 0 to $1 - 1.",
+			"allSlots", "slotSQL", allSlots,
+		},
 	} {
 		fmt.Fprintf(&b, "// %s\nvar %s = map[%s]string{\n", form.comment, form.variable, form.of)
 		for _, name := range c.ofType(form.of) {
