@@ -68,8 +68,8 @@ func connectBare(ctx context.Context, c Config) (*Store, error) {
 	return &Store{config: c, pool: pool}, nil
 }
 
-// openBare is like connectBare, but also migrates the schema. If c.NoMigrate is set, it returns an error for an older
-// schema.
+// openBare returns a Store for copying, like connectBare, but also migrates the schema. If c.NoMigrate is set, it
+// returns an error for an older schema instead.
 func openBare(ctx context.Context, c Config) (*Store, error) {
 	s, err := connectBare(ctx, c)
 	if err != nil {
@@ -227,7 +227,7 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// exportPosition is where an export continues. While a copy is unfinished, the destination stores the JSON form.
+// exportPosition is where an export continues. While a copy is unfinished, the destination stores its JSON form.
 type exportPosition struct {
 	copying.Section
 	After  position `json:"after"`            // last batch of the previous page, or last row in another section

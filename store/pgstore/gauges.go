@@ -142,7 +142,7 @@ func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error
 	return plans, err
 }
 
-// addOldest sets OldestDue, in place, for those plans that have pending tasks.
+// addOldest sets OldestDue (the due time of the oldest task) in place, for those plans that have pending tasks.
 func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges) error {
 	var pending []string
 	for plan, p := range plans {

@@ -21,7 +21,7 @@ WHERE duty.token = excluded.token OR duty.held_until <= $4`
 	readLeaderLeases = `SELECT name, replica, held_until FROM duty`
 )
 
-// leaderLease is a row of table duty: replica holds the leader lease called name until the time until.
+// leaderLease is a row of table duty: which replica holds the leader lease with this name, and until when.
 type leaderLease struct {
 	name, replica string
 	until         time.Time

@@ -90,7 +90,7 @@ func (st *step) complete() (err error) {
 	return err
 }
 
-// touched returns the digits of all recipients that the arrivals name. The fold needs the rows of these recipients.
+// touched returns the digits of all recipients that the arrivals name. Their rows are needed to apply the arrivals.
 func (b *batchArrivals) touched() map[string]struct{} {
 	digits := make(map[string]struct{}, len(b.arrivals))
 	for _, a := range b.arrivals {

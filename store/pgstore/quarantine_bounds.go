@@ -13,7 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// SQL statements that measure the quarantine, and find the slots (hash partitions) with entries to evict.
+// SQL statements that measure the quarantine (callbacks kept because they were not understood), and find the slots
+// (hash partitions) with entries to evict.
 const (
 	// The limit for one slot is that for all slots together, so the number of keys read stays bounded however large
 	// the quarantine is.
@@ -49,8 +50,8 @@ func (u usage) within(most usage) bool { return u.entries <= most.entries && u.b
 
 func (u usage) plus(o usage) usage { return usage{u.entries + o.entries, u.bytes + o.bytes} }
 
-// bounds records how full the quarantine is, so that runEviction keeps it within Config.QuarantineEntries and
-// Config.QuarantineBytes.
+// bounds records how full the quarantine of kept callbacks is. It lets runEviction keep the quarantine within
+// Config.QuarantineEntries and Config.QuarantineBytes.
 type bounds struct {
 	grown chan struct{} // capacity 1: signals that added has changed
 

@@ -82,8 +82,8 @@ func (s *Store) runHeartbeats(ctx context.Context) {
 	}
 }
 
-// heartbeat writes this replica's counter, reads the counters of all replicas and derives the new view. The write must
-// be durable before the read, so that of two replicas that start together at least one sees the other.
+// heartbeat writes this replica's counter, reads the counters of all replicas and derives which replicas are alive. The
+// write must be durable before the read, so that of two replicas that start together at least one sees the other.
 func (s *Store) heartbeat(ctx context.Context) error {
 	m, began := &s.replicas, time.Now()
 	m.self.heartbeat++

@@ -17,8 +17,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// SQL statements that write the rows that the fold has changed. Columns check_due and check_minute say when the missing
-// reports of a batch are due to be fetched from Sinch.
+// SQL statements that write the rows that arrivals have changed. Columns check_due and check_minute say when the
+// missing reports of a batch are due to be fetched from Sinch.
 const (
 	saveBatches keyedSQL = `
 UPDATE batch b SET chunk = k.chunk, first_at = k.first_at, last_at = k.last_at, reference = k.reference, due = k.due,
@@ -51,8 +51,8 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], 
     AS k (slot, plan, batch_id, chunk, place, received_at, type, source, raw)`
 )
 
-// save writes all rows that the fold has changed and commits, in one round trip. If a statement fails, the server skips
-// all later ones, including COMMIT.
+// save writes all rows that the arrivals have changed and commits, in one round trip. If a statement fails, the server
+// skips all later ones, including COMMIT.
 func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	var queue pgx.Batch
 	if len(st.batches) > 0 {
@@ -174,7 +174,7 @@ type recipients struct {
 	rows             [][]byte
 }
 
-// add adds the row of recipient r of batch b. digits is the key of r and not escaped.
+// add adds the row of recipient r of batch b. digits, the key of r, must not be escaped.
 func (k *recipients) add(b *batchArrivals, digits string, r *store.Recipient) {
 	held, _ := r.State()
 	k.keys.add(b.slot, b.key)

@@ -24,7 +24,7 @@ type step struct {
 	minutes map[slotMinute]int
 }
 
-// batchArrivals holds the arrivals of one batch in a step (run of a transaction), its rows, and what the fold changed.
+// batchArrivals holds the arrivals of one batch in a step (run of a transaction), its rows and their changes.
 type batchArrivals struct {
 	key      store.BatchKey
 	slot     int16
@@ -50,7 +50,7 @@ type slotMinute struct {
 	fold.MinuteKey
 }
 
-// newStep returns a step for the arrivals of group, sorted by batch. It does not use the database yet.
+// newStep returns a step (run of a transaction) for the arrivals of group, sorted by batch. It reads nothing yet.
 func newStep(s *Store, group []recorded) *step {
 	st := &step{s: s, totals: make(map[slotPlan]*store.PlanStats), minutes: make(map[slotMinute]int)}
 	if len(group) > 0 {
@@ -101,7 +101,7 @@ func (st *step) fold() {
 	}
 }
 
-// addCommitted adds the changes of earlier runs of the same group that were committed although COMMIT was not
+// addCommitted adds the changes of earlier runs of this transaction that were committed although COMMIT was not
 // confirmed, so that the observer counts what is stored. It finds such a run by the row of a batch: st has loaded what
 // that run saved.
 func (st *step) addCommitted(unconfirmed []*step) {

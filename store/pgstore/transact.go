@@ -43,8 +43,8 @@ func (e unknownError) Unwrap() error { return e.error }
 func (e unknownError) Error() string { return "commit not confirmed: " + e.error.Error() }
 
 // transact runs the transaction of a group and retries it after retryable failures. It also retries it if COMMIT was
-// not confirmed: if the first run was committed after all, the fold finds duplicates, as when Sinch repeats a callback.
-// After twice StatementTimeout it gives up and returns the last error.
+// not confirmed: if the first run was committed after all, the arrivals count as duplicates, as when Sinch repeats a
+// callback. After twice StatementTimeout it gives up and returns the last error.
 func (s *Store) transact(group []recorded) (*step, error) {
 	begin, failing := time.Now(), s.commitBackoff.failureCount() > 0
 	ctx, cancel := context.WithTimeout(s.commitCtx, 2*s.config.StatementTimeout)

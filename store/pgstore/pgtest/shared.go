@@ -24,8 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// URLVariable is the environment variable that makes Shared use the server at this URL instead of a throwaway server.
-// The user in the URL must be allowed to create databases.
+// URLVariable is the environment variable for the URL of an existing server. If it is set, Shared uses that server
+// instead of a throwaway server. The user in the URL must be allowed to create databases.
 const URLVariable = "DLRLOOP_TEST_POSTGRES"
 
 // Config configures a test server. The zero value is a fast server that loses its last commits in a crash.
