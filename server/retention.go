@@ -40,6 +40,13 @@ func (s *Server) runRetention(ctx context.Context) error {
 	}
 }
 
+// leaderLease returns the lease with this name for the server's store. If no other process can use the store, this
+// process always holds the lease.
+func (s *Server) leaderLease(name string) *store.LeaderLease {
+	cluster, _ := s.store.(store.Cluster)
+	return &store.LeaderLease{Cluster: cluster, Name: name, Duration: leaseDuration}
+}
+
 // retentionRound deletes old batches if this replica holds the leader lease and the last round began at least
 // retentionInterval ago. It returns when the latest round began, which is last if this call did nothing.
 func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, last time.Time) (time.Time, error) {

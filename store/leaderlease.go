@@ -7,7 +7,7 @@ import (
 )
 
 // The names of the leader leases. Each lease guards background work that only one replica does at a time. A name is an
-// argument of Store.AcquireLease and a label value of the metric of held leases.
+// argument of Cluster.AcquireLease and a label value of the metric of held leases.
 const (
 	LeaseReconcile = "reconcile" // fetching missing reports from Sinch
 	LeaseRetention = "retention" // deleting what is older than the retention
@@ -31,7 +31,7 @@ type LeaderLease struct {
 }
 
 // Held reports whether this replica holds the leader lease at now, which must be the current time. It calls
-// Store.AcquireLease, which may block, and caches a successful result for a third of Duration. If the call fails, or
+// Cluster.AcquireLease, which may block, and caches a successful result for a third of Duration. If the call fails, or
 // takes a third of Duration or longer, Held returns false with the error, if any. So after Held returns true, another
 // replica cannot hold the lease for at least a third of Duration, minus the difference between the clocks.
 func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {

@@ -106,6 +106,26 @@ type Store interface {
 	Close() error
 }
 
+// Cluster coordinates the replicas that share a store. A Store that several processes can open implements it.
+type Cluster interface {
+	// AcquireLease acquires or renews the leader lease with this name until the given time, and reports whether this
+	// replica holds the lease at now. Only one replica can hold a lease, until the lease ends or the holder closes its
+	// store. LeaderLease calls it.
+	AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error)
+	// QuotaShare returns this replica's fraction, 0 to 1, of a quota that all replicas share, such as a rate limit. It
+	// returns 0 until the other replicas are sure to know this replica. It does not block.
+	QuotaShare() float64
+}
+
+// Stopper reports that a store has shut itself down because it no longer knows what is on disk. A Store that can do so
+// implements it. The process must then exit: the next start reads from disk what was kept.
+type Stopper interface {
+	// Done returns a channel that is closed when the store shuts itself down. Close does not close the channel.
+	Done() <-chan struct{}
+	// Err returns nil until Done is closed, and then the error that made the store shut itself down.
+	Err() error
+}
+
 // MaxRecipients is the largest number of recipients in one feedback call. Sinch documents no limit for such a call;
 // 1000 is its limit for the recipients of a batch.
 const MaxRecipients = 1000

@@ -71,6 +71,15 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 	return v
 }
 
+// viewRecipientWithBodies converts r as viewRecipient does, and adds the bodies of the reports.
+func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.RecipientWithBodies) recipientView {
+	v := viewRecipient(key, flag, r.Recipient)
+	for i, body := range r.Bodies {
+		v.Reports[i].rawBytes = showRaw(body)
+	}
+	return v
+}
+
 // feedbackState returns the name of the state s in answers of the API. flag tells whether the batch wants feedback: if
 // it does not, owed feedback is shown as dropped.
 func feedbackState(s store.FeedbackState, flag store.Flag) string {

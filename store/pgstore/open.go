@@ -176,13 +176,6 @@ func (s *Store) slotOf(key store.BatchKey) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(s.slots))
 }
 
-// Done returns a channel that is never closed. A lost connection never makes the content of the database uncertain, so
-// a Store on PostgreSQL does not shut itself down.
-func (s *Store) Done() <-chan struct{} { return s.done }
-
-// Err always returns nil, because the Store does not shut itself down; see Done.
-func (s *Store) Err() error { return nil }
-
 // Close commits all queued arrivals, releases the leases of unsettled tasks and closes all connections. It blocks for
 // at most about 10 seconds and always returns nil. From then on Record and all reads return store.ErrClosed.
 func (s *Store) Close() error {

@@ -131,7 +131,9 @@ const maxScan = 20_000
 // Recipient returns one recipient of a batch with the raw bytes of its reports. number may have any spelling, since
 // only its digits are compared. If these raw bytes exceed 16 MiB, those of older reports are nil. Recipient returns
 // store.ErrNotFound if the batch or the recipient is unknown.
-func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
+func (s *Store) Recipient(
+	ctx context.Context, key store.BatchKey, number string,
+) (r store.RecipientWithBodies, err error) {
 	defer func() { err = s.readError(err) }()
 	slot, plan, id := s.slotOf(key), escape(key.Plan), escape(key.BatchID)
 	r.Recipient, err = one(ctx, s, recipientOf, readRecipient, slot, plan, id, escape(dlr.Digits(number)))

@@ -16,8 +16,8 @@ var ErrInjected = errors.New("injected failure")
 // Operation is a group of Store methods that share the faults of a Failing store.
 type Operation string
 
-// The values of Operation. Record covers the methods Record and Settle, Expire covers DeleteOlder, and Hold covers
-// AcquireLease. Read covers all reads, MissingReports included.
+// The values of Operation. Record covers the methods Record and Settle, and Read covers all reads, MissingReports
+// included.
 const (
 	Record      Operation = "record"
 	Claim       Operation = "claim"
@@ -275,7 +275,7 @@ func (f *Failing) Requeue(ctx context.Context, key store.BatchKey, now time.Time
 	return through(ctx, f, Requeue, func(ctx context.Context) (int, error) { return f.Store.Requeue(ctx, key, now) })
 }
 
-// DeleteOlder calls Store.DeleteOlder, subject to the faults of the operation Expire.
+// DeleteOlder calls Store.DeleteOlder, subject to the faults of the operation DeleteOlder.
 func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	_, err = through(ctx, f, DeleteOlder, func(ctx context.Context) (struct{}, error) {
 		n, m, err := f.Store.DeleteOlder(ctx, before, limit)
@@ -286,17 +286,6 @@ func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) 
 		return 0, false, err
 	}
 	return deleted, more, nil
-}
-
-// AcquireLease calls Store.AcquireLease, subject to the faults of the operation Hold. After an Applied fault, this
-// replica holds the lease but does not know it.
-func (f *Failing) AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error) {
-	return through(
-		ctx,
-		f,
-		Hold,
-		func(ctx context.Context) (bool, error) { return f.Store.AcquireLease(ctx, name, now, until) },
-	)
 }
 
 // Ready calls Store.Ready, subject to the faults of the operation Ready.

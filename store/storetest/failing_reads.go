@@ -20,8 +20,8 @@ func (f *Failing) Batches(ctx context.Context, q store.BatchQuery) (store.Page[*
 }
 
 // Recipient calls Store.Recipient, subject to the faults of the operation Read.
-func (f *Failing) Recipient(ctx context.Context, key store.BatchKey, number string) (*store.Recipient, error) {
-	return through(ctx, f, Read, func(ctx context.Context) (*store.Recipient, error) {
+func (f *Failing) Recipient(ctx context.Context, key store.BatchKey, number string) (store.RecipientWithBodies, error) {
+	return through(ctx, f, Read, func(ctx context.Context) (store.RecipientWithBodies, error) {
 		return f.Store.Recipient(ctx, key, number)
 	})
 }

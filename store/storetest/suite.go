@@ -59,6 +59,12 @@ func run(t *testing.T, newPlace func(t *testing.T) Place, subjects []subject) {
 	}
 }
 
+// subject is a part of the contract of package store, with the tests of its rules.
+type subject struct {
+	name  string
+	tests []behavior
+}
+
 // behavior is one rule of the contract of package store, and the test of this rule.
 type behavior struct {
 	name string
