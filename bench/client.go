@@ -29,8 +29,8 @@ type measurement struct {
 // throughput returns how many reports per second were answered, without the warm-up.
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends reports to the webhook at address, such as 127.0.0.1:8080, until the duration of load l is over or all
-// reports are sent. It returns an error if an answer is not an empty 200, or if the warm-up used up all reports.
+// drive sends reports to the webhook at address, such as 127.0.0.1:8080, as l describes, until the time or the reports
+// run out. It returns an error for any answer but an empty 200, and if all reports are sent before the warm-up ends.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// precision is how many bits of a latency, after its leading bit, the histogram distinguishes. The relative error is at
-// most 1/64.
+// precision is the number of bits after the leading bit of a latency that determine its bucket in the histogram. The
+// relative error is at most 1/64.
 const precision = 6
 
 // latencies is a histogram of latencies with a bounded relative error. The zero value is empty and ready to use.

@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// settings returns the settings of the PostgreSQL server that the benchmark measures. The server has the machine to
-// itself, and its commits are durable.
+// settings returns the settings of the PostgreSQL server that the benchmark measures. They suit a server on a machine
+// of its own, and make its commits durable.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
@@ -23,16 +23,16 @@ func settings() map[string]string {
 	}
 }
 
-// cluster is the PostgreSQL server of a benchmark run. The program variant postgres gets a new database for each round.
-// The variant stored uses the same prefilled database in all rounds.
+// cluster is the PostgreSQL server of a benchmark run. Each measurement of the program variant called postgres uses a
+// new database. All measurements of the variant called stored use the same prefilled database.
 type cluster struct {
 	server *pgtest.Server
 	made   int
 	stored string // URL of the database of the program variant stored
 }
 
-// newCluster starts a PostgreSQL server in dir. If recipients is not 0, it also creates the database of the program
-// variant stored and fills it with that many recipients. It calls progress with a line of text now and then.
+// newCluster starts a PostgreSQL server in dir. If recipients is not 0, it also creates a database with that many
+// recipients for the program variant called stored. It calls progress with a line of text now and then.
 func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
 	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: dir, Settings: settings()})
 	if err != nil {
@@ -69,8 +69,8 @@ func (c *cluster) create(ctx context.Context, name string) (string, error) {
 }
 
 // database returns the URL of the database for the next measurement of program variant s, or "" if s does not use
-// PostgreSQL. It runs a checkpoint first, so that the measurement does not pay for earlier writes. The caller must call
-// drop, which removes a database made for this measurement.
+// PostgreSQL. It runs a checkpoint first, so that the measurement does not include the cost of earlier writes. The
+// caller must call drop, which removes the database if it was created only for this measurement.
 func (r *run) database(ctx context.Context, s subject) (url string, drop func() error, err error) {
 	drop = func() error { return nil }
 	switch s {
@@ -105,8 +105,8 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 	return nil
 }
 
-// startCluster sets r.cluster to a new PostgreSQL server if a program variant of the run needs one. stored is the
-// number of recipients to store for the variant stored. The caller must call end, which stops the server.
+// startCluster sets r.cluster to a new PostgreSQL server if a program variant of the run needs one. The database of the
+// variant called stored gets this number of recipients. The caller must call end, which stops the server.
 func (r *run) startCluster(ctx context.Context, stored int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil

@@ -19,8 +19,8 @@ type process struct {
 	stdin   io.Closer
 }
 
-// start runs program variant s in a child process and blocks until it serves. dir is the directory for its files,
-// upstream the base URL of Sinch's API. An empty database URL or profiles directory means none.
+// start runs program variant s in a child process and blocks until it accepts connections. dir is for its files, and
+// upstream is the base URL of Sinch's API. The URL database and the directory profiles may be empty.
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"runtime/pprof"
 )
 
-// startProfile starts a CPU profile of this process, which runs program variant s. finish writes the CPU profile and an
-// allocation profile to files in dir. If dir is empty, startProfile and finish do nothing.
+// startProfile starts a CPU profile of this process. The function finish writes this and an allocation profile to files
+// in dir, named after program variant s. If dir is empty, both functions do nothing.
 func startProfile(dir string, s subject) (finish func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil

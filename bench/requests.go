@@ -28,10 +28,10 @@ func newRequests(reports []traffic.Report) *requests {
 	return q
 }
 
-// planOf returns the id of service plan number n. All ids have the same length, since setPlan overwrites one in place.
+// planOf returns the id of service plan number n. All ids have the same length, so that setPlan can overwrite them.
 func planOf(n int) string { return fmt.Sprintf("bench%03d", n) }
 
-// setPlan overwrites the plan in the URL path of every request in place. plan must be a result of planOf.
+// setPlan overwrites the id of the service plan in the URL path of every request. plan must be a result of planOf.
 func (q *requests) setPlan(plan string) {
 	for i := range q.len() {
 		copy(q.at(i)[len("POST /webhooks/"):], plan)

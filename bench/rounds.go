@@ -103,8 +103,9 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}, nil
 }
 
-// load sends the reports to process p, which runs program variant s. If s is a whole dlrloop, load also verifies that
-// it stored everything that it acknowledged. If s is feedback, load waits until the feedback is sent.
+// load sends the reports to process p, which runs program variant s. If the variant is a complete dlrloop server, load
+// also verifies that it stored all acknowledged reports. For the variant called feedback, load also waits until dlrloop
+// has sent all delivery feedback.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {
@@ -116,8 +117,8 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 	return m, err
 }
 
-// measureUsage calls do and returns what the PostgreSQL server used during the call. url names the database whose size
-// is measured. If url is empty, measureUsage only calls do.
+// measureUsage calls function do and returns the resources that the PostgreSQL server used during the call. url is that
+// of the database whose size and connections are measured. If url is empty, measureUsage only calls do.
 func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u usage, err error) {
 	if url == "" {
 		return u, do()
@@ -144,7 +145,7 @@ func spreadOf(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// each returns the median, minimum and maximum of one value over the rounds. value returns the value of a round.
+// each returns the median, minimum and maximum of one figure over the rounds. value returns the figure of a round.
 func each(rounds []figures, value func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
@@ -153,8 +154,8 @@ func each(rounds []figures, value func(figures) float64) spread {
 	return spreadOf(values)
 }
 
-// ratio divides a value of one program variant by the same value of another variant in the same round, and returns the
-// median, minimum and maximum. rounds and others hold the figures of the two variants in the same order.
+// ratio divides a figure of one program variant by that of another in the same round, and returns the median, minimum
+// and maximum. rounds and others hold the figures of the two variants by round; value selects the figure.
 func ratio(rounds, others []figures, value func(figures) float64) spread {
 	values := make([]float64, min(len(rounds), len(others)))
 	for i := range values {

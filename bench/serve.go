@@ -21,7 +21,7 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// subject is the name of a program variant that the benchmark measures.
+// subject names a program variant: one of the programs that the benchmark compares, such as dlrloop on PostgreSQL.
 type subject string
 
 // The program variants, as the flag -subjects and the tables name them. The same client sends the same bytes to every
@@ -47,8 +47,8 @@ type addresses struct {
 	Private string // only of a whole server
 }
 
-// serve runs program variant o.serve in this process until ctx ends. It calls serving once, with the listen addresses,
-// when the variant accepts connections.
+// serve runs the program variant that o.serve names in this process until ctx ends. It calls function serving once,
+// with the listen addresses, when the variant accepts connections.
 func serve(ctx context.Context, o options, serving func(addresses)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch o.serve {
@@ -66,7 +66,7 @@ func serve(ctx context.Context, o options, serving func(addresses)) error {
 	return fmt.Errorf("unknown subject %q", o.serve)
 }
 
-// serveDlrloop runs the server of the command dlrloop serve, with one plan and mostly default settings, until ctx ends.
+// serveDlrloop runs dlrloop's server until ctx ends, with one service plan and mostly default settings.
 func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(addresses)) error {
 	c := config.Default()
 	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // reports have old times and must not be deleted
@@ -119,8 +119,8 @@ func serveWebhook(
 	return nil
 }
 
-// serveForParent runs program variant o.serve until the parent process closes the standard input. It writes the listen
-// addresses to the standard output as JSON.
+// serveForParent runs the program variant that o.serve names until the parent process closes the standard input of this
+// process. It writes the listen addresses to the standard output as JSON.
 func serveForParent(o options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

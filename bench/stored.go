@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// storedPlan is the plan of the recipients that fill stores. modelBatch is the number of the batch that fill records
-// through the store. All other batches are copies of that batch.
+// storedPlan is the service plan of all batches that function fill creates. modelBatch is the number of the first
+// batch, the only one that is recorded through the store. All others are copies of it.
 const (
 	storedPlan = "stored"
 	modelBatch = 0
@@ -55,9 +55,9 @@ const (
 	batchInterval  = 8 * time.Minute
 )
 
-// fill stores this number of recipients in the database at url, in batches of a thousand, each recipient reported
-// Dispatched and Delivered. It records one batch through the store and copies it in the database with new ids, phone
-// numbers and times. It calls progress with a line of text now and then.
+// fill stores this number of recipients in the database at url, in batches of a thousand, with the reports Dispatched
+// and Delivered for each recipient. It records one batch through the store and copies that batch with SQL, giving each
+// copy a new id, phone numbers and times. It calls progress with a line of text from time to time.
 func fill(ctx context.Context, url string, recipients int, progress func(string)) (err error) {
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
 	if err != nil {
@@ -115,7 +115,7 @@ func recordModel(ctx context.Context, s *pgstore.Store) error {
 	return g.Wait()
 }
 
-// firstAt returns the time of the first report of batch number n among the batches that fill stores.
+// firstAt returns the time of the first report in batch number n of the batches that function fill creates.
 func firstAt(n int) time.Time { return traffic.SentAt(n, batchInterval) }
 
 // filler creates batches in the database as copies of one model batch, which was recorded through the store.
@@ -148,7 +148,7 @@ func (f *filler) copy(ctx context.Context, begin, end int) error {
 	return f.connection.SendBatch(ctx, &queue).Close()
 }
 
-// slot returns the slot (the first key column in pgstore) of the batch with this id, computed as pgstore does.
+// slot returns the value of the column slot for the batch with this id. It must compute the value as pgstore does.
 func (f *filler) slot(id string) int16 {
 	h := sha256.New()
 	h.Write(f.salt)
@@ -157,8 +157,8 @@ func (f *filler) slot(id string) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(f.slots))
 }
 
-// verifyStored returns an error unless s can read batch number last, one recipient of that batch with all its reports,
-// and the batches of that recipient's phone number.
+// verifyStored returns an error unless it can read from s batch number last, one recipient of that batch with all
+// reports, and the batches sent to that recipient's phone number.
 func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
 	if _, err := s.Batch(ctx, key); err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// columns are the columns of the results table. name is the heading, value returns what the column shows for a round,
-// and format is the Printf verb for it.
+// columns are the columns of the results table. The field name is the heading, the function value returns the figure of
+// a round, and format is the Printf verb for it.
 var columns = []struct {
 	name   string
 	value  func(figures) float64
@@ -23,8 +23,8 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons are the columns of the results table that compare two program variants. column is an index into columns.
-// Each shows the value of that column divided by the same value of the variant other in the same round.
+// comparisons are the columns that divide a figure of each program variant by the same figure of another variant, in
+// the same round. The field other names that other variant, and column is the index of the figure in columns.
 var comparisons = []struct {
 	other  subject
 	column int
@@ -62,8 +62,8 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 	return w.Flush()
 }
 
-// databaseColumns are the columns of the table that shows what PostgreSQL used. name is the heading, value returns what
-// the column shows for a round, and format is the Printf verb for it.
+// databaseColumns are the columns of the table that shows what PostgreSQL used. The field name is the heading, the
+// function value returns the figure of a round, and format is the Printf verb for it.
 var databaseColumns = []struct {
 	name   string
 	value  func(figures) float64
@@ -82,7 +82,7 @@ var databaseColumns = []struct {
 
 func perReport(f figures, total float64) float64 { return total / float64(f.reports) }
 
-// databaseTable writes to out what PostgreSQL used, for the program variants on PostgreSQL, as medians over the rounds.
+// databaseTable writes to out the resources that PostgreSQL used per report, as medians over the rounds.
 func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// usage is what a PostgreSQL server has used since its start, and what it stores now.
+// usage holds the resources that a PostgreSQL server has used since its start, and the current size of one database.
 type usage struct {
 	cpu            time.Duration // of all server processes
 	wal            int64         // bytes written to the write-ahead log
@@ -21,7 +21,7 @@ type usage struct {
 	connections    int           // open connections of dlrloop
 }
 
-// usage returns what the server has used so far. Sizes and connections are those of the database at url.
+// usage returns the resources that the server has used so far. Sizes and connections are those of the database at url.
 func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -43,7 +43,7 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// sub returns what the server used between an earlier usage, before, and u. The number of connections is that of u.
+// sub returns the usage between two measurements: u minus the earlier one. The number of connections is that of u.
 func (u usage) sub(before usage) usage {
 	return usage{
 		u.cpu - before.cpu, u.wal - before.wal, u.table - before.table, u.indexes - before.indexes,
@@ -81,7 +81,7 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
-// stat holds processor times from /proc/PID/stat, in ticks: own of the process, ended of children that have ended.
+// stat holds processor times from /proc/PID/stat in ticks: own for the process, ended for its children that have ended.
 type stat struct {
 	pid, parent int
 	own, ended  int64

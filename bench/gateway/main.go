@@ -19,7 +19,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// The bench measures each number of recipients per batch (sizes) with each number of concurrent connections.
+// sizes lists numbers of recipients per batch. Each is measured with each number of concurrent connections.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

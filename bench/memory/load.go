@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// The numbers of connections and batches of the load that the bench sends, and its time limits.
+// Properties of the load that the bench sends: numbers of connections and batches, and time limits.
 const (
 	// ingestConnections is the number of connections for recipient reports, burstConnections that for full reports.
 	ingestConnections, burstConnections = 64, 8
@@ -45,13 +45,13 @@ func (s *source) full() callback {
 }
 
 // old returns a callback with the full report of a new batch, for filling the store before the measurement. Its phone
-// numbers are consecutive and differ from those of full. So the measured reports write to another part of the index
-// than the stored ones, as in production.
+// numbers are consecutive and differ from those that method full uses. So the measured reports change another part of
+// the index of phone numbers than the stored ones, as in production.
 func (s *source) old() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
 }
 
-// recipient returns a callback with the next report of a single recipient. The reports of several batches are mixed.
+// recipient returns a callback with the next report for one recipient. Reports of many batches come in random order.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +81,7 @@ type sent struct {
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run sends callbacks as l describes and returns the results, also with an error. It repeats a refused call, as Sinch
+// run sends callbacks as l describes and returns what it sent, even with an error. It repeats a refused call, as Sinch
 // does. Any other failure is an error.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}

@@ -29,8 +29,8 @@ func readMemory(pid int) (memory, error) {
 
 func procFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
 
-// parseStatus parses the content of /proc/PID/status. The status of a process that has ended has no sizes, so
-// parseStatus returns an error.
+// parseStatus parses the content of /proc/PID/status. It returns an error if the process has ended, since its status
+// then contains no memory sizes.
 func parseStatus(status []byte) (m memory, err error) {
 	missing := map[string]*int64{"RssAnon": &m.anon, "RssFile": &m.files, "VmHWM": &m.most}
 	for line := range bytes.Lines(status) {
@@ -59,8 +59,8 @@ type peak struct {
 	samples    int
 }
 
-// add includes a sample in the peak. The field most is exact even between the samples, since the kernel keeps it as a
-// high-water mark.
+// add includes a sample in the peak. The field most also includes the time between two samples, since the kernel itself
+// keeps it as a high-water mark.
 func (p *peak) add(m memory) {
 	p.anon, p.most = max(p.anon, m.anon), max(p.most, m.most)
 	p.samples++
@@ -94,7 +94,7 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 	}
 }
 
-// during calls phase and returns the largest memory of process pid during the call.
+// during calls function phase and returns the largest memory of process pid during the call.
 func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

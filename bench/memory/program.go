@@ -83,7 +83,7 @@ func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	return logs, p.command.Start()
 }
 
-// startTimeout limits a start of dlrloop, which includes applying the reports in its journal.
+// startTimeout is the time limit for a start of dlrloop, in which it also applies the reports in its journal.
 const startTimeout = 10 * time.Minute
 
 // startFigures holds the duration and the peak memory of a start of dlrloop.
@@ -129,7 +129,7 @@ func (p *program) start(ctx context.Context) (s startFigures, err error) {
 }
 
 // read reads dlrloop's log until the log ends. When dlrloop logs that it is serving, read stores the listen addresses
-// and sends nil on serving. If the log ends before that, read sends an error.
+// and sends nil to the channel serving. If the log ends before that, read sends an error.
 func (p *program) read(logs io.Reader, serving chan<- error) {
 	var once sync.Once
 	signal := func(err error) { once.Do(func() { serving <- err }) }
@@ -179,8 +179,8 @@ func (p *program) awaitReady(ctx context.Context) error {
 	}
 }
 
-// totals returns the totals of the plan, which are zero if it has no reports, and the size of the store. It blocks
-// until everything acknowledged is folded, that is, applied to dlrloop's state.
+// totals returns the totals of the service plan, all zero if it has no reports, and the size of the store. It blocks
+// until dlrloop has applied all acknowledged reports to its state.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {

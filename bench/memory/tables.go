@@ -10,7 +10,7 @@ func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)
 
 func count(n float64) string { return fmt.Sprintf("%.0f", n) }
 
-// memoryTable writes a table of anonymous memory (heap and stacks) and, in brackets, the sum with mapped files.
+// memoryTable writes a Markdown table of memory sizes: heap and stacks, and in brackets their sum with mapped files.
 func memoryTable(out io.Writer, all []figures) {
 	heading(
 		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s",
@@ -37,7 +37,7 @@ func diskTable(out io.Writer, all []figures) {
 	}
 }
 
-// heading writes the first two lines of a Markdown table. row writes each further line.
+// heading writes the two heading lines of a Markdown table. Function row writes each line below them.
 func heading(out io.Writer, columns ...string) {
 	row(out, columns...)
 	fmt.Fprintln(out, strings.Repeat("|---:", len(columns))+"|")

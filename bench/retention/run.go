@@ -22,8 +22,7 @@ const (
 	senders = 128
 )
 
-// period is how long the store keeps a batch. It is measured on the times in the reports, which advance faster than the
-// clock.
+// period is how long the store keeps a batch. Only the times in the reports count, which advance faster than the clock.
 const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// table holds PostgreSQL's statistics of one database table. Bytes and Indexes are sizes in bytes.
+// table holds PostgreSQL's statistics of one database table. The fields Bytes and Indexes are sizes in bytes.
 type table struct {
 	Name             string
 	Bytes, Indexes   int64

@@ -73,7 +73,7 @@ func policies(string) store.Policy {
 	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch returns what to record of batch number b, in this order: its properties from Sinch, and its full report.
+// batch returns the arrivals to record for batch number b: its properties from Sinch, and then its full report.
 func batch(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)

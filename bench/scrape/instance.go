@@ -53,8 +53,8 @@ type scraped struct {
 	pending, missing float64 // pending feedback tasks and missing messages of all plans
 }
 
-// scrape requests /metrics over one connection: once as a warm-up, then count times. It returns the duration of each of
-// the count requests and the figures in the last answer.
+// scrape requests /metrics over one connection: once as a warm-up, then count times. It returns the durations of the
+// requests after the warm-up, and the figures in the last answer.
 func (h *instance) scrape(ctx context.Context, count int) ([]time.Duration, scraped, error) {
 	took := make([]time.Duration, 0, count+1)
 	var body []byte
@@ -81,7 +81,8 @@ func (h *instance) scrape(ctx context.Context, count int) ([]time.Duration, scra
 	return took[1:], read(body), nil
 }
 
-// read counts the series in an answer of /metrics, and adds up its pending feedback tasks and missing messages.
+// read counts the series in an answer of /metrics, and sums up pending feedback tasks and messages without final
+// report.
 func read(body []byte) scraped {
 	s := scraped{bytes: len(body)}
 	for line := range bytes.Lines(body) {

@@ -19,7 +19,7 @@ const (
 // Status is the status of a recipient in a generated report. String returns Sinch's name for it.
 type Status uint8
 
-// The statuses in the reports that Planned returns. Statuses is their number, for arrays indexed by Status.
+// The statuses in the results of function Planned. Statuses is their number, for arrays indexed by Status.
 const (
 	Dispatched Status = iota
 	Delivered
@@ -28,7 +28,7 @@ const (
 
 func (s Status) String() string { return [...]string{"Dispatched", "Delivered"}[s] }
 
-// Printf formats of callback bodies, as captured from Sinch. Sinch does not order the JSON members consistently.
+// Printf formats of callback bodies as captured from Sinch, which does not write the JSON members in a constant order.
 const (
 	dispatchedBody = `{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"%s","code":401,` +
 		`"status":"Dispatched","at":"%s","client_reference":"otp/%04x"}`
@@ -43,8 +43,8 @@ const (
 // began is the time at which the first batch was sent. It is fixed, so that every run sends the same bytes.
 var began = time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC)
 
-// SentAt returns the time at which batch number batch was sent, if there is this gap between two batches. The result is
-// the same in every run.
+// SentAt returns the time at which the batch with this number was sent, if batches are sent at intervals of gap. The
+// result is the same in every run.
 func SentAt(batch int, gap time.Duration) time.Time { return began.Add(time.Duration(batch) * gap) }
 
 // Report describes one report for one recipient. Batch is the number of the batch and Recipient the number of the
@@ -79,11 +79,11 @@ func Planned(first, batches int, seed uint64) []Report {
 	return all
 }
 
-// FullFailed is how many recipients of a batch FullBody reports as Failed. It reports all others as Delivered.
+// FullFailed is the number of recipients per batch whose status in FullBody is Failed. All others are Delivered.
 const FullFailed = Recipients / 20
 
-// FullBody returns the JSON body of a callback with the full report of batch number batch, which lists all recipients
-// by status. number returns the phone number with index n; pass Number or InOrder.
+// FullBody returns the JSON body of a callback with a full report, which lists all recipients of a batch by status.
+// batch is the number of the batch. Pass Number or InOrder as the function number, which generates the phone numbers.
 func FullBody(batch int, number func(n int) string) []byte {
 	const delivered = Recipients - FullFailed
 	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients, number),
@@ -107,10 +107,10 @@ func quoted(batch, begin, end int, number func(n int) string) []byte {
 func Number(n int) string { return fmt.Sprintf("4477%08d", n*61_803_399%100_000_000) }
 
 // InOrder returns the phone number with index n, without a plus sign. Neighboring indexes give consecutive phone
-// numbers. All differ from those of Number.
+// numbers. None of them is a result of function Number.
 func InOrder(n int) string { return fmt.Sprintf("4478%08d", n) }
 
 func stamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
 
-// BatchID returns the id of batch number batch, which looks like a ULID.
+// BatchID returns the id of the batch with this number. The id looks like a ULID.
 func BatchID(batch int) string { return fmt.Sprintf("01K2S9A1V5K3C8MEX7RQ%06d", batch) }

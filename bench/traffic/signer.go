@@ -16,7 +16,7 @@ type Signer struct{ mac hash.Hash }
 func NewSigner() *Signer { return &Signer{hmac.New(sha256.New, []byte(Secret))} }
 
 // Append appends a complete, signed HTTP request to buf and returns the extended slice. The request posts body to the
-// webhook of plan. n is part of the nonce, so pass a different n for each callback.
+// webhook of the service plan. The number n is part of the nonce, so pass a different n for each callback.
 func (s *Signer) Append(buf []byte, plan string, n int, body []byte) []byte {
 	nonce := fmt.Sprintf("01K2S9AHX7ZC3M5V8E%08d", n)
 	timestamp := fmt.Sprint(began.Unix())

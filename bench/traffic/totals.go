@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// Totals holds the totals of one plan from the answer of the API to GET /api/v1/stats.
+// Totals holds the totals of one service plan from the answer of the API to GET /api/v1/stats.
 type Totals struct {
 	Recipients, Duplicates, Quarantined int
 	Messages                            []struct {
@@ -29,7 +29,7 @@ func (t *Totals) Of(s Status) int {
 	return n
 }
 
-// Reported returns the sum of Of over all statuses. A message counts once for each status that was reported for it.
+// Reported returns the sum of the messages over all statuses. A message counts once for each status reported for it.
 func (t *Totals) Reported() int {
 	n := 0
 	for _, m := range t.Messages {
@@ -44,12 +44,12 @@ type Store struct {
 	FreeBytes int64 `json:"free_bytes"`
 }
 
-// ErrNoReports is returned by Stats if the store has no reports of the plan.
+// ErrNoReports is returned by Stats if the store has no reports of the service plan.
 var ErrNoReports = errors.New("read the totals: the plan has no reports")
 
-// Stats reads the totals of plan and the size of the store from the private listener at address, such as
-// 127.0.0.1:8081. The results include every report acknowledged before the call. If the plan has no reports, Stats
-// returns ErrNoReports and the size.
+// Stats reads the totals of a service plan and the size of the store from the private listener at address, such as
+// 127.0.0.1:8081. The results include every report acknowledged before the call. If the service plan has no reports,
+// Stats returns ErrNoReports and the size of the store.
 func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/v1/stats", nil)
 	if err != nil {
