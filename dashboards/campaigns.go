@@ -169,8 +169,8 @@ func delays() []panel {
 		}, lines, 12, 8)...)
 }
 
-// eachPlan returns one panel, which Grafana repeats for each plan. Put it at the end of the dashboard, since the height
-// that it fills depends on the number of plans.
+// eachPlan returns one panel, which Grafana repeats for each service plan. Its section must be the last one of the
+// dashboard, since its height depends on the number of service plans.
 func eachPlan() []panel {
 	return sized([]panel{{
 		title: "Statuses of $plan", unit: units.OpsPerSecond, kind: stacked, repeat: "plan",

@@ -35,7 +35,7 @@ func statuses() palette {
 	}
 }
 
-// ended returns the final statuses without Cancelled, which is caused by the sender and does not count in shares.
+// ended returns the final statuses that count in the shares: all except Cancelled, which the sender causes.
 func ended() []string {
 	return []string{"Delivered", "Failed", "Rejected", "Aborted", "Expired", "Deleted", "Unknown"}
 }

@@ -69,7 +69,7 @@ func big(p panel, mode common.BigValueTextMode) *stat.PanelBuilder {
 		Orientation(common.VizOrientationAuto)
 }
 
-// states builds a timeline panel with one band for each series. p.meanings gives the color of each value.
+// states builds a timeline panel with one band for each series. The field panel.meanings gives the color of each value.
 func states(panel) (dashboard.Panel, error) {
 	return statetimeline.NewPanelBuilder().
 		ShowValue(common.VisibilityModeNever).
@@ -143,7 +143,7 @@ const (
 	columnMessages  = "Messages"
 )
 
-// bar returns a field override that draws a table column as bars, in the color of the status that names the column.
+// bar returns a field override that draws a table column as bars. The column has the name and the color of a status.
 func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},

@@ -27,7 +27,7 @@ type panel struct {
 	text        string                // content of a text panel
 }
 
-// kind builds a panel as a graph, a table or another form. The method panel.draw adds what all kinds have in common.
+// kind builds one kind of panel, such as a graph or a table. The method panel.draw adds what all kinds have in common.
 type kind func(panel) (dashboard.Panel, error)
 
 // meaning is the text and color that a panel shows in place of a numeric value.
@@ -123,7 +123,7 @@ func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 
 func refID(i int) string { return string(rune('A' + i)) }
 
-// sized sets the size of all panels, in grid units, and the kind of those without one. It changes panels in place.
+// sized sets the size of all panels, in grid units, and sets k for panels without a kind. It changes panels in place.
 func sized(panels []panel, k kind, width, height uint32) []panel {
 	for i := range panels {
 		panels[i].width, panels[i].height = width, height

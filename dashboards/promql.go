@@ -38,8 +38,8 @@ func expand(expr string) string {
 // share returns PromQL that divides part by whole. While whole is zero, the result is empty instead of NaN.
 func share(part, whole string) string { return part + " / (" + whole + " > 0)" }
 
-// countryShare returns PromQL for the share of each country's messages that have the given result, over window. A
-// series exists only after its first message, so a missing series counts as 0.
+// countryShare returns PromQL for the share of messages with the given result among all messages, for each country over
+// window. A series exists only after its first message, so a missing series counts as 0.
 func countryShare(result, window string) string {
 	all := "sum by (country) (" + counted(window) + "(dlrloop_route_messages_total{<process>}[" + window + "]))"
 	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>,` +
@@ -47,8 +47,8 @@ func countryShare(result, window string) string {
 	return share("("+part+" or 0 * "+all+")", all)
 }
 
-// quantile returns PromQL for the q-quantile (0.99 is p99) of a classic histogram over window, for the instances chosen
-// on the dashboard, and for each value of the labels. Without observations the result is empty instead of NaN.
+// quantile returns PromQL for the q-quantile (0.99 is p99) of a classic histogram over window, for the chosen instances
+// and for each combination of label values. Without observations the result is empty instead of NaN.
 func quantile(q float64, histogram, window string, labels ...string) string {
 	by := strings.Join(append([]string{"le"}, labels...), ", ")
 	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{<process>}[%s]))) >= 0",

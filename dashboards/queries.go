@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Query is the query of a panel in which Grafana's variables are replaced, so that Prometheus can evaluate it.
+// Query is one query of a panel, with Grafana's variables replaced, so that Prometheus can evaluate it.
 type Query struct {
 	Dashboard  string `json:"dashboard"`
 	Panel      string `json:"panel"`

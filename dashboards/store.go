@@ -119,7 +119,7 @@ func size() []panel {
 	}, lines, 12, 8)
 }
 
-// replicas returns the panels about replicas that share a store. They are empty if the store cannot be shared.
+// replicas returns the panels about replicas that share a store. They show nothing if the store cannot be shared.
 func replicas() []panel {
 	return append(
 		sized([]panel{{

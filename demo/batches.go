@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// batch describes a batch that the demo sends. kind is the value of its delivery_report member.
+// batch describes a batch that the demo sends. The field kind is the value of delivery_report in the batch.
 type batch struct {
 	kind       string
 	recipients int
@@ -54,7 +54,7 @@ func (w *world) sendBatches(ctx context.Context, once bool) error {
 	}
 }
 
-// send sends a batch through dlrloop's gateway. number counts the batches from 1 and determines the phone numbers.
+// send sends a batch through dlrloop's gateway. number is that of the batch, from 1, and determines the phone numbers.
 func (w *world) send(ctx context.Context, b batch, number int) error {
 	to := make([]string, b.recipients)
 	for i := range to {
@@ -140,7 +140,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// ignoreEnd returns err, or nil if ctx has ended: an error that the end of the demo causes is not reported.
+// ignoreEnd returns nil if ctx has ended, else err. So an error caused by the end of the demo is not reported.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

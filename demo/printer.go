@@ -45,7 +45,7 @@ func newPrinter(out io.Writer, color bool, started time.Time) *printer {
 	}
 }
 
-// The styles of terminal text that paint and line take, as ANSI escape sequences. reset ends a style.
+// Styles of terminal text, as ANSI escape sequences, for the methods paint and line. The constant reset ends a style.
 const (
 	plain  = ""
 	faint  = "\x1b[2m"
@@ -64,8 +64,8 @@ func (p *printer) paint(color, text string) string {
 	return color + text + reset
 }
 
-// line prints one line: the seconds since the start, then sign and what in the given color, then the formatted args.
-// After close it prints nothing. The caller holds p.mu.
+// line prints one line: the seconds since the start, the texts sign and what in the given color, and the formatted
+// args. After a call of close it prints nothing. The caller must hold p.mu.
 func (p *printer) line(color, sign, what, format string, args ...any) {
 	if p.closed {
 		return
@@ -75,7 +75,7 @@ func (p *printer) line(color, sign, what, format string, args ...any) {
 		fmt.Sprintf(format, args...))
 }
 
-// due reports whether minGap has passed since it last returned true for this kind of line. The caller holds p.mu.
+// due reports whether minGap has passed since due last returned true for lines of this kind. The caller must hold p.mu.
 func (p *printer) due(kind string) bool {
 	now := time.Now()
 	if now.Sub(p.last[kind]) < minGap {
@@ -163,8 +163,8 @@ func reports(n int) string {
 	return fmt.Sprintf("%d reports", n)
 }
 
-// addReport counts a report for printReports. If an intermediate report comes after the recipient's final one,
-// addReport prints a line that says so. The caller holds p.mu.
+// addReport counts a report for the next call of printReports. If an intermediate report comes after the final one of
+// the same recipient, addReport prints a line about that. The caller must hold p.mu.
 func (p *printer) addReport(batchID string, t store.Applied) {
 	if t.Messages > 0 {
 		p.reports[t.Status] += t.Messages
@@ -196,7 +196,7 @@ func (p *printer) printReports() {
 	p.line(plain, "←", "reports", "%3d on disk: %s", total, strings.Join(parts, ", "))
 }
 
-// sinchEntry prints a line for each feedback call that the simulator received, and ignores entries of other kinds.
+// sinchEntry prints a line for each feedback call that the simulator received. It ignores other ledger entries.
 func (p *printer) sinchEntry(e ledger.Entry) {
 	if e.Kind != ledger.FeedbackReceived {
 		return

@@ -35,7 +35,7 @@ func (w *world) pending(ctx context.Context) (int, error) {
 	return t.Feedback.PendingTasks, err
 }
 
-// totals holds what the demo reads about its plan from dlrloop's route /api/v1/stats.
+// totals holds the numbers that the demo reads from dlrloop's route /api/v1/stats.
 type totals struct {
 	Duplicates int
 	Messages   []struct {
@@ -118,7 +118,7 @@ func countMissing(want, have map[ledger.BatchRecipient]bool) (n int) {
 	return n
 }
 
-// verdict returns an error if owed feedback is missing, if other feedback was accepted, or if no feedback was owed.
+// verdict returns an error if owed feedback is missing, if Sinch accepted other feedback, or if no feedback was owed.
 func (s Summary) verdict() error {
 	if s.missing > 0 || s.unexpected > 0 || s.FeedbackRecipientsExpected == 0 {
 		return fmt.Errorf("demo: feedback for %d recipients was owed, %d of them never reached Sinch, and %d were not owed",
