@@ -10,15 +10,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of the batch info that Of returns. Sinch itself sends a batch to at most 1000 recipients.
+// Limits of the fields ReportKind and Numbers of the batch info. Sinch allows at most 1000 recipients in a batch.
 const (
 	maxKind    = 64      // bytes of the report kind; the rest of a longer one is cut off
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
 )
 
-// Check returns an error if b is not a batch of Sinch: the id must have 1 to dlr.MaxBatchID bytes, and b.To or
-// b.CreatedAt must be set. JSON without both is not a whole batch, and its missing feedback_enabled would wrongly count
-// as false. The error contains no part of b.
+// Check returns an error if b cannot be a batch from Sinch. The id must have 1 to dlr.MaxBatchID bytes, and b.To or
+// b.CreatedAt must be set: an object without both is not a complete batch, and its missing feedback_enabled would
+// wrongly count as false. The error contains no part of b.
 func Check(b *sinch.Batch) error {
 	switch {
 	case b.ID == "":
@@ -31,9 +31,9 @@ func Check(b *sinch.Batch) error {
 	return nil
 }
 
-// Of converts b into the info that the store keeps about a batch; source tells how dlrloop obtained b. Call Check
-// first, since the store cannot keep a longer id. Recipients counts all numbers and groups of the batch, but Numbers
-// holds only the first 65 536 numbers.
+// Of converts b, a batch from Sinch, into the info that the store keeps about it; source tells how dlrloop obtained b.
+// Call Check first, since the store cannot keep an id of more than dlr.MaxBatchID bytes. The field Recipients counts
+// all numbers and groups of the batch, but the field Numbers holds only the first 65 536 numbers.
 func Of(b *sinch.Batch, source store.Source) store.BatchInfo {
 	numbers, groups := b.Numbers(), b.Groups()
 	kind := string(b.DeliveryReport)

@@ -42,7 +42,7 @@ const (
 )
 
 // Code describes the numeric code of a report. A code explains the status of a message, but only the status decides the
-// result: Sinch sends code 0 with Failed, too.
+// result: Sinch also sends code 0 (no error) with Failed.
 type Code struct {
 	Number     int
 	Name       string // Sinch's name of a REST code (Message unroutable), or a description (absent subscriber)
@@ -50,8 +50,8 @@ type Code struct {
 	Permanence Permanence
 }
 
-// LookupCode returns the description of the code n. An undocumented code is not an error, since Sinch adds codes
-// without notice: it has ClassMMS from 2000 to 2599, else ClassOther. NoCode has ClassOther, too.
+// LookupCode returns the description of code n. An undocumented code is not an error, since Sinch adds codes without
+// notice: its class is ClassMMS from 2000 to 2599, else ClassOther. The class of NoCode is ClassOther, too.
 func LookupCode(n int) Code {
 	if n >= 0 && n < len(codes) && codes[n].name != "" {
 		return codes[n].code(n)

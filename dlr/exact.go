@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// UnmarshalExact decodes JSON like json.Unmarshal, but the names of members are case-sensitive, and of several members
-// with the same name only the last counts, whatever its value. json.Unmarshal would also fill the field "status" from
-// "Status" and "\u017ftatus", and would merge two objects of the same name.
+// UnmarshalExact decodes JSON like json.Unmarshal, but member names are case-sensitive, and if an object has several
+// members with the same name, only the last counts. json.Unmarshal would also fill the field "status" from "Status" and
+// "\u017ftatus", and would merge two objects with the same name.
 func UnmarshalExact(body []byte, into any) error { return exactDecoder{}.unmarshal(body, into) }
 
-// UnmarshalStrict decodes body like UnmarshalExact, but returns an error for a member without a field in the target.
+// UnmarshalStrict decodes JSON like UnmarshalExact, but returns an error for a member for which a struct has no field.
 func UnmarshalStrict(body []byte, into any) error {
 	return exactDecoder{strict: true}.unmarshal(body, into)
 }
 
-// exactDecoder rewrites JSON before json.Unmarshal decodes it: an object that becomes a struct keeps only the members
-// that have a field, each once. If strict is set, a member without a field is an error.
+// exactDecoder rewrites JSON before json.Unmarshal decodes it. An object that becomes a struct keeps only the members
+// for which the struct has a field, each once. If strict is set, any other member is an error.
 type exactDecoder struct{ strict bool }
 
 func (e exactDecoder) unmarshal(body []byte, into any) error {
@@ -37,7 +37,7 @@ func (e exactDecoder) unmarshal(body []byte, into any) error {
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
 // value appends the JSON value raw to b, rewritten for a target of type t. If t cannot hold this kind of JSON, raw is
-// appended unchanged, and json.Unmarshal returns the error.
+// appended unchanged, and json.Unmarshal later returns the error.
 func (e exactDecoder) value(b, raw []byte, t reflect.Type) ([]byte, error) {
 	switch kind := t.Kind(); {
 	case reflect.PointerTo(t).Implements(unmarshaler):

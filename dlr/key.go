@@ -8,10 +8,8 @@ import (
 )
 
 // ContentKey returns a hash of the report's content, which identifies the report, since Sinch's reports have no id.
-// Sinch's repeats of the report have the same key, in whatever order Sinch lists the recipients. For a recipient report
-// the key covers the batch, the recipient's digits, the status, the code and At. For a batch report it covers the type,
-// the batch, the total and, for each status and code, the count and the recipients' digits. Stores keep the keys, so
-// the hashed bytes must never change.
+// When Sinch repeats a report, the key stays the same, in whatever order the repeated report lists the recipients.
+// Stores keep the keys, so the hashed bytes must never change.
 func (r *Report) ContentKey() [16]byte {
 	content := make([]byte, 0, 256)
 	if r.Type.Recipient() && len(r.Entries) == 1 && len(r.Entries[0].Recipients) == 1 {
@@ -23,6 +21,7 @@ func (r *Report) ContentKey() [16]byte {
 	return [16]byte(sum[:16])
 }
 
+// appendRecipient appends the batch id, digits, status, code and At of a recipient report.
 func (r *Report) appendRecipient(b []byte) []byte {
 	e := r.Entries[0]
 	b = appendText(b, "recipient")
@@ -33,6 +32,7 @@ func (r *Report) appendRecipient(b []byte) []byte {
 	return binary.AppendVarint(b, e.At.UnixMilli())
 }
 
+// appendBatch appends the type, batch id and total of a batch report, and its entries sorted by status and code.
 func (r *Report) appendBatch(b []byte) []byte {
 	b = appendText(b, string(r.Type))
 	b = appendText(b, r.BatchID)
@@ -54,8 +54,7 @@ func compareKind(a, b Entry) int {
 	return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Code, b.Code))
 }
 
-// appendEntries appends the encoding of entries to b. All entries have the same status and code, and are encoded as if
-// they were one entry.
+// appendEntries appends to b entries with the same status and code, encoded as if they were one entry.
 func appendEntries(b []byte, entries []Entry) []byte {
 	var count, listed int
 	for _, e := range entries {

@@ -90,8 +90,8 @@ func isPlain(b []byte) bool {
 	return true
 }
 
-// wholeNumber writes a number such as 3.0 or 1.2e10 as an integer, since some senders have only floating point. Any
-// other text is returned unchanged, also a number from 2^53 on, which floating point does not represent exactly.
+// wholeNumber writes a number such as 3.0 or 1.2e10 as an integer, since some senders know only floating point. It
+// returns any other text unchanged, even a number of 2^53 or more, which floating point does not represent exactly.
 func wholeNumber(s string) string {
 	if !strings.ContainsAny(s, ".eE") || strings.Trim(s, "+-.0123456789eE") != "" {
 		return s
@@ -103,9 +103,9 @@ func wholeNumber(s string) string {
 	return strconv.FormatInt(int64(f), 10)
 }
 
-// Members yields the members of object, a valid JSON object without white space around it, in order. The name is
-// unquoted and valid until the next iteration. The value is a subslice of object that begins at the index
-// cap(object)-cap(value). encoding/json would take 3 to 9 times as long.
+// Members yields the name and the value of each member of object in order, 3 to 9 times as fast as encoding/json.
+// object must be a valid JSON object without white space around it. The name is unquoted and valid until the next
+// iteration; the value is the part of object that begins at the index cap(object)-cap(value).
 func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for _, element := range elements(object) {
@@ -134,8 +134,8 @@ func stringEnd(b []byte) int {
 	}
 }
 
-// elements yields the comma-separated elements of a valid JSON list or object: the index in list at which the element
-// begins, and the element without white space around it.
+// elements yields the comma-separated elements of list, a valid JSON list or object. The integer is the index in list
+// at which the element begins, the slice is the element without white space around it.
 func elements(list []byte) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		rest := bytes.TrimSpace(list[1 : len(list)-1])
@@ -154,8 +154,8 @@ func elements(list []byte) iter.Seq2[int, []byte] {
 // jsonSpace lists the white space that JSON allows between values.
 const jsonSpace = " \t\r\n"
 
-// elementEnd returns the length of the first element in list, which is the inside of a JSON list or object. The element
-// ends at the first comma outside of nested values and strings, or at the end of list.
+// elementEnd returns the length of the first element in list, the text between the brackets of a JSON list or object.
+// The element ends at the first comma outside of nested values and strings, or at the end of list.
 func elementEnd(list []byte) int {
 	depth, quoted := 0, false
 	for i := 0; i < len(list); i++ {

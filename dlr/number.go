@@ -26,9 +26,9 @@ func Digits(number string) string {
 // maxMSISDN is the maximum number of digits of a phone number (ITU-T E.164).
 const maxMSISDN = 15
 
-// MSISDN returns the digits of a phone number, as Sinch accepts them. Apart from separators such as + and spaces,
-// number must have 1 to 15 digits and nothing else, so a short code is valid. For a masked number, a word or an
-// alphanumeric sender ok is false.
+// MSISDN returns the digits of a phone number that Sinch accepts. The number must consist of 1 to 15 digits and of
+// separators such as + and spaces, so a short code is valid. For a masked number or an alphanumeric sender, ok is
+// false.
 func MSISDN(number string) (digits string, ok bool) {
 	digits = Digits(number)
 	return digits, digits != "" && len(digits) <= maxMSISDN && isDigits(digits)

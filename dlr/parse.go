@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Callback is the decoded body of a callback. Report is nil for an inbound message, which is not decoded further.
+// Callback is the decoded body of a callback. Of an inbound message only the type is decoded: its Report is nil.
 type Callback struct {
 	Type   Type // as received, at most 64 bytes; empty if absent
 	Report *Report
@@ -17,7 +17,7 @@ type Callback struct {
 // Reason tells why a body could not be decoded as a report. Stores keep the values, which are a closed set.
 type Reason string
 
-// The values of Reason, as the API shows them for the callbacks in quarantine, which are kept but could not be decoded.
+// The values of Reason, as the API shows them for callbacks in quarantine: stored, although they could not be decoded.
 const (
 	NotJSON         Reason = "not_json"
 	NoType          Reason = "no_type"
@@ -60,8 +60,9 @@ func (e *ParseError) Error() string {
 
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// Limits, in bytes, of values in a report. Sinch's own values are far shorter. A longer value counts as missing,
-// because it is too long for a store's key, and a report that cannot be stored would block all later ones.
+// Limits, in bytes, of values in a report. Sinch's own values are far shorter. A longer type is cut off; any other
+// longer value counts as missing, since it would not fit into a store's key, and a report that cannot be stored would
+// block all later ones.
 const (
 	MaxBatchID = 255
 	MaxNumber  = 64 // of a recipient's phone number, as received
@@ -81,12 +82,10 @@ const maxRecipients = 1 << 20
 // client_reference to the same length.
 const maxText = 2048
 
-// Parse decodes the body of one callback. For a body that it does not understand the error is a *ParseError; the caller
-// must keep such a body and accept the callback. A report needs a batch id, and either a recipient with a status or a
-// list of statuses. Any other member that is missing or unreadable becomes the zero value, a code NoCode. Member names
-// are case-sensitive, and of several members with the same name only the last counts, whatever its value. A batch
-// report with an entry without a status is a ParseError as a whole, because the entry's recipients would otherwise be
-// lost. So is one with more than 4096 entries or 1 048 576 recipients.
+// Parse decodes the body of one callback. If it returns a *ParseError, the caller must keep the body and still accept
+// the callback. A report needs a batch id, and either a recipient with a status or a list of at most 4096 entries, each
+// with a status, and at most 1 048 576 recipients in all. Any other member that is missing or unreadable becomes the
+// zero value, or NoCode for a code.
 func Parse(body []byte) (Callback, error) {
 	object, err := objectOf(body)
 	if err != nil {
@@ -132,7 +131,7 @@ var errLongBatchID = fmt.Errorf("the batch id has more than %d bytes", MaxBatchI
 
 const bom = "\xef\xbb\xbf"
 
-// nullObject replaces the JSON body null, which Parse then refuses for its missing type.
+// nullObject replaces the JSON body null, so that Parse returns a ParseError with the Reason NoType.
 var nullObject = []byte("{}")
 
 // objectOf returns the JSON object in body, without white space or a byte order mark around it. The error says what

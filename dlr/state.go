@@ -31,22 +31,20 @@ func (s State) SameReport(t State) bool {
 	return s.Status == t.Status && s.Code == t.Code && s.At.Equal(t.At)
 }
 
-// Compare decides which of two states of a recipient wins, so that the store keeps it. The result is positive if s
-// wins, negative if t wins, and zero only if both are equal. The order is total: the same reports lead to the same
-// state in whatever order and however often they arrive. A final status wins over an intermediate one, since Sinch
-// guarantees no order and Delivered may arrive before Dispatched. Otherwise the later Time wins, and any time wins over
-// none. If the times are equal, Delivered wins over other final statuses, so that a report without a time cannot undo
-// it. The other fields only make the order total.
+// Compare decides which of two states of a recipient the store keeps: s if the result is positive, t if it is negative.
+// A final status wins over an intermediate one, then the later Time wins, and if both times are equal, Delivered wins.
+// All other fields only make the order total: the same reports lead to the same state in whatever order and however
+// often they arrive.
 func (s State) Compare(t State) int {
-	if s.Status.Final() != t.Status.Final() {
+	if s.Status.Final() != t.Status.Final() { // Sinch guarantees no order: Delivered may arrive before Dispatched
 		if s.Status.Final() {
 			return 1
 		}
 		return -1
 	}
 	return cmp.Or(
-		s.Time().Compare(t.Time()),
-		cmp.Compare(s.Status.rank(), t.Status.rank()),
+		s.Time().Compare(t.Time()),                    // no time counts as the earliest
+		cmp.Compare(s.Status.rank(), t.Status.rank()), // so that a report without a time cannot undo Delivered
 		s.At.Compare(t.At),
 		s.OperatorAt.Compare(t.OperatorAt),
 		cmp.Compare(s.Code, t.Code),

@@ -5,8 +5,8 @@ import "strings"
 // Status is the status of a message in Sinch's spelling, such as Delivered. An undocumented status is kept as received.
 type Status string
 
-// The statuses that Sinch documents, as they appear in reports, in the API and in the label status of metrics. Queued
-// and Dispatched are intermediate, all others final.
+// The statuses that Sinch documents, as they appear in reports, in the API and in the metric label status. Queued and
+// Dispatched are intermediate, all others final.
 const (
 	Queued     Status = "Queued"
 	Dispatched Status = "Dispatched"

@@ -22,10 +22,10 @@ var layouts = [...]string{
 // maxTime is the number of bytes beyond which ParseTime rejects a text at once. No valid timestamp is so long.
 const maxTime = 64
 
-// ParseTime parses a timestamp as Sinch and its clients write it. ISO 8601 is accepted as a date alone or with a time,
-// with or without seconds, with any number of fraction digits. The zone is Z, z, ±hh:mm, ±hhmm or ±hh; no zone means
-// UTC. The result is UTC, truncated to the millisecond. ParseTime returns false for anything else, for times up to
-// 1970-01-01T00:00Z, which are placeholders, and for times from the year 10000 on, which JSON cannot express.
+// ParseTime parses an ISO 8601 timestamp as Sinch and its clients write it: a date, or a date and a time with optional
+// seconds, fraction digits and zone. The zone is Z, z, ±hh:mm, ±hhmm or ±hh, or else UTC; the result is UTC, truncated
+// to the millisecond. ParseTime returns false for anything else, for times up to 1970-01-01T00:00Z, which are
+// placeholders, and for times from the year 10000 on, which JSON cannot express.
 func ParseTime(s string) (time.Time, bool) {
 	if len(s) > maxTime {
 		return time.Time{}, false

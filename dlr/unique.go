@@ -30,8 +30,8 @@ func Unique(document []byte) ([]byte, error) {
 
 type span struct{ from, to int } // bytes of a document: from <= index < to
 
-// repeatedMembers returns the ranges of the members that Unique removes from whole, a JSON document without white
-// space: those that a later member of the same object repeats. Each range includes the comma after the member.
+// repeatedMembers returns the ranges of the members that Unique removes, since a later member of the same object has
+// the same name. whole must be a JSON document without white space. Each range includes the comma after the member.
 func repeatedMembers(whole []byte) (repeated []span) {
 	type object struct {
 		last map[string]span // by name; nil in a list

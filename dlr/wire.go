@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// wireCallback holds the members of a report, of whatever type, as JSON that is not decoded yet. An absent member is
-// nil. Of several members with the same name only the last is held.
+// wireCallback holds the members of a report of any type, as JSON that is not decoded yet. An absent member is nil.
+// Member names are case-sensitive, and of several members with the same name only the last counts.
 type wireCallback struct {
 	kind, batchID, clientReference, total, statuses, recipient, code, status, at, operatorAt []byte
 
@@ -23,7 +23,7 @@ func readCallback(object []byte) *wireCallback {
 	return w
 }
 
-// member returns a pointer to the field for the JSON member of this name, or nil for any other member.
+// member returns a pointer to the field that holds the JSON member with this name, or nil if there is no such field.
 func (w *wireCallback) member(name []byte) *[]byte {
 	switch string(name) {
 	case "type":
@@ -79,9 +79,9 @@ func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
-// readEntries decodes the entries of a batch report. If the list is invalid, or names more than limit recipients in
-// total, it returns the Reason. It allocates only what it returns, because a few megabytes of empty entries must not
-// use a hundred times that.
+// readEntries decodes the entries of a batch report, which names at most limit recipients. It returns a Reason if list
+// is invalid or too long, or if an entry has no status, since the recipients of that entry would be lost. It allocates
+// only what it returns, so that a few megabytes of empty entries do not take a hundred times as much memory.
 func readEntries(list []byte, limit int) ([]Entry, Reason) {
 	if len(list) == 0 || list[0] != '[' {
 		return nil, NoStatus
@@ -103,8 +103,8 @@ func readEntries(list []byte, limit int) ([]Entry, Reason) {
 	return entries, ""
 }
 
-// readEntry decodes one entry of a batch report, with at most limit+1 recipients. The Status is empty if element is not
-// an object or has no status.
+// readEntry decodes one entry of a batch report, with at most limit+1 of its recipients. The Status is empty if element
+// is not an object or has no status.
 func readEntry(element []byte, limit int) Entry {
 	if element[0] != '{' {
 		return Entry{}
@@ -134,9 +134,9 @@ func readEntry(element []byte, limit int) Entry {
 	}
 }
 
-// readNumbers returns the elements of a JSON list that can be recipients, but at most limit+1, which is enough to see
-// an excess. It returns nil if there are none or list is not a list. Numbers without escapes share one copy of the
-// list's text, so that 200 000 numbers use that copy and 16 bytes each.
+// readNumbers returns the elements of a JSON list that can be recipients, at most limit+1 of them, so that the caller
+// can tell that there are too many. It returns nil if there are none or list is not a JSON list. Numbers without
+// escapes share one copy of the list's text, so that each needs only 16 bytes more.
 func readNumbers(list []byte, limit int) []string {
 	if len(list) == 0 || list[0] != '[' {
 		return nil
