@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxBody limits the body of an API request, in bytes. A batch of 1000 recipients with parameters of their own fits.
+// maxBody limits the body of an API request, in bytes. It fits 1000 recipients that each have their own parameters.
 const maxBody = 4 << 20
 
 // api answers the calls of the simulated Sinch API. Its fields point to the state of a Simulator.
@@ -51,8 +51,8 @@ func (a *api) handler() http.Handler {
 	return mux
 }
 
-// serve answers one call: it checks the request, applies a matching fault, and calls the handle function of the route.
-// It records the call before it writes the answer.
+// serve answers one call: it checks the request, chooses a fault to inject, and runs the route's function unless the
+// fault prevents it. It records the call before it writes the answer.
 func (a *api) serve(w http.ResponseWriter, r route, c *call) {
 	if err := admit(w, c, a.plans[c.PathValue("plan")]); err != nil {
 		a.answer(w, c, reply{err: err}, fault.Hit{})
@@ -78,8 +78,8 @@ func (a *api) serve(w http.ResponseWriter, r route, c *call) {
 	}
 }
 
-// admit checks the plan and the token, reads the body and applies the plan's request rate. It returns an *xms.Error if
-// the call is refused. p is nil if the plan in the path does not exist.
+// admit checks the service plan and the token, reads the body and enforces the plan's request rate. It returns an
+// *xms.Error if it refuses the call. p is the plan named in the path, or nil if that plan does not exist.
 func admit(w http.ResponseWriter, c *call, p *plan) error {
 	c.plan = p
 	if p == nil {
@@ -120,8 +120,8 @@ func (c *call) read(w http.ResponseWriter) error {
 	return nil
 }
 
-// faultFor returns the fault to inject into call c: the oldest matching fault from SetFault, else one that
-// Anomalies.Upstream causes. The zero Hit means no fault.
+// faultFor returns the fault to inject into call c: the oldest matching fault that SetFault added, else the one that
+// the method CallFault of the plan's batches returns. The zero Hit means no fault.
 func (a *api) faultFor(c *call) fault.Hit {
 	hit, ok := a.faults.Find(fault.Call{Plan: c.plan.ID, Operation: c.operation, BatchID: c.batchID()})
 	if !ok {
@@ -130,14 +130,14 @@ func (a *api) faultFor(c *call) fault.Hit {
 	return hit
 }
 
-// reply is an answer before it is written: err if it is set, else status and the JSON of body, which may be nil.
+// reply is an answer before it is written. If err is not nil, it replaces both status and body; body may be nil.
 type reply struct {
 	status int
 	body   any
 	err    error
 }
 
-// answer records call c and then writes the reply. The fault in hit can add a Retry-After header and a body.
+// answer records call c and then writes the reply. A fault in hit may add a Retry-After header and a body.
 func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit) {
 	var refused *xms.Error
 	if errors.As(given.err, &refused) {
@@ -183,8 +183,8 @@ func closeConnection(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// record adds call c to the history, the feed of observers and the debug log. A status of 0 means that the call gets no
-// answer, an empty kind that no fault hit it.
+// record adds call c to the history, to the observers' feed and to the debug log. A status of 0 means that the call
+// gets no answer; an empty kind means that no fault hit it.
 func (a *api) record(c *call, status int, kind fault.Kind) {
 	made := ledger.Call{
 		At: c.started.UTC(), Method: c.Method, Path: c.URL.EscapedPath(), Plan: c.PathValue("plan"),

@@ -42,8 +42,8 @@ type numberedOutcome struct {
 	Outcome
 }
 
-// controlHandler returns the handler of a control route whose JSON body is a T. It calls do with the body and answers
-// 202 with the result, 204 if the result is nil, or 400 with the text of an error.
+// controlHandler returns the handler of a control route whose request body is the JSON form of a T. It passes the
+// decoded body to do and answers 202 with the result, 204 if the result is nil, or 400 with the error text.
 func controlHandler[T any](do func(T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var read T

@@ -9,7 +9,7 @@
 //
 // API serves, for each service plan, the eight batch operations (send, dry run, list, get, update, replace, cancel,
 // delivery feedback), the three ways to read delivery reports, and groups. While Run runs, each message goes from
-// Queued through Dispatched to a final status. The delivery_report member of the batch decides the callbacks:
+// Queued through Dispatched to a final status. The batch field delivery_report decides the callbacks:
 //
 //	none                 no callback
 //	summary, full        one, when all messages are final
@@ -63,7 +63,7 @@
 //	POST   /control/outcomes plans the outcome of later messages to a number: 204
 //	POST   /control/inbound  calls back an inbound message (MO): 202 with its id
 //
-// Bodies are JSON. Unknown members and values are refused with 400 and {"error": …}. Examples:
+// Bodies are JSON. Unknown fields and values are refused with 400 and {"error": …}. Examples:
 //
 //	{"operation": "feedback", "kind": "status", "status": 429, "retry_after": "2", "times": 3}
 //	{"operation": "batch", "plan": "…", "batch_id": "…", "kind": "latency", "latency": "1.5s"}
@@ -83,7 +83,7 @@
 // In these cases the simulator's behavior is its own choice.
 //
 // Calls: an unknown plan is answered 404, a wrong token 401, and more than Config.RequestsPerSecond 429, all without
-// a body. A 429 has a Retry-After header only if a fault or an anomaly sets it. A member of the wrong JSON type is
+// a body. A 429 has a Retry-After header only if a fault or an anomaly sets it. A field of the wrong JSON type is
 // syntax_invalid_json.
 //
 // Callbacks: the simulator waits Config.CallbackTimeout for the answer and does not follow redirects.

@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// route is one route of the API. handle returns the value to write as JSON with the HTTP status success, or an
-// *xms.Error. A nil value means an answer without a body.
+// route is one route of the API. The function handle returns the value to write as JSON, or an *xms.Error; a nil value
+// means an answer without a body. The field success is the HTTP status if there is no error.
 type route struct {
 	pattern   string
 	operation fault.Operation
@@ -83,7 +83,7 @@ func routes() []route {
 	}
 }
 
-// applyFeedback handles a delivery feedback call: it applies the feedback to the batch and completes c.feedback.
+// applyFeedback applies a delivery feedback call to its batch and stores the result in c.feedback.
 func applyFeedback(c *call) (any, error) {
 	recipients, err := xms.ReadFeedback(c.body)
 	if err != nil {

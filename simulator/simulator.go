@@ -24,8 +24,8 @@ import (
 // ErrRunning is returned by Run while another call of Run has not returned.
 var ErrRunning = errors.New("simulator: already running")
 
-// Simulator imitates Sinch's SMS REST API. The handlers from API and Control work at once, but statuses change and
-// callbacks are sent only while Run runs. All methods are safe for concurrent use.
+// Simulator imitates Sinch's SMS REST API. The handlers that API and Control return answer requests at any time, but
+// statuses change and callbacks are sent only while Run runs. All methods are safe for concurrent use.
 type Simulator struct {
 	config  Config
 	random  random.Source
@@ -126,13 +126,13 @@ func (s *Simulator) Run(ctx context.Context) error {
 	return nil
 }
 
-// Observe makes the simulator call f for everything that happens later, such as a callback attempt. The simulator waits
-// for f, so f must return quickly. Several goroutines may call f at the same time. f may call methods of s.
+// Observe registers f to be called for each later entry, for example a callback attempt. f must return quickly, since
+// the simulator waits for it. Several calls of f may run at the same time, and f may call methods of s.
 func (s *Simulator) Observe(f func(ledger.Entry)) { s.feed.Subscribe(f) }
 
-// SetCallbackURL replaces the default callback URL of a plan, also for callbacks that already wait or are retried.
-// Batches with their own callback_url are not affected. An empty url removes the default. SetCallbackURL returns an
-// error if the plan does not exist or the URL is invalid.
+// SetCallbackURL replaces the default callback URL of a service plan, also for pending callbacks. An empty url removes
+// it; the callback_url of a batch is not affected. SetCallbackURL returns an error if the plan does not exist or the
+// URL is invalid.
 func (s *Simulator) SetCallbackURL(planID, url string) error {
 	if url != "" && !xms.IsCallbackURL(url) {
 		return fmt.Errorf("simulator: plan %s: callback url %s", planID, xms.CallbackURLRule)
@@ -157,11 +157,11 @@ func (s *Simulator) SetFault(f fault.Fault) error {
 	return nil
 }
 
-// ClearFaults removes all faults added by SetFault. It closes the connections of calls that such a fault lets hang.
+// ClearFaults removes all faults added by SetFault and closes the connections of calls that hang because of one.
 func (s *Simulator) ClearFaults() { s.faults.Clear() }
 
-// SetOutcome plans the outcome of every message that is dispatched to the phone number from now on, in every plan. It
-// returns an error if the number is invalid, o.Code is negative, or o.Status is not final (Queued or Dispatched).
+// SetOutcome plans the outcome of messages to the phone number that are dispatched from now on, in every service plan.
+// It returns an error if the number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
 func (s *Simulator) SetOutcome(number string, o Outcome) error {
 	if err := s.batches.SetOutcome(number, o); err != nil {
 		return fmt.Errorf("simulator: %w", err)

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Anomalies sets the probability of each anomaly (an irregularity of a real network), per recipient, callback or call.
-// A probability of 0 means the default given at the field, 1 always, a negative one never. In a batch of 16 or more
-// recipients, each possible anomaly also hits one recipient chosen by the seed, so that even a short run shows all.
+// Anomalies sets the probability of each anomaly (an irregularity of a real network), per recipient, callback or API
+// call. 0 means the default given at the field, a negative value never. In a batch of 16 or more recipients, each
+// anomaly that can occur also hits one recipient chosen by the seed, so that even a short run shows all.
 type Anomalies struct {
 	Undelivered float64 // recipients whose final status is not Delivered; 0 means 0.08
 	Repeated    float64 // callbacks sent again after their acknowledgement; 0 means 0.03
@@ -48,11 +48,11 @@ var anomalyNames = [anomalyKinds]string{
 	"undelivered", "repeated", "overtaken", "late", "lost", "plus", "queued", "skipped",
 }
 
-// certainFrom is the smallest number of recipients with which a batch gets each possible anomaly at least once.
+// certainFrom is how many recipients a batch must have so that each anomaly that can occur hits at least one of them.
 const certainFrom = 16
 
-// Resolve returns a copy of a in which defaults are set and negative probabilities are 0. LateBy defaults to ten times
-// pace, which is Config.Pace. Resolve returns an error if a probability is above 1 or a duration is negative.
+// Resolve returns a copy of a with defaults set and negative probabilities replaced by 0. pace is Config.Pace; LateBy
+// defaults to ten times that. Resolve returns an error if a probability is above 1 or a duration is negative.
 func (a Anomalies) Resolve(pace time.Duration) (Anomalies, error) {
 	for _, s := range []struct {
 		name     string
@@ -88,8 +88,8 @@ func (a Anomalies) share(d anomaly) float64 {
 	}[d]
 }
 
-// occurs reports whether anomaly d affects recipient i of b at stage st, or the report on b if i is wholeBatch. The
-// seed decides, so the same arguments give the same answer.
+// occurs reports whether anomaly d affects recipient i of b at stage st, or the report on the whole batch if i is
+// wholeBatch. The seed decides, so the same arguments give the same answer.
 func (s *Store) occurs(d anomaly, b *batch, i int, st stage) bool {
 	share := s.config.Anomalies.share(d)
 	if share == 0 {
@@ -101,9 +101,9 @@ func (s *Store) occurs(d anomaly, b *batch, i int, st stage) bool {
 	return s.config.Random.Float64(anomalyNames[d], b.subject(i, int(st))) < share
 }
 
-// chooseCertain picks, by the seed, a different recipient for each anomaly if b has at least certainFrom recipients. It
-// runs before outcomes are decided: a recipient picked for any anomaly except undelivered must be delivered, because a
-// message that never reaches the SMSC has no Dispatched status to reorder.
+// chooseCertain chooses a different recipient for each anomaly, by the seed, if b has at least certainFrom recipients.
+// It runs before outcomes are planned, because each chosen recipient except the one for undelivered must get the
+// outcome Delivered. Otherwise the status Dispatched, which some anomalies affect, might not occur.
 func (s *Store) chooseCertain(b *batch) {
 	n := len(b.recipients)
 	if s.config.Calm || n < certainFrom {
@@ -121,7 +121,7 @@ func (s *Store) chooseCertain(b *batch) {
 	}
 }
 
-// mustBeDelivered reports whether chooseCertain picked recipient i for an anomaly other than undelivered.
+// mustBeDelivered reports whether chooseCertain chose recipient i for an anomaly other than undelivered.
 func (b *batch) mustBeDelivered(i int) bool {
 	if b.certain == nil {
 		return false

@@ -32,8 +32,8 @@ type batch struct {
 	callCounts      map[fault.Operation]int
 }
 
-// subject identifies recipient i of b, or the whole batch if i is wholeBatch, for a pseudo-random decision. turn
-// distinguishes several decisions of the same purpose.
+// subject returns the random.Subject of a decision about recipient i of b, or about the whole batch if i is wholeBatch.
+// turn distinguishes several decisions with the same purpose.
 func (b *batch) subject(i, turn int) random.Subject {
 	of := random.Subject{Plan: b.plan.ID, Batch: b.ordinal, Turn: turn}
 	if i != wholeBatch {
@@ -57,8 +57,8 @@ func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 	return b
 }
 
-// setContents replaces the contents of b, but keeps the counts of its feedback. It then dispatches b or schedules its
-// dispatch. The caller holds s.mu.
+// setContents replaces the contents of b, but keeps how often feedback was applied to each recipient. It then
+// dispatches b or schedules its dispatch. The caller holds s.mu.
 func (s *Store) setContents(b *batch, c contents, now time.Time) {
 	s.recipients += len(c.recipients) - len(b.recipients)
 	c.copyFeedback(b.recipientList)
@@ -89,7 +89,7 @@ func (b *batch) view() batchView {
 	return v
 }
 
-// find returns a batch of p, or an *xms.Error with status 404 if it is unknown or too old. The caller holds p.store.mu.
+// find returns a batch of p, or an *xms.Error (404) if it is unknown or no longer kept. The caller holds p.store.mu.
 func (p *Plan) find(id string, now time.Time) (*batch, error) {
 	b := p.store.batchByID[batchKey{p.ID, id}]
 	if b == nil || !b.kept(now) {
@@ -98,10 +98,10 @@ func (p *Plan) find(id string, now time.Time) (*batch, error) {
 	return b, nil
 }
 
-// kept reports whether the API still returns b at now, which it does until retention after the dispatch.
+// kept reports whether the API still returns b at the time now: until its dispatch, and for retention after it.
 func (b *batch) kept(now time.Time) bool { return now.Sub(b.starts) <= retention }
 
-// Get returns a batch as a JSON-encodable value, or an *xms.Error if the batch is unknown or too old at the time now.
+// Get returns a batch as a JSON-encodable value, or an *xms.Error if it is unknown or no longer kept at the time now.
 func (p *Plan) Get(id string, now time.Time) (any, error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()
@@ -113,7 +113,7 @@ func (p *Plan) Get(id string, now time.Time) (any, error) {
 }
 
 // Send creates a batch from a request body and returns it as a JSON-encodable value. It returns an *xms.Error if the
-// body is invalid or the plan does not permit the batch.
+// body is invalid or the service plan lacks a sender, a group or a callback URL that the batch needs.
 func (p *Plan) Send(body []byte) (any, error) {
 	request, err := xms.ReadBatch(body)
 	if err != nil {

@@ -22,8 +22,8 @@ type callback struct {
 	body      []byte    // nil for recipient reports, which each attempt encodes anew
 }
 
-// sendReport schedules the callback which says that message i of b reached stage st at the time at. due is when to send
-// the callback. If an anomaly delays it, anomaly is what observers are told, such as ledger.CallbackLate, else "".
+// sendReport schedules, for the time due, the callback which says that message i of b reached stage st at the time at.
+// If an anomaly delays it, anomaly is the kind of entry for observers, such as ledger.CallbackLate, else "".
 func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly ledger.EntryKind) {
 	m := &b.recipients[i]
 	c := &callback{
@@ -35,8 +35,8 @@ func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly
 	s.config.Sender.Send(b.plan.Account, b.request.OwnCallbackURL(), c, due, isLost, anomaly)
 }
 
-// sendBatchReport schedules the callback with the summary or full report on b at due. If an anomaly delays it, anomaly
-// is what observers are told, such as ledger.CallbackLate, else "".
+// sendBatchReport schedules the callback with the summary or full report on b for the time due. If an anomaly delays
+// it, anomaly is the kind of entry for observers, such as ledger.CallbackLate, else "".
 func (s *Store) sendBatchReport(b *batch, due time.Time, anomaly ledger.EntryKind) {
 	c := &callback{
 		store: s, batch: b, recipient: wholeBatch, stage: final,

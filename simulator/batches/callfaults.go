@@ -9,9 +9,9 @@ import (
 )
 
 // CallFault returns the fault that Anomalies.Upstream causes for an API call, or the zero Fault. id is the batch in the
-// call's path, or empty. The decision depends on the seed and on how many calls of the operation came before for the
-// batch, or for the plan if id is empty. The first two feedback calls for each of the first three batches with feedback
-// enabled always fail, so that all six failures occur.
+// call's path, or empty; the decision depends on the seed and on the number of earlier calls of the operation for this
+// batch, or for the plan if id is empty. Each of the first three batches with feedback enabled gets a fault in its
+// first two feedback calls, so that all six kinds of failure occur.
 func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	s := p.store
 	anomalies := s.config.Anomalies
@@ -54,8 +54,8 @@ func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	return failures[s.config.Random.Uint64("way "+string(operation), of)%uint64(len(failures))]
 }
 
-// mayFail reports whether Anomalies.Upstream may affect an operation: only reads, dry runs and feedback, because the
-// customer's request would be lost if a call that changes a batch or group failed.
+// mayFail reports whether Anomalies.Upstream may affect an operation. Only reads, dry runs and feedback may fail: if a
+// call that changes a batch or group failed, the customer's request would be lost.
 func mayFail(o fault.Operation) bool {
 	switch o {
 	case fault.OpDryRun, fault.OpList, fault.OpBatch, fault.OpReport, fault.OpFeedback:

@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Cancel ends the messages of a batch that are still Queued as Cancelled and returns the batch as a JSON-encodable
-// value. It returns an *xms.Error if the batch is unknown. Cancelling again changes nothing.
+// Cancel gives the messages of a batch that are still Queued the status Cancelled and returns the batch as a
+// JSON-encodable value. It returns an *xms.Error if the batch is unknown. Cancelling a batch again changes nothing.
 func (p *Plan) Cancel(id string) (any, error) {
 	now := xms.Stamp(time.Now()).Time
 	s := p.store
@@ -29,8 +29,8 @@ func (p *Plan) Cancel(id string) (any, error) {
 	return b.view(), nil
 }
 
-// cancelQueued ends the messages of b that are still Queued. If b waits for its dispatch, cancelQueued removes all
-// recipients instead, so that the report on b is empty.
+// cancelQueued gives the messages of b that are still Queued the status Cancelled. If b waits for its dispatch,
+// cancelQueued removes all recipients instead, so that the report on b is empty.
 func (s *Store) cancelQueued(b *batch, now time.Time) {
 	if b.waits {
 		s.cancelDispatch(b)

@@ -47,8 +47,8 @@ func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, err
 	return c, nil
 }
 
-// setTimes sets when c is dispatched and when it expires. It divides both waits by speed. The wait for send_at counts
-// from created, so that an update with the same send_at keeps the dispatch time.
+// setTimes sets when c is dispatched and when it expires, with both waiting times divided by speed. The wait until
+// send_at begins at created, so an update with the same send_at does not move the dispatch.
 func (c *contents) setTimes(speed float64, created, now time.Time) error {
 	shorten := func(wait time.Duration) time.Duration { return time.Duration(float64(wait) / speed) }
 	sent := now

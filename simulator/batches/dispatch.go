@@ -6,8 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// scheduleDispatch dispatches b at once if its start time has come. Otherwise it schedules the dispatch, which replaces
-// one scheduled before.
+// scheduleDispatch dispatches b at once if its start time has come. Otherwise it schedules the dispatch for that time
+// and makes Run ignore an earlier scheduled dispatch of b.
 func (s *Store) scheduleDispatch(b *batch, now time.Time) {
 	b.dispatchVersion++
 	if !b.starts.After(now) {

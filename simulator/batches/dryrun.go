@@ -8,7 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// defaultDryRun is how many recipients a dry run lists by default, if it lists recipients at all.
+// defaultDryRun is how many recipients a dry run lists if the query has per_recipient=true but no number_of_recipients.
 const defaultDryRun = 100
 
 // dryRunResult is the JSON answer to a dry run, which checks a batch without sending it.
@@ -25,8 +25,8 @@ type dryRunOfOne struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// DryRun returns how many message parts a send of the same body would send, with their texts if query asks for them. It
-// returns the same *xms.Error as the send. It stores nothing.
+// DryRun returns how many message parts Send would send for the same body, with the text for each recipient if the
+// query asks for it. It returns the same *xms.Error as Send. It stores nothing.
 func (p *Plan) DryRun(query url.Values, body []byte) (any, error) {
 	named, err := readDryRun(query)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Update changes the members of a batch that the JSON body contains and returns the batch as a JSON-encodable value. It
-// returns an *xms.Error if the body is invalid or the batch was already dispatched.
+// Update changes those JSON fields of a batch that the body contains and returns the batch as a JSON-encodable value.
+// It returns an *xms.Error if the body is invalid or the batch was already dispatched.
 func (p *Plan) Update(id string, body []byte) (any, error) {
 	u, err := xms.ReadUpdate(body)
 	if err != nil {
@@ -18,8 +18,8 @@ func (p *Plan) Update(id string, body []byte) (any, error) {
 	return p.edit(id, ledger.BatchUpdated, change, func(b *batch) { b.updated++ })
 }
 
-// Replace replaces a batch except its id and created_at and returns it as a JSON-encodable value. It returns an
-// *xms.Error if the body is invalid or the batch was already dispatched.
+// Replace replaces all of a batch except its id and created_at and returns the batch as a JSON-encodable value. It
+// returns an *xms.Error if the body is invalid or the batch was already dispatched.
 func (p *Plan) Replace(id string, body []byte) (any, error) {
 	request, err := xms.ReadBatch(body)
 	if err != nil {
@@ -29,8 +29,8 @@ func (p *Plan) Replace(id string, body []byte) (any, error) {
 	return p.edit(id, ledger.BatchReplaced, change, func(b *batch) { b.replaced++ })
 }
 
-// edit implements Update and Replace. change returns the new request, and count increments a counter of the batch. If
-// the batch was already dispatched, edit returns a 403.
+// edit implements Update and Replace: change computes the new request from the batch, and count increments its number
+// of updates or replacements. If the batch was already dispatched, edit returns an *xms.Error with status 403.
 func (p *Plan) edit(
 	id string, kind ledger.EntryKind, change func(*batch) (xms.Batch, error), count func(*batch),
 ) (any, error) {

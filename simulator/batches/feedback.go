@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Feedback counts delivery feedback for the recipients with the given digits, or for the whole batch if recipients is
-// empty. It returns the numbers that are not in the batch: they are accepted, since Sinch documents no error.
+// Feedback counts delivery feedback for recipients, given as digits, or for the whole batch if recipients is empty. It
+// returns those numbers that are not in the batch; they are not an error, since Sinch documents none for them.
 func (p *Plan) Feedback(id string, recipients []string, now time.Time) (unknown []string, err error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()

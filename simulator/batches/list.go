@@ -8,7 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// batchPage is one page of the JSON list of batches. Count is the number of batches on all pages, Size on this page.
+// batchPage is one page of the JSON list of batches. Count counts the batches on all pages, Size those on this page.
 type batchPage struct {
 	Count   int         `json:"count"`
 	Page    int         `json:"page"`
@@ -16,7 +16,7 @@ type batchPage struct {
 	Batches []batchView `json:"batches"`
 }
 
-// List returns the page of batches that query selects, newest first. Batches too old at now are left out.
+// List returns the page of batches that query selects, newest first. It omits batches no longer kept at the time now.
 func (p *Plan) List(query url.Values, now time.Time) (any, error) {
 	page, err := xms.ReadPage(query, now)
 	if err != nil {
@@ -40,7 +40,7 @@ func (p *Plan) List(query url.Values, now time.Time) (any, error) {
 	return list, nil
 }
 
-// reportPage is one page of the JSON list of recipient reports. Count is their number on all pages, Size on this page.
+// reportPage is one page of the JSON list of recipient reports. Count counts those on all pages, Size those on this.
 type reportPage struct {
 	Count   int               `json:"count"`
 	Page    int               `json:"page"`
@@ -48,7 +48,7 @@ type reportPage struct {
 	Reports []recipientReport `json:"delivery_reports"`
 }
 
-// Reports returns the page that query selects of the reports on messages with a final status, newest first.
+// Reports returns reports on messages with a final status, newest first. query selects the messages and the page.
 func (p *Plan) Reports(query url.Values, now time.Time) (any, error) {
 	page, err := xms.ReadPage(query, now)
 	if err != nil {

@@ -43,8 +43,8 @@ func (m *message) statusAt(st stage) (string, int) {
 	}
 }
 
-// operatorAt returns the time for the operator_status_at member of a report. It returns false if the report has no such
-// member, because m is not final or never reached the SMSC.
+// operatorAt returns the time for the JSON field operator_status_at of the report on m. It returns false if the report
+// has no such field, because m is not final or never reached the SMSC (the operator's message center).
 func (m *message) operatorAt() (time.Time, bool) {
 	return m.at, m.stage == final && m.outcome.reachesSMSC()
 }
@@ -73,8 +73,8 @@ func (m *message) expired() Outcome {
 	return Outcome{Status: statusAborted, Code: codeInternalExpiry, Lost: m.outcome.Lost}
 }
 
-// changeAt returns when message i of b reaches stage st. Each stage takes Config.Pace, or without Calm 50 to 150 % of
-// it.
+// changeAt returns when message i of b reaches stage st. Each stage takes Config.Pace, varied at random by up to 50 %
+// unless Calm is set.
 func (s *Store) changeAt(b *batch, i int, st stage) time.Time {
 	at := b.starts
 	for step := dispatched; step <= st; step++ {
@@ -101,8 +101,8 @@ func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 	}
 }
 
-// reportDispatched schedules the callback that message i of b is Dispatched, if b wants such callbacks. The anomaly
-// "overtaken" delays the callback until after the final status; the anomaly "skipped" omits it.
+// reportDispatched schedules the callback that message i of b is Dispatched, if the batch's delivery_report includes
+// it. The anomaly "overtaken" delays the callback until after the final status; the anomaly "skipped" omits it.
 func (s *Store) reportDispatched(b *batch, i int, at time.Time) {
 	overtaken := s.isOvertaken(b, i)
 	if b.kind != xms.ReportPerRecipient || !overtaken && s.occurs(skipped, b, i, dispatched) {
@@ -120,7 +120,7 @@ func (s *Store) isOvertaken(b *batch, i int) bool {
 		s.occurs(overtaken, b, i, dispatched)
 }
 
-// finish gives message i of b its final status and schedules its callback, after the last message also that of b.
+// finish makes message i of b final and schedules its callback; if no other message is open, also the callback of b.
 func (s *Store) finish(b *batch, i int, at time.Time) {
 	m := &b.recipients[i]
 	m.stage, m.at = final, xms.Stamp(at).Time

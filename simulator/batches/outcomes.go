@@ -51,8 +51,8 @@ var undeliveredOutcomes = []Outcome{
 	{Status: statusAborted, Code: 408},
 }
 
-// SetOutcome plans the outcome of every message that is dispatched to the phone number from now on, in every plan. It
-// returns an error if the number is invalid, o.Code is negative, or o.Status is not final (Queued or Dispatched).
+// SetOutcome plans the outcome of messages to the phone number that are dispatched from now on, in every service plan.
+// It returns an error if the number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
 func (s *Store) SetOutcome(number string, o Outcome) error {
 	key, ok := xms.Digits(number)
 	if !ok {

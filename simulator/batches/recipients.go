@@ -4,15 +4,15 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// recipientList holds the messages of a batch: one for each number that the batch names, itself or through a group.
+// recipientList holds the messages of a batch: one for each phone number that the batch names directly or by a group.
 type recipientList struct {
 	recipients []message
 	index      map[string]int32 // index into recipients, by digits
 	grouped    bool             // to contains a group
 }
 
-// expandRecipients returns one message for each number in entries. An entry that is a group id stands for the present
-// members of the group; a deleted group has none. The entries must have been checked.
+// expandRecipients returns one message for each phone number in entries. A group id in entries stands for the present
+// members of the group; a deleted group has none. Phone numbers must be digits only.
 func (p *Plan) expandRecipients(entries []string) recipientList {
 	r := recipientList{index: make(map[string]int32, len(entries))}
 	for _, entry := range entries {

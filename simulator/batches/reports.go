@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// recipientReport is the JSON of a report on one message. Its members are in the order of captured reports.
+// recipientReport is the JSON of a report on one message. Its fields are in the order of reports captured from Sinch.
 type recipientReport struct {
 	AppliedOriginator string        `json:"applied_originator,omitempty"`
 	At                xms.Timestamp `json:"at"`
@@ -25,7 +25,7 @@ type recipientReport struct {
 	Type              string        `json:"type"`
 }
 
-// batchReport is the JSON of a report on a batch: counts of messages by status, in a full report also their numbers.
+// batchReport is the JSON of a report on a batch: counts of messages by status, in a full report with phone numbers.
 type batchReport struct {
 	BatchID         string        `json:"batch_id"`
 	ClientReference *string       `json:"client_reference,omitempty"`
@@ -41,9 +41,9 @@ type statusCount struct {
 	Status     string   `json:"status"`
 }
 
-// summarize returns the present report on b. It counts the messages that filter selects, by status and code, and lists
-// their phone numbers if named is true. The total always counts all messages. Sinch defines no order of statuses: they
-// are sorted by code, and reversed for half of the batches unless Calm is set.
+// summarize returns the present report on b: the messages that filter selects, counted by status and code, with their
+// phone numbers if named is true. The total counts all messages, selected or not. Statuses are sorted by code, but
+// reversed for half of the batches unless Calm is set, since Sinch defines no order.
 func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	r := batchReport{
 		BatchID: b.id, ClientReference: b.request.ClientReference, Statuses: []statusCount{},
@@ -81,7 +81,7 @@ func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	return r
 }
 
-// reportedNumber returns the phone number of message i as reports on its final status write it: some have a plus sign.
+// reportedNumber returns the phone number of message i of b as final reports show it, sometimes with a plus sign.
 func (s *Store) reportedNumber(b *batch, i int) string {
 	if s.occurs(plus, b, i, final) {
 		return "+" + b.recipients[i].digits
@@ -110,8 +110,8 @@ func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
 	}
 }
 
-// originator returns the sender of message i that the seed selected from the plan's pool. It returns "" if the batch
-// names a sender itself or is not dispatched yet.
+// originator returns the sender of message i, which the seed selects from the plan's Originators. It returns "" if the
+// batch names a sender itself or is not dispatched yet.
 func (s *Store) originator(b *batch, i int) string {
 	if b.request.From != nil || b.waits {
 		return ""
@@ -121,7 +121,7 @@ func (s *Store) originator(b *batch, i int) string {
 }
 
 // BatchReport returns the report on a batch as a JSON-encodable value: a summary, or the full report with recipients if
-// the type in the query is full.
+// the query has type=full.
 func (p *Plan) BatchReport(id string, query url.Values, now time.Time) (any, error) {
 	filter, err := xms.ReadFilter(query)
 	if err != nil {

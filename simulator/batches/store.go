@@ -53,7 +53,7 @@ type work struct {
 
 type batchKey struct{ plan, id string }
 
-// PlanConfig describes a service plan to NewPlan.
+// PlanConfig configures a Plan: its id, senders, groups and callback account.
 type PlanConfig struct {
 	ID            string
 	Originators   []string // senders for batches without from; numbers as digits

@@ -4,7 +4,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// renderMessages sets in each message of b what follows from its text: parts, encoding and missing parameters.
+// renderMessages sets the fields parts, encoding, unmatched and tooLong of each message of b from the message's text.
 func (s *Store) renderMessages(b *batch) {
 	template, maxParts := b.request.Template(), b.request.MaxParts
 	if template.SameForAll() && maxParts == nil && !b.plan.SmartEncoding {

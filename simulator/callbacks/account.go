@@ -34,8 +34,8 @@ type target struct {
 	throttle  throttle
 }
 
-// SetURL replaces the default callback URL, also for callbacks that already wait or are retried. Callbacks of batches
-// with their own callback_url are not affected. An empty url removes the default.
+// SetURL replaces the default callback URL, also for pending callbacks. An empty url removes it. Callbacks of batches
+// with their own callback_url are not affected.
 func (a *Account) SetURL(url string) {
 	a.sender.mu.Lock()
 	defer a.sender.mu.Unlock()
@@ -72,9 +72,9 @@ func (t *target) enqueue(c *callback) {
 	}
 }
 
-// next removes the callback to send next from its queue and returns it. It returns nil if no callback is due, if the
-// rate limits permit none now, or if MaxInFlight callbacks are in flight. The URLs of the account take turns. The
-// caller holds the sender's mutex.
+// next dequeues and returns the callback to send next. It returns nil if no callback is due, if the rate limits permit
+// none now, or if MaxInFlight callbacks are in flight. The URLs of the account take turns; the caller holds the
+// sender's mutex.
 func (a *Account) next(now time.Time) *callback {
 	for a.inFlight < a.sender.config.MaxInFlight && a.ready.len() > 0 {
 		t := a.ready.pop()

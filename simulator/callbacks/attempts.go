@@ -38,8 +38,8 @@ func (f failure) String() string {
 	return [...]string{"", "timeout", "connection error", "no callback url", "interrupted"}[f]
 }
 
-// work runs in a goroutine of its own. It makes an attempt of c, then of each callback of the same account that may be
-// sent next. It returns when there is no such callback or ctx ends.
+// work sends callback c and then, one after the other, the callbacks of the same account that may be sent next. It
+// returns when there is none or ctx ends. Each call of work runs in a goroutine of its own.
 func (s *Sender) work(ctx context.Context, c *callback) {
 	for c != nil {
 		now := time.Now()
@@ -84,8 +84,8 @@ func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now t
 	}
 }
 
-// finishAttempt records an attempt of c, and acknowledges c, schedules a retry or gives c up. It returns the next
-// callback that the same goroutine sends, or nil.
+// finishAttempt records an attempt of c, then acknowledges c, gives it up or schedules a retry. It returns the callback
+// that the calling goroutine sends next, or nil.
 func (s *Sender) finishAttempt(ctx context.Context, c *callback, made attempt) *callback {
 	now := time.Now()
 	defer s.config.Feed.Flush()
@@ -173,8 +173,8 @@ func (s *Sender) reportAttempt(ctx context.Context, c *callback, made attempt) {
 		slog.Int("answer", e.Answer), slog.String("failure", e.Failure))
 }
 
-// nonce returns the random text that makes the signature of the next attempt unique. With Config.KeepNonce every
-// attempt, otherwise only half of the repetitions after an acknowledgement, reuses the nonce of the first attempt.
+// nonce returns the random text that makes the signature of the next attempt unique. With Config.KeepNonce all attempts
+// of c share one nonce; otherwise, for half of the callbacks, attempts after an acknowledgement repeat the first.
 func (s *Sender) nonce(c *callback, now time.Time) string {
 	turn := len(c.attempts)
 	keep := s.config.KeepNonce ||

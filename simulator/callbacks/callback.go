@@ -25,13 +25,13 @@ type Message interface {
 // Description says what a callback is about, for the ledger and logs. Fields that do not apply are zero.
 type Description struct {
 	Batch     string
-	Type      string // type member of the body
+	Type      string // JSON field type of the body
 	Recipient string // digits of the number of a recipient report or the sender of an inbound message
 	Status    string // of a recipient report
 	Code      int
 }
 
-// callback is a Message to deliver, with its target and its attempts so far. There may be millions.
+// callback is a Message to deliver, with its target and its attempts so far. There may be millions, so it is small.
 type callback struct {
 	target   *target
 	message  Message
@@ -42,7 +42,7 @@ type callback struct {
 	attempts []attempt
 }
 
-// entry returns an entry for observers with this kind and c's plan, batch, recipient and status, but without a time.
+// entry returns an entry for observers with the given kind and the plan, batch, recipient and status of c, but no time.
 func (c *callback) entry(kind ledger.EntryKind) ledger.Entry {
 	d := c.message.Describe()
 	return ledger.Entry{

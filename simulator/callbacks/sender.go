@@ -39,7 +39,7 @@ type Sender struct {
 	counts    Counts
 }
 
-// work is an element of the schedule: a callback to attempt, or a target that its rate limit permits to send again.
+// work is an element of the schedule: a callback to attempt, or a target whose rate limit permits a callback again.
 type work struct {
 	callback *callback
 	target   *target
@@ -69,10 +69,10 @@ func (s *Sender) NewAccount(c AccountConfig) *Account {
 	return a
 }
 
-// Send records a callback and schedules its first attempt at due. If url (the batch's callback_url) is empty, each
-// attempt goes to the default URL that the account then has. If lost is true, the callback is recorded and never sent.
-// If an anomaly delays the callback, anomaly is what observers are told, such as ledger.CallbackLate, else "". The
-// caller may hold locks, since Send adds entries to the feed but calls no observers.
+// Send records a callback and, unless lost is true, schedules its first attempt at the time due. If url (the batch's
+// callback_url) is empty, each attempt goes to the default URL that the account then has. If an anomaly delays the
+// callback, anomaly is the kind of entry for observers, such as ledger.CallbackLate, else ""; Send itself calls no
+// observers, so the caller may hold locks.
 func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost bool, anomaly ledger.EntryKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +105,7 @@ func (s *Sender) Run(ctx context.Context) {
 	workers.Wait()
 }
 
-// takeDue returns the callbacks that may be sent now, each by a new goroutine, and the time until more are due.
+// takeDue returns the callbacks to send now, each in a new goroutine, and the time to wait until more are due.
 func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

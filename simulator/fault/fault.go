@@ -15,7 +15,7 @@ import (
 // Kind is the way in which a Fault makes an API call fail, for example a hang.
 type Kind string
 
-// The values of Kind. The member kind of the JSON in /control/faults has the same values.
+// The values of Kind. The JSON of /control/faults uses the same texts.
 const (
 	Latency         Kind = "latency"           // handled after Latency, unless the caller disconnects before
 	Status          Kind = "status"            // not handled; answered with Status
@@ -37,7 +37,7 @@ func (k Kind) Applies() bool {
 
 func (k Kind) hangs() bool { return k == Hang || k == AppliedButHang }
 
-// Fault makes API calls fail: those with the given Plan, Operation and BatchID. An empty field matches any call.
+// Fault makes API calls fail that match its Plan, Operation and BatchID. Each of these matches any call if it is empty.
 type Fault struct {
 	Plan      string
 	Operation Operation
@@ -56,7 +56,7 @@ type Fault struct {
 	Times int
 }
 
-// faultJSON is the JSON form of a Fault in requests to /control/faults and in the answers.
+// faultJSON is the JSON form of a Fault in the requests and answers of /control/faults.
 type faultJSON struct {
 	Plan       string    `json:"plan,omitempty"`
 	Operation  Operation `json:"operation,omitempty"`
@@ -69,7 +69,7 @@ type faultJSON struct {
 	Times      int       `json:"times,omitempty"`
 }
 
-// MarshalJSON writes Latency as text such as "1.5s".
+// MarshalJSON returns the JSON form of f, with Latency as text such as "1.5s".
 func (f Fault) MarshalJSON() ([]byte, error) {
 	shown := faultJSON{f.Plan, f.Operation, f.BatchID, f.Kind, f.Status, f.RetryAfter, f.Body, "", f.Times}
 	if f.Latency != 0 {
@@ -78,7 +78,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(shown)
 }
 
-// UnmarshalJSON reads Latency from text such as "1.5s". Unknown members are errors; values are checked by Set.Add.
+// UnmarshalJSON reads the JSON form that MarshalJSON writes. Unknown fields are errors; Set.Add checks the values.
 func (f *Fault) UnmarshalJSON(b []byte) error {
 	var read faultJSON
 	if err := xms.DecodeStrictly(bytes.NewReader(b), &read); err != nil {

@@ -1,6 +1,6 @@
 package fault
 
-// Operation is the kind of an API call, for example a send. A Fault selects calls by their operation.
+// Operation is what an API call does, for example send a batch. A Fault can be limited to calls of one operation.
 type Operation string
 
 // The values of Operation, each with its route in the simulated API.

@@ -21,14 +21,14 @@ type added struct {
 	cleared chan struct{} // closed by Clear
 }
 
-// Call describes an API call to Set.Find, which compares the call with the faults.
+// Call identifies an API call by the properties that Set.Find compares with those of each fault.
 type Call struct {
 	Plan      string
 	Operation Operation
 	BatchID   string // empty if the call names no batch
 }
 
-// Hit is a fault that was selected to hit one call. The zero Hit means no fault.
+// Hit is a fault to inject into one API call. The zero Hit means no fault.
 type Hit struct {
 	Fault
 	cleared <-chan struct{} // closed by Clear; nil for a Hit that no Set has returned
@@ -48,7 +48,7 @@ func (s *Set) Add(f Fault) error {
 	return nil
 }
 
-// Clear removes all faults. Each Hang that still blocks because of one of them returns.
+// Clear removes all faults. It ends each running call of Hit.Hang that waits because of one of them.
 func (s *Set) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *Set) Clear() {
 	s.faults = nil
 }
 
-// Find returns the oldest fault that matches call c and counts the hit. It returns false if no fault matches.
+// Find returns the oldest active fault that matches call c and counts the hit. It returns false if there is none.
 func (s *Set) Find(c Call) (Hit, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +71,7 @@ func (s *Set) Find(c Call) (Hit, bool) {
 	return Hit{}, false
 }
 
-// Active is a fault that can still hit calls, with the number of its hits. GET /control/faults returns a list of them.
+// Active is a fault that can still hit calls, with the number of calls hit so far, as GET /control/faults returns it.
 type Active struct {
 	Fault Fault `json:"fault"`
 	Hits  int   `json:"hits"` // number of calls that the fault has hit
@@ -90,8 +90,8 @@ func (s *Set) Active() []Active {
 	return active
 }
 
-// spent reports whether f has hit Times calls. A spent fault stays in the Set so that Clear can end the calls that hang
-// because of it.
+// spent reports whether f has hit f.Times calls and hits no more. A spent fault stays in the Set so that Clear can end
+// the calls that still hang because of it.
 func (f *added) spent() bool { return f.Times > 0 && f.hits >= f.Times }
 
 func (f *added) matches(c Call) bool {
@@ -101,8 +101,8 @@ func (f *added) matches(c Call) bool {
 		(f.BatchID == "" || f.BatchID == c.BatchID)
 }
 
-// Delay blocks for h.Latency before the call is handled. It does not block for a hang, whose latency Hang applies. It
-// returns false if ctx, the context of the call, ends first.
+// Delay blocks for h.Latency before the API call is handled. It does not block if h is a hang: then Hang applies the
+// latency. Delay returns false if ctx, the context of the call, ends first.
 func (h Hit) Delay(ctx context.Context) bool {
 	if h.Latency == 0 || h.Kind.hangs() {
 		return true
@@ -117,8 +117,8 @@ func (h Hit) Delay(ctx context.Context) bool {
 	}
 }
 
-// Hang returns at once if h is not a hang. Otherwise it blocks until ctx (the context of the call) ends, the Set is
-// cleared, or h.Latency has passed; a latency of 0 never passes.
+// Hang lets the API call hang: it blocks until ctx, the context of the call, ends, the Set is cleared, or h.Latency has
+// passed, where 0 means no limit. It returns at once if h is not a hang.
 func (h Hit) Hang(ctx context.Context) {
 	if !h.Kind.hangs() {
 		return

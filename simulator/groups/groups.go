@@ -41,7 +41,7 @@ func (gs *Groups) Exists(id string) bool {
 }
 
 // Visit calls yield with the digits of each member of a group and, recursively, of its child groups. A number may come
-// several times. An unknown group has no members. yield must not call methods of gs, which Visit locks.
+// several times, and an unknown group has no members. yield must not call methods of gs, since Visit holds the mutex.
 func (gs *Groups) Visit(id string, yield func(number string)) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

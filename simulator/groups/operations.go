@@ -76,8 +76,8 @@ func (gs *Groups) checkName(g *group, name *string) error {
 	return nil
 }
 
-// Update changes the properties of a group that the request body contains. It adds members before it removes others. It
-// returns the group as a JSON-encodable value, or an *xms.Error.
+// Update changes those properties of a group that the request body contains. It adds all new members before it removes
+// any. It returns the group as a JSON-encodable value, or an *xms.Error.
 func (gs *Groups) Update(id string, body []byte) (any, error) {
 	change, err := readChange(body)
 	if err != nil {
@@ -125,7 +125,7 @@ func (gs *Groups) change(g *group, c change) error {
 	return nil
 }
 
-// Delete deletes a group. The first result is always nil. The error is an *xms.Error if the group is unknown.
+// Delete deletes a group. It always returns a nil value, and an *xms.Error if the group is unknown.
 func (gs *Groups) Delete(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -160,7 +160,7 @@ func (gs *Groups) Members(id string) (any, error) {
 	return append([]string{}, g.members...), nil
 }
 
-// page is one page of the JSON list of groups. Count is the number of groups on all pages, Size on this page.
+// page is one page of the JSON list of groups. Count counts the groups on all pages, Size those on this page.
 type page struct {
 	Count  int    `json:"count"`
 	Page   int    `json:"page"`

@@ -107,8 +107,8 @@ func checkMembers(member string, numbers []string) error {
 	return nil
 }
 
-// readAutoUpdate returns the auto_update member of a request if it is a JSON object, and nil if it is null or missing.
-// Anything else is an *xms.Error.
+// readAutoUpdate checks the JSON field auto_update of a request. It returns an object as it is, nil for null or a
+// missing field, and an *xms.Error for anything else.
 func readAutoUpdate(raw json.RawMessage) (json.RawMessage, error) {
 	switch {
 	case len(raw) == 0 || string(raw) == "null":

@@ -19,7 +19,7 @@ type Call struct {
 	Fault     fault.Kind      `json:"fault,omitempty"`
 }
 
-// FeedbackCall is the record of one call that confirms deliveries to Sinch (delivery feedback), accepted or not.
+// FeedbackCall is the record of one delivery feedback call (a customer confirms deliveries), accepted or not.
 type FeedbackCall struct {
 	Ordinal           int        `json:"ordinal"` // from 1
 	At                time.Time  `json:"at"`

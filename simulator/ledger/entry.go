@@ -7,11 +7,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
-// EntryKind is the kind of an Entry: what happened in the simulator, for example that a callback was lost.
+// EntryKind says what happened in the simulator, for example that a callback was lost.
 type EntryKind string
 
-// The values of EntryKind. Kinds that begin with batch or feedback follow an API call by the customer, those with
-// callback a callback to the customer.
+// The values of EntryKind. Those that begin with Batch or Feedback are about API calls by the customer, those that
+// begin with Callback about callbacks to the customer.
 const (
 	BatchSent         EntryKind = "batch_sent"
 	BatchUpdated      EntryKind = "batch_updated"
@@ -27,14 +27,14 @@ const (
 	FaultInjected     EntryKind = "fault_injected"
 )
 
-// Entry is one thing that happened in the simulator, for the observers of a Feed. Fields that do not apply are zero.
+// Entry tells the observers of a Feed one thing that happened in the simulator. Fields that do not apply are zero.
 type Entry struct {
 	At        time.Time
 	Kind      EntryKind
 	Plan      string
 	Batch     string
 	Operation fault.Operation // of the call
-	Type      string          // type member of the callback
+	Type      string          // JSON field type of the callback
 	Callback  int             // ordinal in the ledger
 	Recipient string          // digits; empty for batch reports and API calls
 	Status    string          // delivery status in the callback
@@ -47,23 +47,23 @@ type Entry struct {
 	Applied   bool // the feedback took effect, whatever the answer
 }
 
-// Feed tells observers what happens. The zero Feed has no observers. All methods are safe for concurrent use.
+// Feed passes entries to observers. The zero Feed has no observers. All methods are safe for concurrent use.
 type Feed struct {
 	mu        sync.Mutex // guards the fields below
 	observers []func(Entry)
 	queue     []Entry
 }
 
-// Subscribe registers observe to be called for each later entry. Flush makes the calls and may run in several
-// goroutines, so several calls may run at the same time.
+// Subscribe registers observe to be called for each later entry. observe must be safe for concurrent use, because Flush
+// calls it and may run in several goroutines.
 func (f *Feed) Subscribe(observe func(Entry)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.observers = append(f.observers, observe)
 }
 
-// Add queues entries until the next Flush and sets their At to the present time. It calls no observer, so the caller
-// may hold locks.
+// Add queues entries until the next Flush and sets their field At to the present time. It calls no observer, so the
+// caller may hold locks.
 func (f *Feed) Add(entries ...Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

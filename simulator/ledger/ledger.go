@@ -50,7 +50,7 @@ type Callback struct {
 	Attempts   []Attempt `json:"attempts"`
 }
 
-// Attempt is one HTTP request of a callback. Attempts after the first that was answered 2xx are repetitions.
+// Attempt is one HTTP request of a callback. An attempt after one that was answered 2xx is a repetition.
 type Attempt struct {
 	At      time.Time `json:"at"`
 	Status  int       `json:"status"` // HTTP status; 0 if there was no answer
@@ -78,8 +78,8 @@ type BatchRecipient struct {
 const delivered = "Delivered"
 
 // OwedFeedback returns the messages for which the customer owes feedback: their batch has feedback enabled, and an
-// acknowledged callback reported them Delivered. A summary names no recipients, but the customer can then read the full
-// report. An acknowledged summary therefore makes feedback owed for all delivered messages of the batch.
+// acknowledged callback reported them Delivered. An acknowledged summary or full report counts for all delivered
+// messages of its batch; after a summary the customer can read the full report.
 func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	batches := make(map[string]*Batch, len(l.Batches))
 	for i := range l.Batches {
@@ -106,8 +106,8 @@ func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	return owed
 }
 
-// AppliedFeedback returns how often feedback was applied to each message. It includes numbers that feedback named but
-// the batch does not contain.
+// AppliedFeedback returns how often feedback was applied to each message. It includes phone numbers that were in the
+// feedback but are not in the batch.
 func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	applied := map[BatchRecipient]int{}
 	for _, b := range l.Batches {
@@ -137,9 +137,9 @@ func (l Ledger) MissingFeedback() []BatchRecipient {
 	return sorted(missing)
 }
 
-// UnearnedFeedback returns the messages to which feedback was applied that was not owed, sorted by batch and recipient.
-// No feedback is owed for a status that the customer read through the API and no callback reported. A test of software
-// that polls must compare with Recipient.Status instead.
+// UnearnedFeedback returns the messages to which feedback was applied although none was owed, sorted by batch and
+// recipient. Feedback is owed only for a status that a callback reported. A test of software that reads statuses
+// through the API must compare with Recipient.Status instead.
 func (l Ledger) UnearnedFeedback() []BatchRecipient {
 	owed := l.OwedFeedback()
 	var unearned []BatchRecipient

@@ -8,13 +8,13 @@ import (
 )
 
 // Source makes pseudo-random decisions. A decision depends only on the seed, the purpose and the Subject, never on time
-// or the order of calls. The purpose is a name that no other kind of decision uses.
+// or the order of calls. The purpose is a text that names the kind of decision, for example "nonce".
 type Source struct{ seed uint64 }
 
 // New returns the Source for seed. Sources with the same seed make the same decisions.
 func New(seed uint64) Source { return Source{seed} }
 
-// Subject identifies what a decision is about, for example one recipient. Leave fields that do not apply zero.
+// Subject identifies what a decision is about, for example one recipient. Fields that do not apply are zero.
 type Subject struct {
 	Plan      string
 	Batch     uint64 // ordinal of the batch in its plan
@@ -37,8 +37,8 @@ func (s Source) Float64(purpose string, subject Subject) float64 {
 	return float64(s.Uint64(purpose, subject)>>11) / (1 << 53)
 }
 
-// ID returns a ULID, an id that begins with the given time. The seed, the purpose and the subject determine the rest:
-// different arguments give different ids.
+// ID returns a ULID, an id that begins with the time at. The rest follows from the seed, the purpose and the subject,
+// so different arguments give different ids.
 func (s Source) ID(purpose string, at time.Time, subject Subject) string {
 	var id ulid.ULID
 	var entropy [16]byte
@@ -50,7 +50,7 @@ func (s Source) ID(purpose string, at time.Time, subject Subject) string {
 	return id.String()
 }
 
-// absorb mixes s and then its length into the hash h, so that "ab", "c" and "a", "bc" give different hashes.
+// absorb mixes s and its length into the hash h. Because of the length, "ab" then "c" differs from "a" then "bc".
 func absorb(h uint64, s string) uint64 {
 	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 0x100000001b3

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Queue orders work by the time when it is due, earliest first. Work that is due at the same time stays in the order of
-// Add. A Queue is not safe for concurrent use.
+// Queue orders work by the time when it is due, earliest first. Work that is due at the same time is ordered by when it
+// was added. A Queue is not safe for concurrent use.
 type Queue[T any] struct {
 	entries  entries[T]
 	sequence uint64
@@ -16,7 +16,7 @@ type Queue[T any] struct {
 // NewQueue returns an empty Queue.
 func NewQueue[T any]() *Queue[T] { return &Queue[T]{wake: make(chan struct{}, 1)} }
 
-// Add adds work that is due at the given time. If no other work is due earlier, Add wakes Run.
+// Add adds work that is due at the given time. If it is due before all other work, Add wakes Run.
 func (q *Queue[T]) Add(due time.Time, work T) {
 	q.sequence++
 	heap.Push(&q.entries, entry[T]{due, q.sequence, work})
@@ -28,7 +28,7 @@ func (q *Queue[T]) Add(due time.Time, work T) {
 	}
 }
 
-// Due removes and returns the work that is due earliest, with its time. It returns false if no work is due at now.
+// Due removes and returns the work that is due earliest, with its due time. It returns false if none is due yet.
 func (q *Queue[T]) Due(now time.Time) (work T, due time.Time, ok bool) {
 	if len(q.entries) == 0 || q.entries[0].due.After(now) {
 		return work, due, false
@@ -37,7 +37,7 @@ func (q *Queue[T]) Due(now time.Time) (work T, due time.Time, ok bool) {
 	return e.work, e.due, true
 }
 
-// Wait returns the time from now until the earliest work is due: 0 if it is already due, an hour if q is empty.
+// Wait returns the time from now until the earliest work is due: 0 if that time has come, an hour if q is empty.
 func (q *Queue[T]) Wait(now time.Time) time.Duration {
 	if len(q.entries) == 0 {
 		return time.Hour

@@ -23,7 +23,7 @@ const (
 	gsmExtension = `^{}\[~]|€`
 )
 
-// encodingOf returns GSM-7 if it has all characters of text, else UCS-2.
+// encodingOf returns GSM-7 if that encoding has all characters of text, else UCS-2.
 func encodingOf(text string) Encoding {
 	if strings.ContainsFunc(text, func(r rune) bool { return gsmSize(r) == 0 }) {
 		return Encoding{ReportName: "UNICODE", DryRunName: "unicode", single: 70, each: 67, size: utf16.RuneLen}
@@ -31,7 +31,7 @@ func encodingOf(text string) Encoding {
 	return Encoding{ReportName: "GSM", DryRunName: "text", single: 160, each: 153, size: gsmSize}
 }
 
-// gsmSize returns the number of septets (7-bit units) that r takes in GSM-7, or 0 if GSM-7 does not have r.
+// gsmSize returns how many septets (7-bit units) the character r takes in GSM-7, or 0 if GSM-7 does not have it.
 func gsmSize(r rune) int {
 	switch {
 	case strings.ContainsRune(gsmBasic, r):
@@ -43,7 +43,7 @@ func gsmSize(r rune) int {
 	}
 }
 
-// countParts returns the number of parts (single SMS) that text needs. A character of two units is never split.
+// countParts returns the number of parts (single SMS) that text needs. No character is split between two parts.
 func (e Encoding) countParts(text string) int {
 	total, parts, filled := 0, 1, 0
 	for _, r := range text {

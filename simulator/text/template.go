@@ -2,7 +2,7 @@ package text
 
 import "strings"
 
-// DefaultValue, in place of a phone number, is the key of the value for numbers without a value of their own.
+// DefaultValue is used in Values instead of a phone number: its value applies to numbers that have none of their own.
 const DefaultValue = "default"
 
 // Values holds parameter values as Values[key][number]. number is the digits of a phone number, or DefaultValue.
@@ -30,8 +30,8 @@ type Rendered struct {
 	Unmatched bool // a parameter has no value and was left in the text
 }
 
-// New returns the template of a text in which each ${key} is to be replaced by one of values. If values is nil, ${key}
-// has no meaning, as in a binary message.
+// New returns a Template in which each ${key} stands for the value that the parameter has for the recipient. If values
+// is nil, ${key} has no meaning, as in a binary message.
 func New(text string, values Values, limits Limits) Template {
 	t := Template{text: text, limits: limits, values: values}
 	if !strings.Contains(text, "${") || values == nil {
@@ -73,8 +73,8 @@ func (t Template) render(text string) Rendered {
 	return r
 }
 
-// fill replaces each ${key} in text by the result of value. A valid key without a value stays in the text as ${key} and
-// makes unmatched true. An invalid key just stays.
+// fill replaces each ${key} in text by what value returns for key. It keeps ${key} if IsKey(key) is false, or if value
+// returns false; in the latter case unmatched is true.
 func fill(text string, value func(key string) (string, bool)) (filled string, unmatched bool) {
 	var b strings.Builder
 	for {

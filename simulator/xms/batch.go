@@ -6,17 +6,17 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/text"
 )
 
-// The values of the type member of a batch: text, binary and media messages (MMS).
+// The values of Batch.Type, the JSON field type of a batch: text, binary and media messages (MMS).
 const (
 	TypeText   = "mt_text"
 	TypeBinary = "mt_binary"
 	TypeMedia  = "mt_media"
 )
 
-// ReportKind is the delivery_report member of a batch. It decides which reports are sent as callbacks.
+// ReportKind is the JSON field delivery_report of a batch. It decides which reports are sent as callbacks.
 type ReportKind string
 
-// The values of ReportKind. The documentation of package simulator lists the callbacks of each.
+// The values of ReportKind. The documentation of package simulator lists the callbacks that each kind causes.
 const (
 	ReportNone              ReportKind = "none"
 	ReportSummary           ReportKind = "summary"
@@ -25,8 +25,8 @@ const (
 	ReportPerRecipientFinal ReportKind = "per_recipient_final"
 )
 
-// Batch holds the JSON members of a batch that requests set and answers repeat. Absent members are nil. In a batch from
-// ReadBatch or Update.ApplyTo, To, Type, DeliveryReport and Body are set and phone numbers are digits.
+// Batch holds the JSON fields of a batch that requests set and answers repeat. Absent fields are nil. ReadBatch and
+// Update.ApplyTo set at least To, Type, DeliveryReport and Body, and reduce phone numbers in To and From to digits.
 type Batch struct {
 	To              []string                     `json:"to"`
 	From            *string                      `json:"from,omitempty"`
@@ -73,8 +73,8 @@ func (b *Batch) OwnCallbackURL() string {
 // WantsFeedback reports whether the batch enables delivery feedback, the customer's confirmation of deliveries.
 func (b *Batch) WantsFeedback() bool { return b.FeedbackEnabled != nil && *b.FeedbackEnabled }
 
-// ReportType returns the type member of reports on b, a batch from ReadBatch or Update.ApplyTo. prefix is "recipient_"
-// for a recipient report and "" for a batch report.
+// ReportType returns the JSON field type of reports on b. prefix is "recipient_" for a recipient report and "" for a
+// batch report. The batch must come from ReadBatch or Update.ApplyTo.
 func (b *Batch) ReportType(prefix string) string {
 	if *b.Type == TypeMedia {
 		return prefix + "delivery_report_mms"

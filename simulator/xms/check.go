@@ -19,7 +19,7 @@ const (
 	maxValue     = 160 // maximum characters in a parameter's value
 )
 
-// CallbackURLRule says which URLs IsCallbackURL accepts. It is the end of error texts about a refused URL.
+// CallbackURLRule says which URLs IsCallbackURL accepts. Error texts about a refused URL end with it.
 const CallbackURLRule = "must be an absolute http or https URL of at most 2048 characters"
 
 // IsCallbackURL reports whether s is an absolute http or https URL of at most 2048 characters.
@@ -28,8 +28,8 @@ func IsCallbackURL(s string) bool {
 	return err == nil && len(s) <= 2048 && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-// check validates b, removes members that its type does not have, reduces phone numbers to digits and sets the defaults
-// that answers show. It returns an *Error if b is invalid.
+// check validates b, removes fields that batches of its type do not have, reduces phone numbers to digits and sets
+// defaults. It returns an *Error if b is invalid.
 func (b *Batch) check() error {
 	b.Type = pointerOr(b.Type, TypeText)
 	b.DeliveryReport = pointerOr(b.DeliveryReport, string(ReportNone))
@@ -57,7 +57,7 @@ func NormaliseSender(sender string) string {
 	return sender
 }
 
-// dropOthers removes the members that the type of b does not have. They are ignored like unknown members.
+// dropOthers removes the fields that batches of the type of b do not have. They are ignored like unknown fields.
 func (b *Batch) dropOthers() {
 	if *b.Type == TypeText {
 		b.FlashMessage = pointerOr(b.FlashMessage, false)

@@ -14,7 +14,7 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Text) }
 
-// InvalidJSON returns a 400 for a body or member that is not JSON of the right type. text explains what is wrong.
+// InvalidJSON returns a 400 for a body or field that is not JSON of the right type. text explains what is wrong.
 func InvalidJSON(text string) *Error {
 	return &Error{http.StatusBadRequest, "syntax_invalid_json", text}
 }
@@ -27,7 +27,7 @@ func InvalidFormat(value, kind string) *Error {
 	}
 }
 
-// Violation returns a 400 for a member that breaks a rule. format and args describe the rule, as for fmt.Sprintf.
+// Violation returns a 400 for a field that breaks a rule. format and args describe the rule, as for fmt.Sprintf.
 func Violation(format string, args ...any) *Error {
 	text := fmt.Sprintf("The body does not satisfy a constraint: "+format, args...)
 	return &Error{http.StatusBadRequest, "syntax_constraint_violation", text}
@@ -38,7 +38,7 @@ func Forbidden(code, text string) *Error {
 	return &Error{http.StatusForbidden, code, text}
 }
 
-// UnknownGroup returns the 403 for a group that does not exist. id is the id of the group.
+// UnknownGroup returns a 403 which says that the group with this id does not exist.
 func UnknownGroup(id string) *Error {
 	return Forbidden("unknown_group", "Group "+id+" does not exist")
 }

@@ -3,8 +3,8 @@ package xms
 // maxFeedback limits the recipients in one feedback call. Sinch documents no limit, so the limit of a batch applies.
 const maxFeedback = 1000
 
-// ReadFeedback returns the recipients in the body of a delivery feedback call: their digits, each once, in the order of
-// the call. No recipients mean every recipient of the batch. It returns an *Error if the body is invalid.
+// ReadFeedback returns the recipients in the body of a delivery feedback call: as digits, without duplicates, in the
+// order of the body. An empty result means every recipient of the batch. The error is always an *Error.
 func ReadFeedback(body []byte) ([]string, error) {
 	var request struct {
 		Recipients *[]string `json:"recipients"`

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Decode decodes a request body into v, a pointer, or returns an *Error. It ignores unknown members. Member names are
-// case-sensitive, as at Sinch.
+// Decode decodes a request body into v, a pointer, or returns an *Error. It ignores unknown JSON fields. Field names
+// are case-sensitive, as at Sinch.
 func Decode(body []byte, v any) error {
 	err := json.Unmarshal(exactNames(body), v)
 	var refused *Error
@@ -19,8 +19,8 @@ func Decode(body []byte, v any) error {
 	return InvalidJSON("the body is not JSON of the expected structure")
 }
 
-// exactNames removes the members of a JSON object whose names are not lower-case letters and underscores. Sinch uses no
-// such names, but encoding/json would match them, since it ignores case. It returns other JSON values unchanged.
+// exactNames removes the fields of a JSON object whose names do not consist of lower-case letters and underscores,
+// because encoding/json ignores case and would read "Body" as "body". It returns other JSON values unchanged.
 func exactNames(body []byte) []byte {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || object == nil {
@@ -43,7 +43,7 @@ func Encode(v any) []byte {
 	return b
 }
 
-// DecodeStrictly decodes exactly one JSON value into v, a pointer. Unknown members and further values are errors.
+// DecodeStrictly decodes exactly one JSON value into v, a pointer. Unknown fields and a second value are errors.
 func DecodeStrictly(r io.Reader, v any) error {
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()

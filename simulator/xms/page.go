@@ -81,7 +81,7 @@ func ReadInteger(query url.Values, key string, into *int, least, most int) error
 	return nil
 }
 
-// Query parses the query of a request. A value with an invalid escape stays as it is: some clients do not escape.
+// Query parses the query of a request. A value with an invalid %-escape stays as it is: some clients do not escape.
 func Query(r *http.Request) url.Values {
 	values := url.Values{}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {

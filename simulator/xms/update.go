@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// maxChanges limits the entries in each of to_add and to_remove, the members of an update.
+// maxChanges limits the entries in each of the JSON fields to_add and to_remove of an update.
 const maxChanges = 100
 
-// Update is the parsed body of an update, a request that changes some members of a batch.
+// Update is the parsed body of an update, a request that changes some fields of a batch.
 type Update struct {
-	named       map[string]json.RawMessage // all members but to, to_add and to_remove; null removes a member
+	named       map[string]json.RawMessage // all fields but to, to_add and to_remove; null removes a field
 	add, remove []string                   // numbers as digits, or group ids
 }
 
@@ -46,7 +46,7 @@ func ReadUpdate(body []byte) (Update, error) {
 	return u, nil
 }
 
-// ApplyTo returns a copy of b in which the members that u contains are changed. It applies to_add before to_remove. It
+// ApplyTo returns a copy of b in which the fields that u contains are changed. It applies to_add before to_remove. It
 // returns an *Error if the changed batch is invalid.
 func (u Update) ApplyTo(b Batch) (Batch, error) {
 	var merged map[string]json.RawMessage
