@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// advised is an error with advice, which the program prints after the error as "What to do: …".
+// advised is an error with advice for the user. The program prints the advice after the error, as "What to do: …".
 type advised struct {
 	error
 	advice string
@@ -19,8 +19,8 @@ type advised struct {
 
 func (a advised) Unwrap() error { return a.error }
 
-// advise adds advice for the user to an error of the Sinch client. An id that cannot be sent becomes a usageError. Any
-// other error, and nil, is returned unchanged.
+// advise adds advice for the user to an error of the Sinch client, if it has any. It turns sinch.ErrID, an id that
+// cannot be part of a URL, into a usageError. It returns nil and all other errors unchanged.
 func advise(err error) error {
 	if err == nil || errors.As(err, new(advised)) {
 		return err
@@ -67,7 +67,7 @@ func adviceOn(e *sinch.Error) string {
 	return ""
 }
 
-// codeAdvice returns what the user can do about the error code in Sinch's answer, or "" for any other code.
+// codeAdvice returns what the user can do about an error code of Sinch, or "" if there is no advice for this code.
 func codeAdvice(code string) string {
 	switch code {
 	case "missing_callback_url":
@@ -100,8 +100,8 @@ func notFoundAdvice(op sinch.Operation) string {
 	}
 }
 
-// adviseSend is advise for a failed batch send. If Sinch may have sent the batch nevertheless, the advice is the
-// command that finds it: by its client reference, or by time if reference is empty.
+// adviseSend adds advice to an error of dlrloop batch send, as advise does. If Sinch may have sent the batch
+// nevertheless, the advice is a command that finds it: by its client reference, or by time if reference is empty.
 func adviseSend(err error, reference string) error {
 	if err == nil || !outcomeUnknown(err) {
 		return advise(err)

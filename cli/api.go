@@ -30,7 +30,7 @@ type local struct {
 const apiUsage = "`URL` of the private listener of a running dlrloop (default: private.listen of the " +
 	"configuration, on this machine)"
 
-// localFlags adds --config, --api and --timeout to a command. The returned values are set when the command runs.
+// localFlags adds --config, --api and --timeout to a command. Cobra sets the returned values when it parses the flags.
 func localFlags(c *cobra.Command) *local {
 	l := &local{path: configFlag(c)}
 	c.Flags().StringVar(&l.url, "api", "", apiUsage)

@@ -39,8 +39,8 @@ document.
 	return batchCall(c, (*sinch.Client).Cancel)
 }
 
-// batchCall adds flags and RunE to the command c, whose argument is a batch id, and returns c. RunE calls the given
-// method of the Sinch client with that id and prints the returned batch.
+// batchCall adds --json, the flags of remoteFlags and RunE to c, a command whose argument is a batch id, and returns c.
+// RunE passes the id to the given method of the Sinch client and prints the batch that the method returns.
 func batchCall(
 	c *cobra.Command, call func(*sinch.Client, context.Context, string) (*sinch.Batch, error),
 ) *cobra.Command {

@@ -33,7 +33,7 @@ func printBatch(w io.Writer, b *sinch.Batch) error {
 	return d.print(w)
 }
 
-// stateOf returns "canceled", "scheduled" if the send time is after now, or "sent", which does not mean delivered.
+// stateOf returns "canceled", "scheduled" (the send time is after now) or "sent" (not necessarily delivered).
 func stateOf(b *sinch.Batch, now time.Time) string {
 	switch {
 	case b.Canceled:

@@ -51,7 +51,7 @@ Exit codes: 0 the configuration is valid, 2 it is not.`,
 	}
 }
 
-// printProblems prints each problem after prefix, then its line of the file with a ^ under its column.
+// printProblems prints each problem, preceded by prefix, and below it the line of the file with a ^ under the column.
 func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	for _, p := range problems {
 		fmt.Fprintf(w, "%s%s\n", prefix, p.Error())
@@ -62,7 +62,7 @@ func printProblems(w io.Writer, problems config.Problems, prefix string) {
 }
 
 // indent returns the white space before the ^ that marks the column of a problem. Tabs stay tabs, so that the columns
-// match. The white space is never longer than p.Source, which is cut if the line holds a secret.
+// match. If p.Source ends before that column, because it hides a secret, the ^ stands at its end.
 func indent(p config.Problem) string {
 	line := []rune(p.Source)
 	before := string(line[:min(max(p.Column-1, 0), len(line))])

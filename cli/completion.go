@@ -6,24 +6,24 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// completed sets the shell completion of the flag with this name: the function values returns what the shell offers.
+// completed sets the function that returns the values that shells offer for the flag with this name.
 func completed(c *cobra.Command, name string, values cobra.CompletionFunc) {
 	_ = c.RegisterFlagCompletionFunc(name, values) // fails only if the flag does not exist or has a completion
 }
 
-// choices makes shells complete the flag with these values, and with nothing else.
+// choices makes shells offer these values, and nothing else, for the flag with this name.
 func choices(c *cobra.Command, name string, values ...string) {
 	completed(c, name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// noFiles stops shells from completing the values of these flags with file names.
+// noFiles stops shells from offering file names as values of these flags.
 func noFiles(c *cobra.Command, names ...string) {
 	for _, name := range names {
 		completed(c, name, cobra.NoFileCompletions)
 	}
 }
 
-// plans makes shells complete the flag with the plan ids of the configuration at *path, if that can be loaded.
+// plans makes shells offer, for a flag, the plan ids in the configuration file at *path, if it can be loaded.
 func plans(c *cobra.Command, name string, path *string) {
 	completed(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		loaded, err := config.Load(*path, environ())

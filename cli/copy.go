@@ -113,7 +113,7 @@ func (j copyJob) run(ctx context.Context, stderr io.Writer) (done copying.Summar
 	return done, err
 }
 
-// copyAdvice adds advice for the user to the errors that package copying defines, and returns others unchanged.
+// copyAdvice adds advice for the user to the errors of package store/copying, and returns other errors unchanged.
 func copyAdvice(err error) error {
 	if _, differs := errors.AsType[copying.MismatchError](err); differs {
 		return advised{err, "no dlrloop opens this destination. Empty it and copy again while nothing uses the source"}
@@ -139,7 +139,7 @@ type copySummary struct {
 	Kinds   map[string]copiedKind `json:"kinds"`
 }
 
-// copiedKind has the number of entries of one kind, such as recipients, and their checksum. Both stores have the same.
+// copiedKind holds the number and the checksum of all entries of one kind, such as recipients, equal in both stores.
 type copiedKind struct {
 	Count    int    `json:"count"`
 	Checksum string `json:"checksum"`

@@ -14,13 +14,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// location names a store: the directory of a bolt store, or the URL of a PostgreSQL database. The other field is empty.
+// location names a store: dir is the directory of a bolt store, or url is the URL of a PostgreSQL database.
 type location struct {
 	dir string
 	url string
 }
 
-// parseLocation parses the value given for a flag: bolt:DIRECTORY, postgres:URL, or postgres:@FILE with the URL in it.
+// parseLocation parses the value of a flag: bolt:DIRECTORY, postgres:URL, or postgres:@FILE if a file holds the URL.
 func parseLocation(flag, given string) (location, error) {
 	kind, where, found := strings.Cut(given, ":")
 	switch {
@@ -87,8 +87,8 @@ func (p location) sink(ctx context.Context, c *config.Config) (copying.Sink, err
 	return boltstore.OpenSink(boltstore.Config{Path: p.dir})
 }
 
-// postgres returns the options for opening the database. If configuration c has the driver postgres, it also decides
-// the dialect, the number of slots, and whether to migrate the schema. c may be nil.
+// postgres returns the options for opening the database. If c is a configuration with the driver postgres, they include
+// its dialect, its number of slots, and whether to migrate the schema. c may be nil.
 func (p location) postgres(c *config.Config) pgstore.Config {
 	of := pgstore.Config{URL: p.url, Replica: "copy"}
 	if c != nil && c.Store.Driver == config.DriverPostgres {

@@ -35,7 +35,7 @@ func decodeText(content []byte) (string, error) {
 	return string(runes), nil
 }
 
-// utf16Order returns the byte order of UTF-16 text, recognized by its mark or an ASCII first character, else nil.
+// utf16Order returns the byte order of UTF-16 text that begins with a byte order mark or an ASCII character, else nil.
 func utf16Order(content []byte) binary.ByteOrder {
 	switch {
 	case len(content) < 2:

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// requeue is the body of a request to send pending and dead feedback now: of one batch, of one plan, or all.
+// requeue is the body of a request to send pending and dead feedback now: of one batch, of one service plan, or of all.
 type requeue struct {
 	Plan    string `json:"plan,omitempty"`
 	BatchID string `json:"batch_id,omitempty"`
@@ -78,7 +78,7 @@ were dead.
 	return c
 }
 
-// planOf returns the plan id for a batch: the value of --plan if that is set, else the only plan of the configuration.
+// planOf returns named, the value of --plan, or the id of the only plan in the configuration if named is empty.
 func planOf(c *config.Config, named string) (string, error) {
 	if named != "" {
 		return named, nil
@@ -90,7 +90,7 @@ func planOf(c *config.Config, named string) (string, error) {
 	return p.ID, err
 }
 
-// requeue sends the request until the server has processed all batches. It returns the sums of all answers.
+// requeue repeats the request until the server has processed all batches. It returns the sums of all answers.
 func (a *api) requeue(ctx context.Context, request requeue) (total requeued, err error) {
 	for {
 		var r requeued

@@ -71,8 +71,8 @@ func probe(ctx context.Context, url string) (string, error) {
 	return response.Status, nil
 }
 
-// reachable returns the address for connecting to a listener of this machine. If the listener accepts connections on
-// all addresses, that is the loopback address.
+// reachable returns the address at which programs on this machine reach a listener, given the address it listens on.
+// For a listener on all addresses, such as :8081, that is a loopback address.
 func reachable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

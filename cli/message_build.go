@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// build returns the message that the flags define. A flag that the message's type does not have is a usageError.
+// build returns the message that the flags define. A flag that this type of message does not have is a usageError.
 func (m *message) build() (sinch.Message, error) {
 	parameters, err := m.parseParameters()
 	if err != nil {

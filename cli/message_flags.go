@@ -34,7 +34,7 @@ type message struct {
 	clear               []string
 }
 
-// messageFlags adds the flags that batch send, dry-run, replace and update share. Parsing sets the returned values.
+// messageFlags adds the flags that batch send, dry-run, replace and update share. Parsing them sets the result.
 func messageFlags(c *cobra.Command) *message {
 	m := &message{flags: c.Flags()}
 	f := c.Flags()
@@ -102,8 +102,8 @@ func (m *message) changeFlags(c *cobra.Command) {
 // given reports whether the user set the flag with this name, even to its default value.
 func (m *message) given(name string) bool { return m.flags.Changed(name) }
 
-// read returns the content of --file, which is stdin for "-". It returns false if --file is not set. It is an error to
-// set another flag of the message as well.
+// read returns the content of --file, or of stdin if --file is "-". It returns false if --file is not set. It is an
+// error to set another flag of the message together with --file.
 func (m *message) read(stdin io.Reader) ([]byte, bool, error) {
 	if m.file == "" {
 		return nil, false, nil
@@ -169,7 +169,7 @@ func flagError(err error) error {
 	return usageError{fmt.Errorf("%s: %s", flagOf(invalid.Member), invalid.Reason)}
 }
 
-// flagOf returns the flag that sets a member of Sinch's API: "--max-parts" for "max_number_of_message_parts".
+// flagOf returns the flag for a member or parameter of Sinch's API: "--max-parts" for "max_number_of_message_parts".
 func flagOf(member string) string {
 	of := map[string]string{
 		"body.url": "media-url", "parameters": "param", "feedback_enabled": "feedback",

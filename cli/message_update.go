@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// update returns the change that the flags or --file define, validated as far as possible without calling Sinch.
+// update returns the change of a batch that the flags or --file define, validated as far as possible without Sinch.
 func (m *message) update(stdin io.Reader) (sinch.Update, error) {
 	content, found, err := m.read(stdin)
 	if err != nil {
@@ -50,7 +50,7 @@ func (m *message) buildUpdate() (sinch.Update, error) {
 	return u, m.updateBody(&u)
 }
 
-// updateBody sets the new content of the message, if the flags change it: u.Text, u.Media or u.Binary, by message type.
+// updateBody sets u.Text, u.Media, or u.Binary and u.UDH, depending on the message type, if the flags set new content.
 func (m *message) updateBody(u *sinch.Update) (err error) {
 	media := slices.ContainsFunc([]string{"media-url", "subject"}, m.given)
 	switch {
@@ -64,7 +64,7 @@ func (m *message) updateBody(u *sinch.Update) (err error) {
 	return err
 }
 
-// whenGiven returns a pointer to value if the named flag was set, else nil, which means that the value does not change.
+// whenGiven returns a pointer to value if the user set the named flag, else nil, which leaves that member unchanged.
 func whenGiven[T any](m *message, name string, value T) *T {
 	if !m.given(name) {
 		return nil

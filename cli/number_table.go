@@ -56,7 +56,7 @@ func parseNumberTable(text string) (t numberTable, err error) {
 	return t, nil
 }
 
-// delimiterOf returns the delimiter (tab, semicolon or comma) that occurs in the most lines of text, else a comma.
+// delimiterOf returns the delimiter (tab, semicolon or comma) that occurs in the most lines, or a comma if none occurs.
 func delimiterOf(text string) rune {
 	best, most := ',', 0
 	for _, delimiter := range "\t;," {
@@ -73,13 +73,13 @@ func delimiterOf(text string) rune {
 	return best
 }
 
-// isHeading reports whether the first row of a table is a heading: one cell names phone numbers, and none looks like a
-// number. It is strict, because a heading is skipped without an error.
+// isHeading reports whether the first row of a table is a heading: at least one cell is a title such as "phone", and
+// none looks like a number. It is strict, because a heading is skipped without an error.
 func isHeading(cells []string) bool {
 	return !slices.ContainsFunc(cells, isLikeNumber) && slices.ContainsFunc(cells, isNumberHeading)
 }
 
-// isLikeNumber reports whether a cell is a phone number, or was one before a spreadsheet or a person changed it.
+// isLikeNumber reports whether a cell is a phone number, even one that numberOf rejects, such as a national number.
 func isLikeNumber(cell string) bool {
 	_, err := numberOf(cell, shortestNumber)
 	return err == nil || err == errRounded || err == errNational || err == errTrunk || err == errZero
@@ -117,7 +117,7 @@ func (t numberTable) recipients() ([]string, error) {
 	return numbers, nil
 }
 
-// refuseLongRows returns an error if a row has more cells than the heading, as after an unquoted comma within a number.
+// refuseLongRows returns an error if a row has more cells than the heading, as when a number contains a comma.
 func (t numberTable) refuseLongRows() error {
 	if t.heading.cells == nil {
 		return nil
@@ -132,7 +132,7 @@ func (t numberTable) refuseLongRows() error {
 	return nil
 }
 
-// filledWidth returns the number of cells in a row without the empty ones at its end.
+// filledWidth returns the number of cells in a row, not counting empty cells at its end.
 func filledWidth(cells []string) int {
 	width := len(cells)
 	for width > 0 && cells[width-1] == "" {
@@ -141,7 +141,7 @@ func filledWidth(cells []string) int {
 	return width
 }
 
-// split makes each cell of a row that is not empty a row of its own. It is for files with all numbers in one line.
+// split returns one row for each nonempty cell of the given row. It is for files with all numbers in one line.
 func split(row numberRow) (rows []numberRow) {
 	for _, cell := range row.cells {
 		if cell != "" {

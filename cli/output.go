@@ -32,7 +32,7 @@ func printJSON(w io.Writer, v any) error {
 	return printRaw(w, document.Bytes()) // raw JSON from Sinch may repeat a member
 }
 
-// printRaw writes a JSON document as one line, without white space. Of members with the same name it keeps the last.
+// printRaw writes a JSON document as one line, without white space. If a member name repeats, it keeps the last member.
 func printRaw(w io.Writer, document []byte) error {
 	line, err := dlr.Unique(document)
 	if err != nil {

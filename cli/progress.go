@@ -30,8 +30,8 @@ type bar struct {
 
 func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
 
-// show is the progress callback of a copy. It writes p if the last line is older than barEvery (on a terminal) or
-// lineEvery (elsewhere). If the output is not a terminal, it also writes at the start of each phase.
+// show writes the progress p of a copy, if the last line is at least barEvery old (on a terminal) or lineEvery
+// (elsewhere). If the output is not a terminal, it also writes p at the start of each phase.
 func (b *bar) show(p copying.Progress) {
 	now := time.Now()
 	if p.Phase != b.phase {
@@ -52,7 +52,7 @@ func (b *bar) show(p copying.Progress) {
 	}
 }
 
-// finishPhase ends the line of a phase (copying or verifying) on a terminal, after writing the last progress again.
+// finishPhase ends the line of a phase (copying or verifying) with the last progress, if the output is a terminal.
 func (b *bar) finishPhase() {
 	if b.phase != "" && b.terminal {
 		b.write(b.last, time.Now())

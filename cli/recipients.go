@@ -26,8 +26,7 @@ func parseRecipients(content []byte) ([]string, error) {
 	return t.recipients()
 }
 
-// jsonRecipients returns the digits of the phone numbers in JSON: a list, or the body of Sinch's delivery feedback
-// call.
+// jsonRecipients returns the digits of the phone numbers in JSON: a list, or the body of a feedback call to Sinch.
 func jsonRecipients(text []byte) ([]string, error) {
 	var body struct {
 		Recipients []json.RawMessage `json:"recipients"`
@@ -62,7 +61,7 @@ type cellError struct{ reason, advice string }
 
 func (e *cellError) Error() string { return e.reason + "; " + e.advice }
 
-// in returns a copy of the error that names the column. The argument counts columns from 0, the error text from 1.
+// in returns a copy of the error that names the column, counted from 0 in the argument and from 1 in the error text.
 func (e *cellError) in(column int) *cellError {
 	return &cellError{fmt.Sprintf("%s in column %d", e.reason, column+1), e.advice}
 }
@@ -81,8 +80,8 @@ var (
 	errNational  = &cellError{"is a national number", "write it with + and its country code"}
 )
 
-// The minimum number of digits of a phone number in a file and in a flag. An entry of a file with fewer than 7 digits
-// is probably not a phone number, so only a flag accepts short codes.
+// The minimum number of digits of a phone number: shortestNumber in a file, shortestShortCode in a flag. Only a flag
+// accepts short codes, because fewer than 7 digits in a file are probably not a phone number.
 const (
 	shortestNumber    = 7
 	shortestShortCode = 5
@@ -126,7 +125,7 @@ func isRounded(text string) bool {
 // isBlank reports whether a character is white space or invisible.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
-// checkRecipients returns the digits of the phone numbers that a flag names. The first invalid number is an error.
+// checkRecipients returns the digits of phone numbers given as a flag, or an error for the first invalid number.
 func checkRecipients(given []string) ([]string, error) {
 	numbers := make([]string, len(given))
 	for i, number := range given {

@@ -87,8 +87,8 @@ not_fetched (batches whose reports were not fetched before the wait ended).
 	return c
 }
 
-// checkReconciles returns an error if configuration c, which may be nil, disables fetching missing reports for the
-// plan.
+// checkReconciles returns an error if the configuration disables fetching missing reports for this service plan. It
+// returns nil if c is nil.
 func checkReconciles(c *config.Config, plan string) error {
 	if c == nil {
 		return nil

@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// reconciliation is one run of dlrloop reconcile, which makes a running dlrloop fetch missing reports from Sinch.
+// reconciliation is one run of dlrloop reconcile, which makes a running dlrloop fetch the reports that did not arrive.
 type reconciliation struct {
 	api     *api
 	plan    string
@@ -27,7 +27,7 @@ type reconciliation struct {
 	skipped skipped
 }
 
-// missingBatch is a batch that dlrloop reconcile registers. Batches without missing reports are dropped after that.
+// missingBatch is a batch that dlrloop reconcile registers. If it has no missing reports, it is dropped after that.
 type missingBatch struct {
 	id            string
 	body          []byte     // the registration; nil once it is sent
@@ -35,7 +35,7 @@ type missingBatch struct {
 	before, after batchState // at registration, and when last polled
 }
 
-// batchState is a batch in the private API. Check is the planned fetch of missing reports, or nil if none is missing.
+// batchState is a batch as the private API returns it. Check is the planned fetch of its missing reports, if any.
 type batchState struct {
 	Missing int                `json:"missing"`
 	Counts  map[dlr.Status]int `json:"counts"`
@@ -111,7 +111,7 @@ func registrationOf(b *sinch.Batch) ([]byte, error) {
 	return body, err
 }
 
-// stripped copies a batch without its text and parameters, which can be megabytes and which dlrloop does not store.
+// stripped copies a batch without text and parameters: they can be megabytes, and dlrloop does not store them.
 func stripped(b *sinch.Batch) *sinch.Batch {
 	return &sinch.Batch{
 		ID: b.ID, Type: b.Type, To: b.To, DeliveryReport: b.DeliveryReport, SendAt: b.SendAt, ExpireAt: b.ExpireAt,
@@ -163,7 +163,7 @@ func (r *reconciliation) post(ctx context.Context, query string, chunk []*missin
 	return r.api.call(ctx, http.MethodPost, path, "application/x-ndjson", lines.Bytes(), &kept)
 }
 
-// readStates reads the state of each batch from the API, apiParallel at a time, and stores it in *target(batch).
+// readStates reads the state of each batch from the API into *target(batch), with up to apiParallel calls at a time.
 func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch,
 	target func(*missingBatch) *batchState,
 ) error {
@@ -184,8 +184,8 @@ func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch
 
 var errStopped = errors.New("stopped waiting; the batches stay registered, and dlrloop continues in the background")
 
-// wait blocks until dlrloop has fetched the missing reports of all batches, or until the timeout, which is not an
-// error. It returns errStopped if ctx ends first.
+// wait blocks until dlrloop has fetched the missing reports of all batches, or until the timeout, and returns nil in
+// both cases. It returns errStopped if ctx ends first.
 func (r *reconciliation) wait(ctx context.Context, timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	left := slices.Clone(r.waiting)
@@ -237,8 +237,8 @@ func (r *reconciliation) sum(deadline time.Time) *waitResult {
 // found returns the number of messages that reached a final status since the batch was registered.
 func (b *missingBatch) found() int { return max(b.after.final()-b.before.final(), 0) }
 
-// finished reports whether there is nothing to wait for: no report is missing, dlrloop has fetched the reports or given
-// up, or it fetches them only after the deadline.
+// finished reports whether to stop waiting for the batch: no report is missing, dlrloop has fetched the reports or
+// given up, or it will fetch them only after the deadline.
 func (b *missingBatch) finished(deadline time.Time) bool {
 	c := b.after.Check
 	return c == nil || c.Ended || c.Attempts > 0 || c.Due.After(deadline)

@@ -33,7 +33,7 @@ type remote struct {
 	timeout   time.Duration
 }
 
-// remoteFlags adds the flags that select a service plan of Sinch. The returned values are set when the command runs.
+// remoteFlags adds the flags that select a service plan of Sinch. Cobra sets the returned values when it parses them.
 func remoteFlags(c *cobra.Command) *remote {
 	r := &remote{path: configFlag(c)}
 	planFlag(c, &r.plan, r.path, "service plan `ID` (default: the only plan of the configuration)")
@@ -69,7 +69,7 @@ func (r *remote) client() (*sinch.Client, string, error) {
 	return client, c.Plan, nil
 }
 
-// run returns a RunE function for a cobra command. The function makes a Sinch client and passes it to f.
+// run returns a RunE function for a cobra command. That function makes a Sinch client and passes it to f.
 func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		client, _, err := r.client()
@@ -80,7 +80,7 @@ func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func
 	}
 }
 
-// resolve returns the settings of the Sinch client: from --region or --base-url if set, else from the configuration.
+// resolve returns the settings of the Sinch client, from flags if --region or --base-url is set, else from config.Load.
 func (r *remote) resolve() (sinch.Config, error) {
 	if r.timeout <= 0 {
 		return sinch.Config{}, usageError{errors.New("--timeout must be greater than 0")}
@@ -158,7 +158,7 @@ func (r *remote) token() (config.Secret, error) {
 	return token, nil
 }
 
-// configured reports whether there is a configuration to load, valid or not: a file, or variables that define a plan.
+// configured reports whether there is a configuration, valid or not: a file, or environment variables for a plan.
 func configured(path string) bool {
 	if path != "" || slices.ContainsFunc(os.Environ(), func(s string) bool {
 		name, value, _ := strings.Cut(s, "=")
@@ -178,7 +178,7 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// choosePlan returns the plan with this id, or the only plan if id is empty. Otherwise it returns a usageError.
+// choosePlan returns the plan with this id, or the only plan if id is empty. It returns a usageError if there is none.
 func choosePlan(c *config.Config, id string) (config.Plan, error) {
 	if id == "" && len(c.Plans) == 1 {
 		return c.Plans[0], nil

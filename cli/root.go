@@ -111,8 +111,8 @@ sends delivery feedback. Its commands also send, read and change batches, and fi
 	return root
 }
 
-// group makes c a command that only holds subcommands. It makes an unknown subcommand an error, where cobra itself
-// would print the help and exit with 0.
+// group makes c a command that only holds subcommands. An unknown subcommand is then an error; cobra itself would print
+// the help and exit with 0.
 func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.AddCommand(commands...)
 	c.DisableFlagsInUseLine = true
@@ -130,7 +130,7 @@ func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
-// configFlag adds --config to a command. The returned value is set when the command runs, and "" without the flag.
+// configFlag adds --config to a command. Cobra sets the returned value when it parses the flag; the default is "".
 func configFlag(c *cobra.Command) *string {
 	path := c.Flags().StringP("config", "c", "", "configuration `FILE` (default $DLRLOOP_CONFIG, or config.yaml "+
 		"in the working directory)")

@@ -74,8 +74,8 @@ func replicaLogger(c *config.Config, log *slog.Logger) *slog.Logger {
 	return log.With(slog.String("replica", c.Replica))
 }
 
-// hangups returns a channel that receives a value when the process gets SIGHUP, until ctx ends. Signals in quick
-// succession may give one value. The caller must call stop, which waits for the goroutine to end.
+// hangups starts a goroutine that sends on the returned channel when the process gets SIGHUP, until ctx ends. Signals
+// in quick succession may cause a single send. The caller must call stop, which waits for the goroutine to end.
 func hangups(ctx context.Context) (received <-chan struct{}, stop func()) {
 	signals, hangups := make(chan os.Signal, 1), make(chan struct{}, 1)
 	signal.Notify(signals, syscall.SIGHUP)

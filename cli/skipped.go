@@ -14,7 +14,7 @@ type skipped struct {
 	count int
 }
 
-// take reports whether err concerns a single entry, so that the list continues after it. If so, it counts the entry.
+// take reports whether err concerns only one entry, so that the list can continue. If so, it counts and prints err.
 func (s *skipped) take(err error) bool {
 	entry, ok := errors.AsType[*sinch.EntryError](err)
 	if ok {

@@ -101,7 +101,7 @@ func webhookURL(public config.Public, p config.Plan) string {
 	return url
 }
 
-// verification says how the callbacks of a plan are verified, and how dlrloop answers one that fails.
+// verification says how a plan's callbacks are verified, and how dlrloop answers a callback that fails verification.
 func verification(a config.Auth) string {
 	if a.None {
 		return "not verified: every caller is trusted"
@@ -168,7 +168,7 @@ func gatewayToken(g config.PlanGateway) string {
 	return "calls Sinch with the caller's token"
 }
 
-// some is like count, but returns "" for 0, which joined leaves out.
+// some returns the same text as count, but "" for 0. The function joined leaves out empty texts.
 func some(n int, noun string) string {
 	if n == 0 {
 		return ""
@@ -176,7 +176,7 @@ func some(n int, noun string) string {
 	return count(n, noun)
 }
 
-// joined joins the texts that are not empty with " and ".
+// joined concatenates the nonempty texts, with " and " between them.
 func joined(texts ...string) string {
 	var present []string
 	for _, t := range texts {

@@ -70,7 +70,7 @@ func printable(s string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// clock formats t in UTC, so that flags such as --since accept the text. It returns "" for the zero time.
+// clock formats t in UTC, in a format that flags such as --since accept. It returns "" for the zero time.
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -24,7 +24,7 @@ func pastFlag(c *cobra.Command, name, usage string) *time.Time {
 	return m.at
 }
 
-// futureFlag adds a flag for a time in the future and stores its value, in UTC, in the variable that at points to.
+// futureFlag adds a flag for a time in the future. Parsing the flag stores the time in *at, in UTC.
 func futureFlag(c *cobra.Command, at *time.Time, name, usage string) {
 	c.Flags().Var(&timeFlag{at: at, sign: 1}, name, usage+": a `TIME`, or a duration from now such as 90m, 24h or 2d")
 	noFiles(c, name)

@@ -12,7 +12,7 @@ import (
 // version is set by the linker: -ldflags "-X github.com/dlrloop/dlrloop/cli.version=1.2.3".
 var version string
 
-// Version returns the version of this build: the one set by the linker, else that of the Go module, else "dev".
+// Version returns the version of this build: the variable version, else the version of the Go module, else "dev".
 func Version() string {
 	v, _ := built(version, buildInfo())
 	return v

@@ -2,5 +2,5 @@
 
 package config
 
-// mayWrite returns true, because only Unix has the check. Opening the store then reports a missing permission.
+// mayWrite always returns true: only Unix has a check. Opening the store reports a missing permission.
 func mayWrite(string) bool { return true }

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// bounds is the range of values that a number, duration or size may have. A field has it in a struct tag such as
-// range:"1s..30d", or range:"0|1s..30d" if 0 is allowed too and has a meaning of its own. A test requires the tag.
+// bounds is the range of values that a number, duration or size may have. The struct tag of every such field gives it:
+// range:"1s..30d", or range:"0|1s..30d" if 0 is allowed too, with a meaning of its own. A test requires the tag.
 type bounds struct {
 	zero            bool
 	least, greatest reflect.Value
 }
 
-// isNumeric reports whether t is the type of a number, duration or size. A field of such a type needs bounds.
+// isNumeric reports whether t is the type of a number, duration or size. A field of such a type needs the tag range.
 func isNumeric(t reflect.Type) bool {
 	return t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Float64
 }
@@ -53,7 +53,7 @@ func less(a, b reflect.Value) bool {
 	return a.Int() < b.Int()
 }
 
-// checkBounds records a problem for every number, duration and size that is out of the range of its field.
+// checkBounds records a problem for every number, duration and size that is outside the bounds of its field.
 func (l *loader) checkBounds() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		if !isNumeric(f.Type) {
@@ -69,8 +69,8 @@ func (l *loader) checkBounds() {
 	})
 }
 
-// eachValue calls visit for every value in block, a struct of the configuration, and in the structs below it. The key
-// of block is blockKey, "" for the whole configuration. A list of strings counts as one value.
+// eachValue calls visit for every value in block, a struct of the configuration, and in the structs inside it. The key
+// of block is blockKey, or "" for the whole configuration. A list of strings counts as one value.
 func eachValue(blockKey string, block reflect.Value, visit func(key string, f reflect.StructField, v reflect.Value)) {
 	for i := range block.NumField() {
 		f, v := block.Type().Field(i), block.Field(i)

@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// checkAddress reports whether a listener can use the address at key. If not, it records a problem.
+// checkAddress reports whether a listener can use address, the value of key. If not, it records a problem.
 func (l *loader) checkAddress(key, address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	number, isNumber := portOf(port)
@@ -94,7 +94,7 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// checkURL checks text, the URL at key, and returns it without a trailing slash. An invalid URL is a problem.
+// checkURL returns text, the value of key, without a trailing slash. If text is not a valid URL, it records a problem.
 func (l *loader) checkURL(key, text string) string {
 	if strings.ContainsAny(text, "@?") { // the URL may contain a password
 		l.source.maskedLines[l.source.places[key].line] = true

@@ -43,8 +43,8 @@ func (l *loader) checkGatewayListener(g Gateway) {
 	}
 }
 
-// checkPlanGateway checks with whose token the gateway calls Sinch. If it uses the plan's token, every caller can send
-// messages, so the plan and the private listener must have credentials.
+// checkPlanGateway checks gateway.token of a service plan. If the gateway calls Sinch with the plan's token, the plan
+// must have credentials. The private listener must have some too, because otherwise every caller could send messages.
 func (l *loader) checkPlanGateway(key string, p Plan) {
 	token := below(key, "gateway.token")
 	checkOneOf(l, token, p.Gateway.Token, CallerToken, PlanToken)

@@ -104,7 +104,7 @@ func (l *loader) checkOrigin(key string, p *Plan) {
 	}
 }
 
-// checkBaseURL checks the base URL of a plan. It removes /xms/v1 and the id from its end, which the client adds itself.
+// checkBaseURL checks the base URL of a plan and removes /xms/v1 and the id at its end, which the Sinch client adds.
 func (l *loader) checkBaseURL(key string, p *Plan) {
 	p.BaseURL = l.checkURL(key, p.BaseURL)
 	id := p.ID
@@ -137,8 +137,8 @@ func (l *loader) checkAuth(key string, a Auth) {
 	}
 }
 
-// faultsOf returns a callback for the Check functions of other packages. It records a problem with a member of the
-// block at key, but not if that member, or the key of its secret file, is already marked as invalid.
+// faultsOf returns a callback for the Check methods of other packages. The callback records a problem with a member of
+// the block at key, unless that member, or the key for its secret file, is already marked as invalid.
 func (l *loader) faultsOf(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")
@@ -146,7 +146,7 @@ func (l *loader) faultsOf(key string) func(member, text string) {
 	}
 }
 
-// isPresent reports whether key is in the file, even without a value, or a variable sets it or a key below it.
+// isPresent reports whether the file has key, even without a value, or a variable sets key or a key below it.
 func (l *loader) isPresent(key string) bool {
 	_, inFile := l.source.places[key]
 	return inFile || l.firstVariable(key) != ""

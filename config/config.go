@@ -8,7 +8,7 @@ import (
 )
 
 // Config is the complete configuration that Load returns: defaults are set, secrets are read from their files, and
-// values are checked. Relative paths, of the store and of the TLS files, start at the working directory.
+// values are checked. The paths of the store and of the TLS files are resolved, so they start at the working directory.
 type Config struct {
 	Public  Public  `yaml:"public"`
 	Private Private `yaml:"private"`
@@ -106,7 +106,7 @@ type Basic struct {
 	PasswordFile string `yaml:"password_file"`
 }
 
-// Access converts user names and passwords for package access. The result has the passwords in plain text.
+// Access converts user names and passwords for package handlers/access. The result has the passwords in plain text.
 func Access(pairs []Basic) []access.Basic {
 	var all []access.Basic
 	for _, b := range pairs {

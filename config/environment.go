@@ -61,8 +61,8 @@ func (l *loader) environment() {
 	}
 }
 
-// override sets target, the value of key, and all values below it from environment variables. It appends list entries
-// that only variables define, and adds the names of all variables that it looks for to known.
+// override sets target, the value of key, and all values inside it from environment variables. It appends list entries
+// that only variables define. It adds the name of every variable that could set a value to the map known.
 func (l *loader) override(key string, target reflect.Value, known map[string]bool) {
 	switch {
 	case target.Kind() == reflect.Struct:
@@ -112,7 +112,7 @@ func (l *loader) setVariable(key string, into reflect.Value, text string) {
 	}
 }
 
-// setList sets a list from one variable: a YAML list in [ ], texts separated by commas, or a single secret.
+// setList sets a list from the text of one variable: a YAML list in [ ], texts separated by commas, or one secret.
 func setList(into reflect.Value, text string) error {
 	entries := []string{text}
 	switch {

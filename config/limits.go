@@ -18,8 +18,8 @@ const (
 	maxProblems = 100     // reported by one Load
 )
 
-// checkYAML returns an error if the YAML library would need too much memory to parse text. The token is the place of
-// the error, or nil if the whole text is too large.
+// checkYAML returns an error if the YAML library would need too much memory to parse text. The returned token is the
+// place of the error, or nil if the whole text is too large.
 func checkYAML(text string) (*token.Token, error) {
 	if marks(text) > maxMarks {
 		return nil, fmt.Errorf("is too large: it has more than %d punctuation marks and line breaks", maxMarks)
@@ -57,7 +57,7 @@ type nesting struct {
 	properties int // consecutive anchors and tags
 }
 
-// column is a YAML block that is not closed yet: the column where its keys or dashes begin, and the number of its keys.
+// column is an open YAML block: the column where its keys or dashes begin, and the number of its keys so far.
 type column struct{ at, keys int }
 
 func (n *nesting) take(t *token.Token) {
@@ -82,7 +82,7 @@ func (n *nesting) take(t *token.Token) {
 	}
 }
 
-// block notes a key or dash in a column: it closes the blocks further right, and opens one there if there is none.
+// block records a key or dash in a column. It closes the blocks further right, and opens one there if there is none.
 func (n *nesting) block(at int) {
 	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
 		n.blocks = n.blocks[:len(n.blocks)-1]
@@ -92,7 +92,7 @@ func (n *nesting) block(at int) {
 	}
 }
 
-// keys returns how many keys of the innermost open block have been read.
+// keys returns the number of keys read so far in the innermost open block.
 func (n *nesting) keys() int {
 	if len(n.blocks) == 0 {
 		return 0

@@ -19,21 +19,21 @@ const (
 
 // Load reads the configuration from the file at path. If path is empty, it reads the file that $DLRLOOP_CONFIG names,
 // or else config.yaml in the working directory, if there is one. Environment variables in environ, which has the format
-// of os.Environ, override the file. A relative path starts at the directory of the file if the file sets it, and at the
-// working directory if a variable sets it. Load also reads the files with secrets. Every error is of type Problems.
+// of os.Environ, override the file. A relative path in a variable starts at the working directory, any other at the
+// directory of the file. Load also reads the files with secrets. Every error is of type Problems.
 func Load(path string, environ []string) (*Config, error) {
 	return newLoader(environ).load(path)
 }
 
-// Check is Load, and also tests whether a store can be created at store.path. It removes all that the test created.
+// Check does what Load does, and tests whether a store can be created at store.path. It removes what the test created.
 func Check(path string, environ []string) (*Config, error) {
 	l := newLoader(environ)
 	l.tryStore = true
 	return l.load(path)
 }
 
-// Reload is Load for a running server. It does not read the TLS files: the server reads them itself, and keeps the last
-// valid certificate and key while the files are incomplete.
+// Reload does what Load does, but for a running server: it does not read the TLS files. The server reads them itself,
+// and keeps the last valid certificate and key while the files are incomplete.
 func Reload(path string, environ []string) (*Config, error) {
 	l := newLoader(environ)
 	l.reloading = true
@@ -58,8 +58,8 @@ func (l *loader) load(path string) (*Config, error) {
 	return l.config, nil
 }
 
-// finish sorts the problems and adds the text of its line to each, with secrets masked. It must run last, because only
-// then all lines with secrets are known.
+// finish adds to each problem the line of the file where it is, with secrets masked, and sorts the problems. It must
+// run last, because only then all lines with secrets are known.
 func (l *loader) finish(p Problems) {
 	for i := range p {
 		p[i].Source = l.source.excerpt(p[i].Line)
@@ -154,14 +154,14 @@ func readLimited(path string, limit int64) ([]byte, fs.FileMode, error) {
 
 var errIsDir = errors.New("is a directory; name a file")
 
-// tooLargeError means that a file is larger than allowed. Its value is the limit in bytes.
+// tooLargeError means that a file is too large. Its value is the maximum size in bytes.
 type tooLargeError int64
 
 func (e tooLargeError) Error() string {
 	return fmt.Sprintf("is larger than %d KiB, the limit for this file; name another file", int64(e)>>10)
 }
 
-// readError explains to the user why a file could not be read. If the file does not exist, it adds fix, what to do.
+// readError explains to the user why a file could not be read. If the file does not exist, fix says what to do.
 func readError(err error, fix string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -181,8 +181,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// problem records a problem with key, at the place where key is set. It does nothing if key itself is marked as
-// invalid.
+// problem records a problem with key, at the place where key is set, unless key itself is marked as invalid.
 func (l *loader) problem(key, format string, args ...any) {
 	if slices.Contains(l.invalid, key) {
 		return
@@ -199,8 +198,8 @@ func (l *loader) add(p Problem) {
 
 func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 
-// missing records a problem with the first key, because none of keys is set. It does nothing if one of them is marked
-// as invalid, because a problem with that key is recorded already.
+// missing records, as a problem with the first key, that none of the keys is set. It does nothing if one of them is
+// marked as invalid, because a problem with that key is recorded already.
 func (l *loader) missing(message string, keys ...string) {
 	if !slices.ContainsFunc(keys, l.isInvalid) {
 		l.add(l.at(keys[0], message))
@@ -211,7 +210,7 @@ func (l *loader) warn(key, format string, args ...any) {
 	l.warnings = append(l.warnings, l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// at returns a problem with key. Its place is where the file or a variable sets key or, failing that, its parent.
+// at returns a problem with key. Its place is where key is set or, if key is not set, where the block around it is.
 func (l *loader) at(key, message string) Problem {
 	p := Problem{File: l.source.name, Key: key, Message: message}
 	for k := key; k != ""; k = parent(k) {
@@ -243,7 +242,7 @@ func within(outer, key string) bool {
 // parent returns the key of the block or list around key: plans[0] for plans[0].id, "" for a top-level key.
 func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
 
-// below returns the key of the member name in the block at key: plans[0].id for plans[0] and id.
+// below returns the key of a member of the block at key: plans[0].id for key plans[0] and name id.
 func below(key, name string) string {
 	if key == "" {
 		return name
@@ -251,11 +250,11 @@ func below(key, name string) string {
 	return key + "." + name
 }
 
-// element returns the key of entry i in the list at key: plans[0] for plans and 0.
+// element returns the key of entry i in the list at key: plans[0] for key plans and i 0.
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
-// resolve returns path, the value of key, relative to the working directory. If the configuration file sets key, path
-// is relative to the directory of that file.
+// resolve returns path, the value of key, as seen from the working directory. Unless an environment variable sets key,
+// a relative path starts at the directory of the configuration file.
 func (l *loader) resolve(key, path string) string {
 	if path == "" || filepath.IsAbs(path) || l.inEnvironment(strings.TrimRight(key, "[0123456789]")) {
 		return path
@@ -263,7 +262,7 @@ func (l *loader) resolve(key, path string) string {
 	return filepath.Join(filepath.Dir(l.source.name), path)
 }
 
-// resolvePaths resolves the paths of the store and of the TLS files. Those of secret files are resolved by readSecret.
+// resolvePaths resolves the paths of the store and of the TLS files. The paths of secret files are left to readSecret.
 func (l *loader) resolvePaths() {
 	c := l.config
 	c.Store.Path = l.resolve("store.path", c.Store.Path)

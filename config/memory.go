@@ -18,7 +18,7 @@ const (
 	minMemory ByteSize = 64 << 20
 )
 
-// fillMemory replaces 0 in memory.limit and public.memory by what fits the system. It may lower public.max_body.
+// fillMemory replaces 0 in memory.limit and public.memory by what fits the system, and may then lower public.max_body.
 func (l *loader) fillMemory() {
 	m, p := &l.config.Memory, &l.config.Public
 	if m.Limit == 0 {
@@ -61,8 +61,8 @@ func (l *loader) isSet(key string) bool {
 	return variable || file
 }
 
-// systemMemory returns the default of memory.limit. If the process has a lower limit than the memory of the machine, it
-// is that limit. Otherwise it is DefaultMemory, or the memory of the machine if that is smaller.
+// systemMemory returns the default of memory.limit: processLimit if it is lower than the memory of the machine.
+// Otherwise it returns DefaultMemory, or the memory of the machine if that is lower.
 func systemMemory(machine, processLimit ByteSize) ByteSize {
 	if processLimit < machine {
 		return processLimit
@@ -116,7 +116,7 @@ func cgroupMemory(proc string) ByteSize {
 	return least
 }
 
-// cgroupOf returns the path of the process's control group: in version 1 for a named controller, else in version 2.
+// cgroupOf returns the path of the process's control group: of version 2 if controller is empty, else of version 1.
 func cgroupOf(proc, controller string) string {
 	for line := range lines(filepath.Join(proc, "self", "cgroup")) {
 		fields := strings.SplitN(line, ":", 3)

@@ -43,7 +43,7 @@ type Project struct {
 	KeySecretFile string `yaml:"key_secret_file"`
 }
 
-// Used reports whether the plan calls Sinch with this access key: whether any field is set.
+// Used reports whether any field is set, which means that the plan calls Sinch with this access key.
 func (p Project) Used() bool { return p != Project{} }
 
 // Webhook configures how dlrloop receives the plan's callbacks, the requests by which Sinch delivers reports.
@@ -67,7 +67,7 @@ type Auth struct {
 	OnFailure webhook.OnFailure `yaml:"on_failure"`
 }
 
-// Webhook converts the configuration for package webhook. The result has the secrets in plain text.
+// Webhook converts the configuration for package handlers/webhook. The result has the secrets in plain text.
 func (a Auth) Webhook() webhook.Auth {
 	return webhook.Auth{
 		HMAC:       webhook.HMAC{Secrets: Reveal(a.HMAC.Secrets), MaxAge: time.Duration(a.HMAC.MaxAge)},
@@ -150,7 +150,7 @@ type Backoff struct {
 	Cap Duration `yaml:"cap" range:"1ms..1d"`
 }
 
-// Relay converts the configuration for package relay, which sends the feedback.
+// Relay converts the configuration to relay.Backoff, the type of the package that sends the feedback.
 func (b Backoff) Relay() relay.Backoff {
 	return relay.Backoff{Base: time.Duration(b.Base), Cap: time.Duration(b.Cap)}
 }
@@ -171,8 +171,8 @@ const (
 	PlanToken   GatewayToken = "plan"   // the plan's
 )
 
-// Reconcile configures when dlrloop fetches missing reports: it reads the batch's full report, which lists all
-// recipients by status, from Sinch. This needs the plan's credentials.
+// Reconcile configures when dlrloop fetches the missing reports of a batch. To do so, it reads from Sinch the batch's
+// full report, which lists all recipients by status. This needs the plan's credentials.
 type Reconcile struct {
 	// Read after no report of the batch has arrived for this long. The time doubles after each read that brings
 	// nothing new. `0s`: never read.

@@ -33,8 +33,8 @@ func (l *loader) passwords(key string, pairs []Basic) {
 	}
 }
 
-// secret reads the file at path, if path is not empty, into the secret at key. Then it calls check for the secret. The
-// key of path is that of the secret with _file appended, such as token_file. It is a problem if both are set.
+// secret reads the file at path, unless path is empty, into the secret at key, and then calls check for the secret. The
+// key of path is the key of the secret plus _file, such as token_file. It is a problem if both keys are set.
 func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {
@@ -49,7 +49,7 @@ func (l *loader) secret(key string, into *Secret, path string, check func(string
 }
 
 // secrets appends the secrets in the files at paths to the list at key, and calls check for every secret of the list.
-// The key of paths is that of the list with _files in place of the final s: token_files for tokens.
+// The key of paths is key with _files in place of the final s: token_files for tokens.
 func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(string, Secret)) {
 	for i, s := range *into {
 		if s == "" {
@@ -67,7 +67,7 @@ func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(
 	}
 }
 
-// readSecret returns the secret in the file at path, the value of key. On failure it records a problem and returns "".
+// readSecret returns the secret in the file at path, the value of key. If it fails, it records a problem.
 func (l *loader) readSecret(key, path string) Secret {
 	written := path
 	path = l.resolve(key, path)
@@ -106,7 +106,7 @@ func looksLikeSecret(name string) bool {
 }
 
 // either decides between two groups of keys that are both set but exclude each other. If environment variables set only
-// one group, that group wins. Otherwise either records a problem and returns true for both.
+// one group, that group wins. Otherwise it records a problem and returns true for both.
 func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:

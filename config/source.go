@@ -49,7 +49,7 @@ func (s *source) excerpt(line int) string {
 	return text[:len(text)-len(strings.TrimLeft(text, " -"))] + masked
 }
 
-// isKeyName reports whether text looks like a key, which messages show even from a line with a secret.
+// isKeyName reports whether text looks like a key. Messages show a key even if its line may hold a secret.
 func isKeyName(text string) bool {
 	return text != "" && len(text) <= 24 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
@@ -57,7 +57,7 @@ func isKeyName(text string) bool {
 // maskLines makes excerpt hide the lines of a YAML node and of all nodes below it, because they may hold a secret.
 func (s *source) maskLines(n ast.Node) { ast.Walk(masker{s}, n) }
 
-// masker is the ast.Visitor behind maskLines.
+// masker is the ast.Visitor that maskLines uses.
 type masker struct{ *source }
 
 // Visit masks the lines of one node: from its first token up to the start of the next token.
@@ -76,7 +76,7 @@ func (h masker) Visit(n ast.Node) ast.Visitor {
 	return h
 }
 
-// closes reports whether a token, such as a comma or a comment, may stand on the last line of a multi-line text.
+// closes reports whether a token, such as a comma or a comment, may follow a multi-line text on its last line.
 func closes(t *token.Token) bool {
 	switch t.Type {
 	case token.CollectEntryType, token.MappingEndType, token.SequenceEndType, token.CommentType:

@@ -105,7 +105,7 @@ type decoder struct {
 	values  *int // decoded so far
 }
 
-// Visit implements ast.Visitor. It records every anchor of the file, so that follow can resolve aliases.
+// Visit implements ast.Visitor. It records every anchor of the file, because the method follow needs them for aliases.
 func (r decoder) Visit(n ast.Node) ast.Visitor {
 	if a, ok := n.(*ast.AnchorNode); ok {
 		r.anchors[a.Name.GetToken().Value] = a.Value
@@ -113,7 +113,7 @@ func (r decoder) Visit(n ast.Node) ast.Visitor {
 	return r
 }
 
-// value decodes a YAML node into target, the value of key. The depth counts the blocks and lists around the node.
+// value decodes a YAML node into target, the value of key. depth is the number of blocks and lists around the node.
 func (r decoder) value(key string, n ast.Node, target reflect.Value, depth int) {
 	if *r.values++; *r.values > maxValues {
 		r.stop(n, fmt.Sprintf("the file and its aliases set more than %d values, the limit for a configuration", maxValues))
@@ -155,7 +155,7 @@ func (r decoder) stop(n ast.Node, message string) {
 	}
 }
 
-// follow returns the node that an anchor, alias or tag stands for, or n itself. An alias without anchor gives nil.
+// follow returns the node that an anchor, alias or tag stands for, or n itself, or nil for an alias without anchor.
 func (r decoder) follow(n ast.Node) ast.Node {
 	for range maxDepth {
 		switch inner := n.(type) {
@@ -236,7 +236,7 @@ func (r decoder) block(key string, n ast.Node, into reflect.Value, depth int) {
 	}
 }
 
-// merge decodes the block that the first YAML merge key (<<) refers to. The block's own keys later override it.
+// merge decodes what a block takes over by its first YAML merge key (<<). Its own keys, decoded later, override that.
 func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth int) {
 	for m := block.MapRange(); m.Next(); {
 		if m.Key().IsMergeKey() {
@@ -246,7 +246,7 @@ func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth 
 	}
 }
 
-// fieldOf returns the field with this name in the configuration file, or the zero Value if block has no such field.
+// fieldOf returns the field of a struct with this name in the configuration file, or the zero Value if there is none.
 func fieldOf(block reflect.Value, name string) reflect.Value {
 	for i := range block.NumField() {
 		if name != "" && keyOf(block.Type().Field(i)) == name {
@@ -256,8 +256,8 @@ func fieldOf(block reflect.Value, name string) reflect.Value {
 	return reflect.Value{}
 }
 
-// unknown records a problem with a key that the block does not have. It masks the lines of the node, because the value
-// or even the supposed key may be a secret.
+// unknown records a problem with a key that the block does not have. It masks the lines of the key and its value,
+// because the value or even the supposed key may be a secret.
 func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []string) {
 	r.source.maskLines(n)
 	if !isKeyName(strings.ToLower(name)) {
@@ -286,7 +286,7 @@ func blocksWith(name string) []string {
 	return homes
 }
 
-// eachBlock calls visit for a struct type of the configuration, whose key is blockKey, and for every struct type below
+// eachBlock calls visit for a struct type of the configuration, whose key is blockKey, and for every struct type inside
 // it. The key of a type in a list ends with [], such as plans[].
 func eachBlock(blockKey string, block reflect.Type, visit func(blockKey string, block reflect.Type)) {
 	visit(blockKey, block)
@@ -322,7 +322,7 @@ func firstToken(n ast.Node) *token.Token {
 	return n.GetToken()
 }
 
-// textOf returns the text of a single value as in the file, without quotation marks, and false for a block or list.
+// textOf returns the text of a single value as in the file, without quotation marks. It returns false for other nodes.
 func textOf(n ast.Node) (text string, ok bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
