@@ -13,7 +13,7 @@ import (
 )
 
 // attempt takes the next step for the claimed task: it looks up the batch, reads its full report or sends feedback. The
-// caller must settle the outcome. attempt blocks until its calls to Sinch have ended; ctx cancels them.
+// caller must settle the task with the outcome. attempt blocks until its calls to Sinch have ended; ctx cancels them.
 func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	switch b := c.Batch; {
 	case b.Flag == store.FlagUnknown && !l.plan.AllWanted:
@@ -47,8 +47,8 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 	return numbers, others
 }
 
-// nonNumbersDead returns the outcome that gives up the feedback of others, the recipients that are not phone numbers,
-// because Sinch would refuse every call that names one. The phone numbers stay due at once; numbers is how many.
+// nonNumbersDead returns an outcome that gives up the feedback of all recipients that are not phone numbers, because
+// Sinch would refuse every call that names one. Pass these recipients, and how many phone numbers stay due.
 func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
@@ -58,7 +58,7 @@ func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	}}
 }
 
-// The values of store.Settlement.Detail that dlrloop writes itself, because no answer of Sinch explains the outcome.
+// The values of store.Settlement.Detail that dlrloop writes if no answer of Sinch explains the outcome.
 const (
 	unwanted        = "the batch does not want feedback"
 	noRecipients    = "the batch owes feedback for no recipient"
@@ -66,16 +66,16 @@ const (
 	enabledAfterAll = "Sinch answers 404 although the batch wants feedback"
 )
 
-// nothingToDo returns the outcome of a claim that has nothing to send: a retry after the backoff, with this detail. The
-// store ends such a task by itself, so it normally returns no such claim.
+// nothingToDo returns the outcome of a claim that has nothing to send: a retry after the backoff, for which detail
+// gives the cause. The store normally ends such a task itself and does not return a claim for it.
 func (l *lane) nothingToDo(c store.Claim, detail string) outcome {
 	o := outcome{step: stepNone, settlement: store.Settlement{Detail: detail}}
 	return l.retryLater(o, c, store.Now())
 }
 
-// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If it does, lookUp takes the next
-// step at once, because otherwise the first feedback would wait for all pending lookups. The outcome contains the batch
-// info, so that the store keeps it and each batch is looked up once.
+// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If so, lookUp also takes the next
+// step, so that the feedback need not wait for the lookups of other batches. The outcome contains the batch info for
+// the store, so that each batch is looked up once.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
@@ -97,8 +97,8 @@ func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	return l.failed(stepLookUp, c, store.Now(), err)
 }
 
-// readFull fetches the full report of the batch, which names the recipients that a summary only counted. The store asks
-// for it (NeedsFullReport) when all messages are final, so the report is complete.
+// readFull fetches the full report of the batch, which names the recipients that a summary only counted. A summary
+// arrives when all messages are final, so the full report is complete.
 func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	var report sinch.Report
 	err := l.call(func() (err error) {
@@ -148,7 +148,7 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 
 // notFound returns the outcome of step s after a 404. It fetches the batch again to find the reason. If the batch does
 // not want feedback, the store drops the task. If Sinch does not know the batch, the task becomes dead. Otherwise the
-// step is retried until GiveUp.
+// step is retried until the feedback has been owed for Plan.GiveUp.
 func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	l.limiter.spend(time.Now())
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
@@ -172,7 +172,7 @@ func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 }
 
 // unknownBatch returns the outcome for a batch that Sinch does not know: the claimed feedback becomes dead, which means
-// given up until an operator requeues it. The batch is then fetched again, because the answer is not cached.
+// given up until an operator requeues it. After a requeue dlrloop asks Sinch for the batch again.
 func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	o := outcome{step: s, reason: store.ReasonNotEnabledOrUnknown}
 	o.entries = []store.Entry{store.BatchInfo{BatchID: c.Key.BatchID, Unknown: true, Source: store.FromPoll}}
@@ -183,15 +183,15 @@ func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	return o
 }
 
-// succeeded records that Sinch accepted a call of step s. This proves that Sinch knows the plan, and ends the step's
-// streak of 403 answers.
+// succeeded records that Sinch accepted a call of step s. This proves that Sinch knows the service plan, and ends the
+// streak of 403 answers to this step.
 func (l *lane) succeeded(s step) {
 	l.planCheck.Succeeded()
 	l.forbidden[s].Succeed()
 }
 
-// fetchBatch fetches a batch from Sinch and counts the lookup. For its error, relay.IsNotFound is true only if Sinch
-// knows the plan but not the batch, and relay.UnknownPlan is true if the plan may be wrong.
+// fetchBatch fetches a batch from Sinch and counts the lookup. If it fails, relay.IsNotFound is true for the error only
+// if Sinch knows the service plan but not the batch. relay.UnknownPlan is true if the plan may be wrong.
 func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
@@ -220,8 +220,8 @@ func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo,
 	return batchinfo.Of(batch, store.FromPoll), nil
 }
 
-// call runs request through the circuit breaker and returns its error. While the circuit is open, request is not run,
-// and relay.CircuitRefused is true for the error.
+// call runs request through the circuit breaker and returns its error. If the circuit breaker refuses the call, request
+// is not run, and relay.CircuitRefused is true for the error.
 func (l *lane) call(request func() error) error {
 	_, err := l.circuit.Execute(func() (struct{}, error) { return struct{}{}, request() })
 	return err

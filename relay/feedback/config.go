@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config configures a Relay: its plans, its random numbers, and its share of each plan's rate.
+// Config configures a Relay: its service plans, its random numbers, and this replica's share of the plans' rates.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
@@ -20,7 +20,7 @@ type Config struct {
 	QuotaShare func() float64
 }
 
-// Plan configures the feedback of one plan. ID and Client are required; any other zero field means its default.
+// Plan configures the feedback of one service plan. ID and Client are required; any other zero field means its default.
 type Plan struct {
 	ID     string
 	Client *sinch.Client
@@ -41,8 +41,8 @@ type Plan struct {
 	Circuit   Circuit
 }
 
-// Circuit configures the circuit breaker of a plan, which opens when Sinch is unreachable or fails. While it is open,
-// the plan's tasks are not claimed, so they use up no attempts. A zero field means its default.
+// Circuit configures the circuit breaker of a service plan, which opens when Sinch is unreachable or fails. While it is
+// open, the plan's tasks are not claimed, so they use up no attempts. A zero field means its default.
 type Circuit struct {
 	Failures int           // number of consecutive failures that open the circuit; default 5
 	Open     time.Duration // how long the circuit stays open before one call may probe Sinch; default 30 s

@@ -16,9 +16,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// lane sends the feedback of one plan. Its loop claims due tasks from the store, as many as workers, rate, circuit
-// breaker and pauses allow, and starts a goroutine (a worker) for each. The workers send their outcomes back to the
-// loop. Only the loop uses the fields below "Owned by the loop"; the workers also use the others.
+// lane sends the feedback of one service plan. Its loop claims due tasks from the store, as many as workers, rate,
+// circuit breaker and pauses allow, and starts a goroutine (a worker) for each. The workers send their outcomes back to
+// the loop. Only the loop uses the fields below "Owned by the loop"; the workers also use the others.
 type lane struct {
 	plan      Plan
 	store     Store
@@ -79,8 +79,8 @@ func (l *lane) logCircuit(_ string, from, to gobreaker.State) {
 	l.log.Log(context.Background(), level, "feedback circuit", "from", circuitName(from), "to", circuitName(to))
 }
 
-// run relays the feedback of the plan until ctx ends. Then it waits until the workers have settled their tasks, and
-// cancels their calls to Sinch after CallGrace. It returns an error only if the store is closed.
+// run sends the feedback of the service plan until ctx ends. Then it waits until the workers have settled their tasks;
+// calls to Sinch still in flight after CallGrace are canceled. It returns an error only if the store is closed.
 func (l *lane) run(ctx context.Context) error {
 	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -91,8 +91,8 @@ func (l *lane) run(ctx context.Context) error {
 	return err
 }
 
-// loop claims tasks and applies their outcomes until ctx ends. The workers' calls to Sinch use the context calls, which
-// ends later. loop returns an error only if the store is closed.
+// loop claims tasks and applies their outcomes until ctx ends. The workers use the second context for their calls to
+// Sinch; it ends later than ctx. loop returns an error only if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for {
 		wait, err := l.claim(ctx, calls)
@@ -128,9 +128,9 @@ func (l *lane) drainFinished(ctx context.Context) {
 // claimRetry is how long a lane's loop waits after Store.Claim failed.
 const claimRetry = time.Second
 
-// claim claims due tasks, as many as capacity allows, and starts a worker for each. wait is how long the loop then
-// waits unless a worker finishes first. The only error is store.ErrClosed; any other error of the store is logged, and
-// the wait is claimRetry.
+// claim claims due tasks, as many as capacity allows, and starts a worker for each. It returns how long the loop must
+// wait before the next claim, unless a worker finishes first. It returns an error only if the store is closed; any
+// other error is logged, and the loop waits for claimRetry.
 func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error) {
 	begin := store.Now()
 	room, wait := l.capacity(begin)
@@ -164,7 +164,7 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 	return l.plan.PollInterval, nil
 }
 
-// capacity returns how many tasks may be claimed now. If that is zero, it also returns how long to wait.
+// capacity returns how many tasks may be claimed now and, if that is zero, how long to wait before the next try.
 func (l *lane) capacity(now time.Time) (int, time.Duration) {
 	share := l.share()
 	if l.limiter.setQuotaShare(share, now) {
@@ -196,7 +196,7 @@ func (l *lane) capacity(now time.Time) (int, time.Duration) {
 	return room, 0
 }
 
-// applyOutcome adapts the plan's rate and pauses to the outcome of one claim.
+// applyOutcome adapts the rate and the pauses of the service plan to the outcome of one claim.
 func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	l.inFlight--
 	at := store.Now()
@@ -229,8 +229,8 @@ func (l *lane) pauseFor(now time.Time, d time.Duration) {
 	}
 }
 
-// pauseLeft returns how long claims are still paused, or 0 if they are not. It also returns 0 if the pause would last
-// longer than any pause may, because then the clock was set back.
+// pauseLeft returns how long claims are still paused, or 0 if they are not. It also returns 0 for a pause longer than
+// the maximum, because then the clock was set back.
 func (l *lane) pauseLeft(now time.Time) time.Duration {
 	left := l.pausedUntil.Sub(now)
 	if left > max(l.plan.Backoff.Cap, store.MaxRetryAfter) {
@@ -245,8 +245,8 @@ const (
 	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"
 )
 
-// pause stops claims for Backoff.Cap, because Sinch refused the whole plan with outcome o. Several calls that were in
-// flight and are refused cause one pause and one log line.
+// pause stops claims for Backoff.Cap, because outcome o shows that Sinch refuses the whole service plan. If Sinch
+// refuses several calls that were in flight together, there is one pause and one log line.
 func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	switch {
 	case l.pausedSince.IsZero():
@@ -262,8 +262,8 @@ func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.pausedUntil, "detail", o.settlement.Detail)
 }
 
-// resume marks the plan as accepted again after Sinch accepted a call. While the pause lasts it does nothing, because
-// that call began before the pause.
+// resume lets claims continue at the full rate after a pause, once Sinch accepted a call. It does nothing while claims
+// are still paused, because then the accepted call began before the pause.
 func (l *lane) resume(ctx context.Context, now time.Time) {
 	if l.pausedSince.IsZero() || l.pauseLeft(now) > 0 {
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// step names what the relay did for one claim, for the log line of the attempt.
+// step names what the relay did for one claimed task. The log line of the attempt contains it.
 type step string
 
 const (
@@ -34,8 +34,8 @@ type outcome struct {
 	took       time.Duration
 }
 
-// progressed returns the outcome of a step that succeeded without sending feedback, so that the task needs a further
-// step. Pass the entries that the further step needs from the store.
+// progressed returns the outcome of a step that succeeded without sending feedback, so that the task needs another
+// step. Pass the entries that the store must record for that step.
 func progressed(s step, entries ...store.Entry) outcome {
 	return outcome{
 		step: s, entries: entries, reason: store.ReasonAccepted,
@@ -43,8 +43,8 @@ func progressed(s step, entries ...store.Entry) outcome {
 	}
 }
 
-// reasonFor classifies err, the result of step s for a batch; nil means accepted. It records each 403: the batch is at
-// fault (reason forbidden) until so many batches in a row are refused that the plan must be at fault (auth).
+// reasonFor returns the reason for err, the result of step s; a nil err means success. A 403 is store.ReasonForbidden,
+// or store.ReasonAuth once so many batches in a row got a 403 that the service plan must be at fault.
 func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	reason := relay.ReasonOf(err)
 	if reason == store.ReasonForbidden && l.forbidden[s].Refuse(batchID) {
@@ -53,9 +53,9 @@ func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	return reason
 }
 
-// failed returns the outcome of step s after a call returned err, which must not be nil. If the call can never succeed
-// or has failed for longer than GiveUp, the claimed feedback becomes dead. Otherwise the step is retried. A canceled
-// call does not count as an attempt.
+// failed returns the outcome of step s after a call returned err, which must not be nil. If the call can never succeed,
+// or the feedback has been owed for GiveUp, the claimed feedback becomes dead. Otherwise the step is retried. A
+// canceled call does not count as an attempt.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	o := outcome{step: s, reason: l.reasonFor(s, c.Key.BatchID, err)}
 	o.retryAfter = l.plan.Backoff.CapRetryAfter(o.reason, relay.RetryAfter(err))
@@ -75,8 +75,8 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 }
 
 // givenUp reports whether to give up a task that failed now, because its feedback has been owed for GiveUp or longer.
-// The attempt before must have failed too, and not because of the plan, so that neither downtime of dlrloop nor a
-// paused plan makes old tasks dead.
+// The previous attempt must have failed too, and not because of the service plan, so that neither downtime of dlrloop
+// nor a paused plan makes old tasks dead.
 func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 	t := c.Batch.Task
 	return t.Attempts > 0 && !relay.PausesPlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
@@ -89,8 +89,8 @@ func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
 	return o
 }
 
-// dead returns o, settled so that all claimed feedback becomes dead. If the step was to read the full report, only the
-// read is given up, and recipients that are already known still get their feedback.
+// dead returns o with a settlement that makes all claimed feedback dead. If the step was reading the full report, only
+// the reading is given up, and recipients that are already known still get their feedback.
 func (o outcome) dead(c store.Claim) outcome {
 	o.settlement.Outcome, o.settlement.FullReportFetched = store.OutcomeDead, c.Batch.NeedsFullReport
 	if o.step != stepReadFull {

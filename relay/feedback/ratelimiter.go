@@ -19,12 +19,12 @@ const (
 	burst = 100 * time.Millisecond
 )
 
-// rateLimiter limits the calls of one plan. Sinch publishes no limit, so the limiter searches for it (AIMD): the rate
-// starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while calls succeed. It
-// grows slowly up to the rate at which the failures began, then to the ceiling within a minute. A call counts when its
-// task is claimed, so that no lease runs while a task waits for the limiter. The rates are those of all replicas
-// together, of which this replica uses its quota share. The lane's loop owns the limiter; only spend is safe for
-// concurrent use.
+// rateLimiter limits the calls of one service plan. Sinch publishes no limit, so the limiter searches for it (AIMD):
+// the rate starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while calls
+// succeed. Below the rate at which the last failures began, it grows more slowly than above. A call counts when its
+// task is claimed, so that no lease runs while a task waits for the limiter. All rates are totals of all replicas, and
+// this replica uses its quota share of them. Only spend is safe for concurrent use; the lane's loop calls the other
+// methods.
 type rateLimiter struct {
 	tokens      *rate.Limiter
 	ceiling     float64   // highest rate of all replicas, in calls per second
@@ -37,8 +37,8 @@ type rateLimiter struct {
 	changedAt   time.Time // time of the last decrease or increase
 }
 
-// newRateLimiter returns a limiter whose rate starts at ceiling, in calls per second of all replicas together. At most
-// workers unused calls accumulate. share is this replica's quota share of the rate, 0 to 1.
+// newRateLimiter returns a limiter whose rate starts at ceiling, in calls per second of all replicas together. Up to
+// one unused call per worker may accumulate. share is this replica's quota share of the rate, 0 to 1.
 func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 	r := &rateLimiter{
 		ceiling: ceiling, workers: workers, quotaShare: share, rate: ceiling, threshold: ceiling, accepted: true,
@@ -50,8 +50,8 @@ func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 // limit returns the current rate of this replica, in calls per second.
 func (r *rateLimiter) limit() rate.Limit { return rate.Limit(r.rate * r.quotaShare) }
 
-// maxTokens returns how many unused calls may accumulate: none with quota share 0, and otherwise at least one, so that
-// the replica can call.
+// maxTokens returns how many unused calls may accumulate. It returns 0 for quota share 0, and otherwise at least 1,
+// because with 0 no call could ever begin.
 func (r *rateLimiter) maxTokens() int {
 	if r.quotaShare == 0 {
 		return 0
@@ -65,7 +65,7 @@ func (r *rateLimiter) apply(now time.Time) {
 	r.tokens.SetBurstAt(now, r.maxTokens())
 }
 
-// setQuotaShare sets this replica's quota share and reports whether it changed. Accumulated calls beyond the new burst
+// setQuotaShare sets this replica's quota share and reports whether it changed. Unused calls beyond the new maxTokens
 // are dropped. With quota share 0 no call may begin.
 func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 	if share == r.quotaShare {
@@ -79,7 +79,7 @@ func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 // available returns how many calls may begin now.
 func (r *rateLimiter) available(now time.Time) int { return max(int(r.tokens.TokensAt(now)), 0) }
 
-// untilNext returns how long from now the next call may begin. The quota share must not be zero.
+// untilNext returns how long to wait until the next call may begin. The quota share must not be zero.
 func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	short := 1 - r.tokens.TokensAt(now)
 	if short <= 0 {
@@ -88,10 +88,10 @@ func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	return time.Duration(short/float64(r.tokens.Limit())*float64(time.Second)) + time.Millisecond
 }
 
-// spend counts one call that begins now. It never blocks: a call beyond the rate delays later calls.
+// spend counts one call that begins now. It never blocks: a call that exceeds the rate delays later calls.
 func (r *rateLimiter) spend(now time.Time) { r.tokens.ReserveN(now, 1) }
 
-// decrease halves the rate and reports whether the rate changed. Failures within decreaseInterval count as one.
+// decrease halves the rate, but only once per decreaseInterval, and reports whether it did.
 func (r *rateLimiter) decrease(now time.Time) bool {
 	if now.Sub(r.decreasedAt) < decreaseInterval {
 		return false

@@ -20,7 +20,7 @@ type Store interface {
 	Settle(ctx context.Context, plan string, at time.Time, s store.Settlement) error
 }
 
-// Relay sends the delivery feedback of all configured plans. New creates a Relay, and Run runs it.
+// Relay sends the delivery feedback of all configured service plans. New creates a Relay, and Run runs it.
 type Relay struct {
 	lanes []*lane
 }
@@ -49,8 +49,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error
 	return r, nil
 }
 
-// Folded ends the pause of each plan for which an operator requeued feedback (Changes.SendNow). The store must call it
-// with the changes of each fold (store.Observer.Folded). It does not block or keep changes.
+// Folded ends the pause of each service plan for which an operator requeued feedback (Changes.SendNow). It must be
+// called with the changes of each fold of the store (see store.Observer). It does not block or keep changes.
 func (r *Relay) Folded(changes []store.Changes) {
 	for _, c := range changes {
 		if !c.SendNow {

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// work attempts a claimed task, settles it and returns the outcome. claimed is when the task was claimed and its lease
-// began. After ctx ends no attempt begins; the context calls ends CallGrace later and cancels a call in flight.
+// work attempts a claimed task, settles it and returns the outcome. claimed is the time of the claim, when the lease
+// began. After ctx ends no attempt begins; the second context ends CallGrace later and cancels calls in flight.
 func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()
@@ -53,7 +53,7 @@ const (
 )
 
 // persist calls record until it succeeds, the store is closed or the lease ends, and returns its last error. It goes on
-// after ctx ends, because a call to Sinch that is not settled would be repeated after the lease.
+// after ctx ends, because a call to Sinch whose result is not recorded is repeated after the lease.
 func (l *lane) persist(ctx context.Context, leaseEnd time.Time, record func(context.Context) error) error {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), leaseEnd)
 	defer cancel()
