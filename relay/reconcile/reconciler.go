@@ -19,8 +19,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config configures a Reconciler: the plans whose missing reports it fetches, and the functions that it calls for
-// random numbers and for the leader lease.
+// Config configures a Reconciler: the service plans whose missing reports it fetches, its source of random numbers, and
+// a function that reports whether this replica holds the leader lease.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
@@ -31,8 +31,8 @@ type Config struct {
 	Held func(ctx context.Context, now time.Time) (bool, error)
 }
 
-// Plan configures how missing reports of one plan are fetched. ID and Client are required; any other zero field means
-// its default. The store decides when reports count as missing (store.Policy).
+// Plan configures how missing reports of one service plan are fetched. ID and Client are required; any other zero field
+// means its default. The store decides when reports count as missing (store.Policy).
 type Plan struct {
 	ID     string
 	Client *sinch.Client
@@ -50,9 +50,9 @@ func (p Plan) check() error {
 	return relay.CheckDurations(relay.Duration{Name: "poll interval", Value: p.PollInterval})
 }
 
-// Reconciler finds batches with missing reports, fetches their full reports from Sinch and records them as if callbacks
-// had brought them. This recovers reports that Sinch gave up sending while dlrloop was down. Of the replicas that share
-// a store, only the holder of the leader lease (Config.Held) fetches.
+// Reconciler finds batches whose reports did not arrive, fetches their full reports from Sinch and records them as if
+// callbacks had brought them. This recovers reports that Sinch gave up sending while dlrloop was down. If replicas
+// share a store, only the holder of the leader lease (Config.Held) fetches.
 type Reconciler struct {
 	plans []*planReconciler
 }
@@ -63,8 +63,8 @@ type Store interface {
 	Record(ctx context.Context, a store.Arrival) error
 }
 
-// New returns a Reconciler that finds batches in s, counts in m and logs to log. It starts no goroutine. If a plan is
-// configured wrongly, New returns an error that names the plan and the field.
+// New returns a Reconciler that finds batches in the store s, counts in m and logs to log. It starts no goroutine. If a
+// service plan is configured wrongly, New returns an error that names the plan and the field.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Float64
@@ -98,7 +98,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// planReconciler repeatedly fetches the missing reports of one plan. Only the goroutine in run uses its fields.
+// planReconciler fetches the missing reports of one service plan. Only the goroutine that calls run uses its fields.
 type planReconciler struct {
 	plan    Plan
 	store   Store
@@ -124,7 +124,7 @@ type planReconciler struct {
 // pageSize is the maximum number of batches that one call of Store.MissingReports returns.
 const pageSize = 50
 
-// run calls pass again and again until ctx ends. It returns an error only if the store is closed.
+// run fetches missing reports, pass after pass, until ctx ends. It returns an error only if the store is closed.
 func (r *planReconciler) run(ctx context.Context) error {
 	for {
 		wait, err := r.pass(ctx)
@@ -139,14 +139,14 @@ func (r *planReconciler) run(ctx context.Context) error {
 	}
 }
 
-// holdsLease reports whether this replica holds the reconciler's leader lease now. It logs and returns an error.
+// holdsLease reports whether this replica holds the reconciler's leader lease. It logs an error before returning it.
 func (r *planReconciler) holdsLease(ctx context.Context) (bool, error) {
 	held, err := r.held(ctx, store.Now())
 	r.logStoreError(ctx, "the leader lease of the reconciler cannot be read", err)
 	return held, err
 }
 
-// due returns the batches whose reports must be fetched now, or none if another replica holds the leader lease.
+// due returns up to pageSize batches whose reports must be fetched, or none if another replica holds the leader lease.
 func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error) {
 	held, err := r.holdsLease(ctx)
 	if held {
@@ -160,7 +160,7 @@ func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error
 	return due, err
 }
 
-// logStoreError logs an error of the store, but of consecutive errors only the first. A nil err is ignored.
+// logStoreError logs an error of the store, but only the first of several in a row. It ignores nil and store.ErrClosed.
 func (r *planReconciler) logStoreError(ctx context.Context, message string, err error) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		return
@@ -171,8 +171,8 @@ func (r *planReconciler) logStoreError(ctx context.Context, message string, err 
 	r.storeFailing = true
 }
 
-// pass fetches the full reports of all batches that are due. It stops at the first error, of the store or of a fetch,
-// and returns it. wait is the delay before the next pass, which includes the backoff after an error.
+// pass fetches the full report of each batch that due returns, and stops at the first error, of the store or of a
+// fetch. It also returns how long to wait before the next pass; after an error this includes the backoff.
 func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err error) {
 	due, err := r.due(ctx)
 	stillListed, failed, read := make(map[string]store.ReportFetch, len(due)), make(map[string]int), 0
@@ -217,8 +217,8 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 	return r.plan.PollInterval, nil
 }
 
-// fetch reads the full report of one batch from Sinch and records the result. If it returns an error, the batch is
-// fetched again, no sooner than after wait.
+// fetch reads the full report of one batch from Sinch and records the result in the store. After an error the batch
+// must be fetched again; wait is then the shortest delay before that.
 func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
 	if relay.IsNotFound(err) {
@@ -265,7 +265,7 @@ func (r *planReconciler) record(ctx context.Context, batchID string, entries ...
 	return nil
 }
 
-// logRead logs one attempt to read the full report of a batch, as a warning if err is not nil.
+// logRead logs one attempt to read the full report of a batch: as a warning if the attempt failed, else as information.
 func (r *planReconciler) logRead(ctx context.Context, b *store.Batch, reason store.Reason, err error) {
 	attributes := []slog.Attr{
 		slog.String("batch_id", b.ID), slog.Int("missing", b.Missing()), slog.Int("reads", b.Fetch.Attempts+1),
