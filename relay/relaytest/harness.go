@@ -48,8 +48,8 @@ type Harness struct {
 	registry *prometheus.Registry
 }
 
-// New returns a Harness, whose store and Upstream close when the test ends. In its store, the feedback of a batch is
-// due after 1 s, and reports count as missing after 1 h without any.
+// New returns a Harness, whose store and Upstream close when the test ends. In the store, a feedback task is due after
+// 1 s, and reports count as missing if none arrives for 1 h.
 func New(t *testing.T) *Harness {
 	t.Helper()
 	h := &Harness{T: t, Upstream: NewUpstream(t), registry: prometheus.NewRegistry(), Lines: &Lines{}}
@@ -145,7 +145,7 @@ func (h *Harness) Batch(plan, batchID string) *store.Batch {
 	return b
 }
 
-// Recipient returns the recipient of Batch1 in PlanA with this phone number, from the store.
+// Recipient returns, from the store, the recipient with this phone number in Batch1 of PlanA.
 func (h *Harness) Recipient(number string) *store.Recipient {
 	h.T.Helper()
 	r, err := h.Store.Recipient(h.T.Context(), store.BatchKey{Plan: PlanA, BatchID: Batch1}, number)
@@ -153,7 +153,7 @@ func (h *Harness) Recipient(number string) *store.Recipient {
 	return r.Recipient
 }
 
-// Feedback returns the feedback state of the recipient of Batch1 in PlanA with this phone number.
+// Feedback returns the feedback state of the recipient with this phone number in Batch1 of PlanA.
 func (h *Harness) Feedback(number string) store.FeedbackState { return h.Recipient(number).Feedback }
 
 // Stats returns the store's totals of a plan, or zeros if the store has no batch of the plan.
@@ -169,8 +169,8 @@ func (h *Harness) Stats(plan string) store.PlanStats {
 	return store.PlanStats{Plan: plan}
 }
 
-// Metric returns the value of the first counter or gauge with this name, without the prefix dlrloop_, and these labels.
-// Pass labels as pairs of name and value. The test fails if no series matches.
+// Metric returns the value of the first counter or gauge with this name and these labels. Leave out the name's prefix
+// dlrloop_, and pass labels as pairs of name and value. The test fails if no series matches.
 func (h *Harness) Metric(name string, labels ...string) float64 {
 	h.T.Helper()
 	families, err := h.registry.Gather()
@@ -197,8 +197,8 @@ func (h *Harness) Metric(name string, labels ...string) float64 {
 	return 0
 }
 
-// Run calls run in a new goroutine. The function stop cancels the context of run, waits until run returns, and fails
-// the test if it returns an error. The end of the test calls stop too.
+// Run starts run in a new goroutine and returns a function that stops it: it cancels the context of run, waits until
+// run returns, and fails the test if run returns an error. The end of the test calls this function too.
 func (h *Harness) Run(run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(h.T.Context())
 	done := make(chan error, 1)

@@ -43,7 +43,7 @@ type Call struct {
 	Accepted   bool     // feedback that was answered with 202
 }
 
-// fault is a handler that answers the next requests of one operation in place of the upstream.
+// fault is a handler that answers some requests of one operation in place of the upstream.
 type fault struct {
 	plan      string // empty: every plan
 	operation string
@@ -51,7 +51,7 @@ type fault struct {
 	times     int
 }
 
-// The values of Call.Operation, and of the argument operation of Fail, FailPlan and Requests.
+// The values of Call.Operation. Fail, FailPlan and Requests take them as the operation.
 const (
 	ListBatches  = "GET batches"
 	GetBatch     = "GET batch"
@@ -143,21 +143,21 @@ func (u *Upstream) AddFullReport(batchID string, body []byte) {
 	u.reports[batchID] = string(body)
 }
 
-// Fail lets answer reply to the next requests of an operation, times of them. A nil answer drops the connection.
+// Fail makes a handler answer the next requests of an operation; times is how many. A nil handler drops the connection.
 func (u *Upstream) Fail(operation string, times int, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{operation: operation, answer: answer, times: times})
 }
 
-// FailAll lets answer reply to all requests until Heal. A nil answer drops the connection.
+// FailAll makes a handler answer all requests until Heal is called. A nil handler drops the connection.
 func (u *Upstream) FailAll(answer http.HandlerFunc) {
 	for _, operation := range []string{ListBatches, GetBatch, GetReport, PostFeedback} {
 		u.Fail(operation, 1<<30, answer)
 	}
 }
 
-// FailPlan lets answer reply to all requests of a plan and operation until Heal. A nil answer drops the connection.
+// FailPlan makes a handler answer all requests of a plan and operation until Heal. A nil handler drops the connection.
 func (u *Upstream) FailPlan(plan, operation string, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -214,7 +214,7 @@ func (u *Upstream) Heal() {
 	u.faults = nil
 }
 
-// Requests returns the requests of an operation so far. An empty operation selects all requests.
+// Requests returns the requests received so far for an operation. An empty operation selects all requests.
 func (u *Upstream) Requests(operation string) []Call {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -265,7 +265,7 @@ func parseCall(r *http.Request) Call {
 	return c
 }
 
-// begin records a request and returns the handler that answers it: that of a fault, or the upstream's own.
+// begin records a request and returns the handler that answers it: that of a matching fault, else the upstream's own.
 func (u *Upstream) begin(c Call) http.HandlerFunc {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -320,7 +320,7 @@ func Respond(status int, body string, headers ...string) http.HandlerFunc {
 	}
 }
 
-// RespondAfter returns a handler that calls next after d. It does not answer if the client disconnects before that.
+// RespondAfter returns a handler that calls next after d, unless the client disconnects before that.
 func RespondAfter(d time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -331,8 +331,8 @@ func RespondAfter(d time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// ListingsWithoutProof holds answers to a listing of batches, by name of a subtest, that do not prove that the plan is
-// configured correctly: it may be in another region, or be another plan of the account.
+// ListingsWithoutProof maps names of subtests to answers for a listing of batches. None of them proves that the service
+// plan is configured correctly: its id or region may still be wrong.
 var ListingsWithoutProof = map[string]http.HandlerFunc{
 	"empty":       Respond(200, `{"count":0,"page":0,"page_size":0,"batches":[]}`),
 	"no list":     Respond(200, `{}`),
