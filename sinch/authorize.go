@@ -10,8 +10,8 @@ import (
 // without a trailing slash. It needs no credentials. An error names the field of c that is wrong or missing.
 func (c Config) Endpoint() (string, error) { return c.base() }
 
-// Authorize sets the Authorization header of r to the client's bearer token, in place of any other. With a Project it
-// may have to fetch a token first, for at most Config.Timeout. An error then means that there is no token.
+// Authorize sets the Authorization header of r to the client's bearer token, in place of any other. A client with a
+// Project may have to fetch the token first, for at most Config.Timeout. If it cannot, Authorize returns an error.
 func (c *Client) Authorize(ctx context.Context, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -23,8 +23,8 @@ func (c *Client) Authorize(ctx context.Context, r *http.Request) error {
 	return nil
 }
 
-// Refused must be called with a request that Authorize changed and Sinch refused, and with Sinch's answer. If the
-// answer says that the token has expired, the client fetches a new token before its next call.
+// Refused tells the client that Sinch refused r, a request that Authorize changed. Pass Sinch's answer: if it says that
+// the token has expired, the client fetches a new token before its next call.
 func (c *Client) Refused(ctx context.Context, r *http.Request, answer *http.Response) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	c.credentials.renew(ctx, token, answer)

@@ -38,9 +38,9 @@ func ParseURL(text string) (string, error) {
 	return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
 }
 
-// ParseBaseURL returns the base URL of the API, as written in text, without trailing slashes, so that /xms/v1 can be
-// appended. Users often copy a whole address, so it removes a trailing /xms/v1, also one that is followed by id, the id
-// of the plan or project. Any other URL with a path segment xms is an error, because it does not lead to the API.
+// ParseBaseURL returns the base URL in text without trailing slashes, so that the caller can append /xms/v1. Users
+// often copy a longer address, so it removes /xms/v1 from the end, also with the id of the plan or project behind it.
+// Any other URL with a path segment xms is an error, because it does not lead to the API.
 func ParseBaseURL(text, id string) (string, error) {
 	base, err := ParseURL(text)
 	if err != nil {
@@ -64,7 +64,7 @@ func ParseBaseURL(text, id string) (string, error) {
 }
 
 // containsXMS reports whether a path segment contains the word xms, also escaped (xms%2Fv1) or with a parameter
-// (xms;v=1). A server may take such a segment for the API's path, which dlrloop would append a second time.
+// (xms;v=1). A server may take such a segment for the API's path, although dlrloop appends that path itself.
 func containsXMS(segment string) bool {
 	for strings.Contains(segment, "%") {
 		plain, err := url.PathUnescape(segment)
@@ -87,8 +87,8 @@ func portIsValid(u *url.URL) bool {
 	return err == nil && port > 0
 }
 
-// isDotSegment reports whether a path segment is "." or "..", escaped or not, which a proxy may resolve and so change
-// the path. It also returns true for a segment that cannot be unescaped.
+// isDotSegment reports whether a path segment is "." or "..", escaped or not, or cannot be unescaped. A proxy may
+// resolve such a segment and so change the path.
 func isDotSegment(segment string) bool {
 	plain, err := url.PathUnescape(segment)
 	return err != nil || plain == "." || plain == ".."

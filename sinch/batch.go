@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Batch is a batch as Sinch returns it. A field is zero if its member was absent or could not be decoded. Times are
-// UTC, truncated to the millisecond.
+// Batch is a batch as Sinch returns it. A field is zero if its JSON member was absent or could not be decoded. Times
+// are UTC, truncated to the millisecond.
 type Batch struct {
 	ID   string // opaque, case-sensitive
 	Type Type
@@ -48,13 +48,13 @@ func (b *Batch) Numbers() []string {
 	return b.entries(isNumber, dlr.Digits)
 }
 
-// Groups returns how many different groups the To field names. A number of more than dlr.MaxNumber bytes is a group.
+// Groups returns how many different groups are in To. A number of more than dlr.MaxNumber bytes counts as a group.
 func (b *Batch) Groups() int {
 	groups := b.entries(func(entry string) bool { return !isNumber(entry) }, func(entry string) string { return entry })
 	return len(groups)
 }
 
-// entries returns the entries of the To field that accept selects, and of entries with equal keyOf only the first.
+// entries returns the entries of the To field that accept selects. Of those with equal keys it returns only the first.
 func (b *Batch) entries(accept func(string) bool, keyOf func(string) string) (found []string) {
 	seen := make(map[string]bool, len(b.To))
 	for _, entry := range b.To {
@@ -82,8 +82,8 @@ func (b *Batch) Text() string {
 	return s
 }
 
-// ParseBatch decodes a batch from Sinch's answer. Members that do not fit are kept in Batch.Unknown, so the only error
-// is a body that is not a JSON object. The caller must check the ID field, which is empty if the object is not a batch.
+// ParseBatch decodes a batch from Sinch's answer. Members that cannot be decoded stay in Batch.Unknown, and only a body
+// that is not a JSON object is an error. The caller must check ID, which is empty if the object is not a batch.
 func ParseBatch(body []byte) (*Batch, error) {
 	b := &Batch{}
 	if err := b.UnmarshalJSON(body); err != nil {
@@ -146,11 +146,11 @@ func (b Batch) MarshalJSON() ([]byte, error) {
 	return w.encode(b.Unknown)
 }
 
-// errOtherBatch means that the answer is about another batch than the requested one. Without this check a server that
-// answers everything with 200 would look like a batch that does not want feedback.
+// errOtherBatch means that the answer is about another batch than the request. Without this error, a wrong server that
+// answers every request with 200 would seem to return batches that do not want feedback.
 var errOtherBatch = errors.New("the answer is about another batch")
 
-// batchPath returns the URL path /batches/ID followed by rest. It escapes the batch id; rest must already be escaped.
+// batchPath returns the URL path /batches/ID of a batch, followed by rest. It escapes the id but not rest.
 func batchPath(batchID, rest string) (string, error) {
 	segment, err := escape(batchID)
 	if err != nil {

@@ -30,8 +30,8 @@ type DryRunRecipient struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// DryRun asks Sinch how many messages it would send for m; none is sent. If m or q breaks a rule of Sinch's, DryRun
-// makes no call and returns an *InvalidError. It is safe to repeat the call.
+// DryRun asks Sinch how many messages it would send for m, but nothing is sent. If m or q breaks a rule of Sinch's,
+// DryRun makes no call and returns an *InvalidError. It is safe to repeat the call.
 func (c *Client) DryRun(ctx context.Context, m Message, q DryRunQuery) (*DryRun, error) {
 	query, err := q.values()
 	if err = firstError(validate(m), err); err != nil {
@@ -79,7 +79,7 @@ func parseDryRun(body []byte) (*DryRun, error) {
 	return d, nil
 }
 
-// parseDryRunRecipient decodes an element of per_recipient. message_part is the older name of number_of_parts.
+// parseDryRunRecipient decodes an element of per_recipient. The older name of number_of_parts is message_part.
 func parseDryRunRecipient(raw json.RawMessage) DryRunRecipient {
 	m, _ := parseMembers(raw) // anything but an object gives zero values
 	parts := m.integer("number_of_parts")

@@ -81,7 +81,7 @@ const (
 	maxExcerpt = 256
 )
 
-// maxErrorBody is how many bytes are read of an answer whose body is needed only for the text of an error.
+// maxErrorBody is the maximum number of bytes that are read of a body needed only for the text of an error.
 const maxErrorBody = 64 << 10
 
 func newError(op Operation, answer *http.Response, body []byte, secrets []string) *Error {
@@ -137,8 +137,8 @@ func parseErrorBody(body []byte) (code, text string) {
 // maxRetryAfter is the maximum of Error.RetryAfter, so that one answer cannot make the caller wait forever.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter returns how long the Retry-After header asks to wait, as seconds or as a date (RFC 9110, 10.2.3), or 0
-// without one. A date is compared with the answer's Date header, so that a wrong clock on either side does not matter.
+// retryAfter returns how long the Retry-After header asks to wait (RFC 9110, 10.2.3), or 0 if it is absent or invalid.
+// A date in it is compared with the answer's Date header, so that a wrong clock on either side does not matter.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// clean returns s, text from an answer, in a form fit for logs and pages: one line of valid UTF-8, at most limit
-// characters, with the secrets and all phone numbers masked.
+// clean makes s, a text from an answer, fit for logs and web pages. It returns one line of valid UTF-8, at most limit
+// characters, in which the given secrets and all phone numbers are masked.
 func clean(s string, limit int, secrets []string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
 	for _, secret := range secrets {
@@ -23,7 +23,7 @@ func clean(s string, limit int, secrets []string) string {
 	return s
 }
 
-// minNumber is the minimum number of digits that maskNumbers takes for a phone number.
+// minNumber is the minimum number of digits that maskNumbers treats as a phone number.
 const minNumber = 7
 
 // maskNumbers masks each run of at least minNumber digits, with or without separators: it could be a phone number.

@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// members holds the members of a JSON object that are not decoded yet. Its methods decode a member by name, tolerantly:
-// they remove a member that fits, and return a zero value and keep a member that does not. A null counts as absent.
+// members holds the members of a JSON object that are not decoded yet. Its methods decode one member by name: if the
+// value fits, they remove the member; otherwise they keep it and return a zero value. A null counts as absent.
 type members map[string]json.RawMessage
 
 var (
@@ -38,7 +38,7 @@ func parseMembers(body []byte) (members, error) {
 	return m, nil
 }
 
-// rest returns the members that were not decoded, for a field named Unknown, or nil if there are none.
+// rest returns the members that were not decoded, or nil if there are none. They belong in a field called Unknown.
 func (m members) rest() map[string]json.RawMessage {
 	if len(m) == 0 {
 		return nil
@@ -88,7 +88,7 @@ func looseTexts(raw json.RawMessage) ([]string, bool) {
 	return texts, ok
 }
 
-// looseFlag decodes true and false, also as the strings "true" and "false". Otherwise ok is false. Case is ignored.
+// looseFlag decodes true and false, also as strings, in upper and lower case. For any other value ok is false.
 func looseFlag(raw json.RawMessage) (value, ok bool) {
 	word := bytes.Trim(raw, `"`)
 	value = bytes.EqualFold(word, []byte("true"))
@@ -106,7 +106,7 @@ func looseMoment(raw json.RawMessage) (time.Time, bool) {
 	return dlr.ParseTime(s)
 }
 
-// looseParameters decodes message parameters. It converts numbers to strings; any other value makes it return false.
+// looseParameters decodes message parameters. It returns false if a replacement is neither a string nor a number.
 func looseParameters(raw json.RawMessage) (Parameters, bool) {
 	keys, ok := as[map[string]map[string]json.RawMessage](raw)
 	p := make(Parameters, len(keys))

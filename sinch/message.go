@@ -61,7 +61,7 @@ type Options struct {
 	Unknown map[string]json.RawMessage
 }
 
-// Common returns o. It implements the method of Message for the types that embed Options.
+// Common returns o. It implements Message.Common for the types that embed Options.
 func (o *Options) Common() *Options { return o }
 
 func (o *Options) validate() error {
@@ -90,8 +90,8 @@ func (o *Options) members(t Type) wire {
 	}
 }
 
-// Parameters maps the key of each ${key} in a message body to the texts that replace it, by the recipient's phone
-// number or "default". A key has 1 to 16 of the characters A–Z a–z 0–9 . - _.
+// Parameters maps a key to the texts that replace ${key} in a message body. Each text belongs to the phone number of a
+// recipient, or to "default". A key has 1 to 16 of the characters A–Z a–z 0–9 . - _.
 type Parameters map[string]map[string]string
 
 // ParseMessage decodes the body of a request that sends, dry-runs or replaces a batch. For invalid JSON, and for a

@@ -38,7 +38,7 @@ func (m MediaMessage) wire() wire {
 	return w
 }
 
-// MarshalJSON encodes the media as the member body of a request to Sinch.
+// MarshalJSON encodes the media as the JSON member "body" of a request to Sinch.
 func (m Media) MarshalJSON() ([]byte, error) {
 	return encode(struct {
 		URL     string `json:"url"`

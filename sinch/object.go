@@ -32,7 +32,7 @@ func parseObject(body []byte) (*object, error) {
 	return o, nil
 }
 
-// note stores err in o.fault, but keeps an earlier error that is already there.
+// note stores err in o.fault, unless that holds an earlier error.
 func (o *object) note(err error) {
 	if o.fault == nil {
 		o.fault = err
@@ -49,7 +49,7 @@ func (o *object) require(members ...string) {
 	}
 }
 
-// rest returns the members that were not decoded, for a field named Unknown, or nil if there are none.
+// rest returns the members that were not decoded, or nil if there are none. They belong in a field called Unknown.
 func (o *object) rest() map[string]json.RawMessage {
 	if len(o.unread) == 0 {
 		return nil
@@ -117,8 +117,8 @@ func (o *object) parameters(member string) Parameters {
 	return value(take(o, member, `an object of objects: key, then number or "default", then a string`, asParameters))
 }
 
-// media decodes the body of a media message, or returns nil if the member is absent or not an object. An error that it
-// notes names the inner member, such as body.url.
+// media decodes a member as the body of a media message. It returns nil if the member is absent or not an object. If a
+// part of the body is wrong, it notes an error that names the part, such as body.url.
 func (o *object) media(member string) *Media {
 	raw := take(o, member, "an object with a url", as[map[string]json.RawMessage])
 	if raw == nil {

@@ -41,7 +41,7 @@ func all[T any](ctx context.Context, c *Client, l listing[T]) iter.Seq2[T, error
 const maxRepeatedPages = 3
 
 // walk fetches page after page and yields the entries that were not on the page before. It returns nil after the last
-// page: an empty page, the page that completes the count in its answer or, without a count, a page that is not full.
+// page. The last page is empty, completes the count that Sinch gives or, if Sinch gives none, is not full.
 func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T, error) bool) error {
 	if l.invalid != nil {
 		return failed(l.operation, l.invalid)

@@ -18,7 +18,7 @@ func withQuery(path string, query url.Values) string {
 	return path + "?" + query.Encode()
 }
 
-// setTexts sets the query parameter name to values, joined with commas. A blank value or a comma in one is an error.
+// setTexts sets a query parameter to values, joined with commas. A value must not be blank or contain a comma.
 func setTexts[T ~string](query url.Values, name string, values []T) error {
 	if len(values) == 0 {
 		return nil
@@ -43,7 +43,7 @@ func setStates(query url.Values, statuses []dlr.Status, codes []int) error {
 	return firstError(setTexts(query, "status", statuses), setTexts(query, "code", joined))
 }
 
-// setWindow checks pageSize, and sets the query parameters start_date and end_date to the times that are not zero.
+// setWindow sets the query parameters start_date and end_date, unless their time is zero. It also checks pageSize.
 func setWindow(query url.Values, pageSize int, start, end time.Time) error {
 	if pageSize < 0 || pageSize > maxPageSize {
 		return invalid("page_size", "it must be between 1 and %d; leave it out for %d", maxPageSize, maxPageSize)

@@ -20,7 +20,7 @@ const (
 	Full    ReportKind = "full"    // with the recipients of each status and code
 )
 
-// ReportQuery selects the kind of report that Client.GetReport returns, and its entries by status and code. The zero
+// ReportQuery selects the kind of report that Client.GetReport returns, and the statuses and codes in it. The zero
 // value selects a summary of all statuses.
 type ReportQuery struct {
 	Kind     ReportKind   // empty means Summary
@@ -35,7 +35,7 @@ type Report struct {
 	Raw []byte
 }
 
-// GetReport returns the current delivery report of a batch, whatever kind of report the batch was sent with. It may
+// GetReport returns the current delivery report of a batch, whatever DeliveryReport the batch was sent with. It may
 // contain intermediate statuses. If Sinch does not know the batch, the error is an *Error with HTTPStatus 404.
 func (c *Client) GetReport(ctx context.Context, batchID string, q ReportQuery) (Report, error) {
 	query, err := q.values()
@@ -92,8 +92,8 @@ func (c *Client) report(ctx context.Context, op Operation, path, batchID string,
 
 var errOtherKind = errors.New("the answer is not the requested kind of report")
 
-// parseReport decodes an answer as a report of the type want. An answer without a type counts as that type. A batch
-// report in place of a recipient report, or the reverse, is an error.
+// parseReport decodes an answer as a report of the wanted type. An answer without a type counts as one of that type. A
+// batch report in place of a recipient report, or the reverse, is an error.
 func parseReport(body []byte, want dlr.Type) (Report, error) {
 	parsed, err := dlr.Parse(body)
 	if e, ok := errors.AsType[*dlr.ParseError](err); ok && e.Reason == dlr.NoType {

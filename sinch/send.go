@@ -54,7 +54,7 @@ func validate(m Message) error {
 	return m.Validate()
 }
 
-// batchCall performs k, whose path it sets to that of the batch, and returns the batch from the answer.
+// batchCall sets the path of k to that of the batch, performs k and returns the batch from the answer.
 func (c *Client) batchCall(ctx context.Context, k call, batchID string) (*Batch, error) {
 	path, err := batchPath(batchID, "")
 	if err != nil {
@@ -64,10 +64,10 @@ func (c *Client) batchCall(ctx context.Context, k call, batchID string) (*Batch,
 	return c.batch(ctx, k, batchID)
 }
 
-// errNoBatch means that the answer has no batch id. If it answers a Send, the batch may have been sent.
+// errNoBatch means that the answer has no batch id. If Send returns it, the batch may have been sent.
 var errNoBatch = errors.New("the answer is not a batch: it has no id")
 
-// batch performs k and returns the batch in the answer. If wantID is not empty, any other batch is an error.
+// batch performs k and returns the batch in the answer. If wantID is not empty, a batch with another id is an error.
 func (c *Client) batch(ctx context.Context, k call, wantID string) (*Batch, error) {
 	a, err := c.read(ctx, k)
 	if err != nil {

@@ -100,8 +100,8 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// read performs k like do, and requires that the body of the answer is complete. A body over Config.MaxAnswer is an
-// *Error. If the connection was cut before the end, the error wraps the cause.
+// read performs k like do, and requires that the body of the answer is complete. A body longer than Config.MaxAnswer is
+// an *Error. If the connection was cut before the end, the error wraps the cause.
 func (c *Client) read(ctx context.Context, k call) (answer, error) {
 	k.read = true
 	a, err := c.do(ctx, k)

@@ -46,8 +46,8 @@ func clearable() []string {
 	return []string{"callback_url", "delivery_report", "expire_at", "parameters", "send_at"}
 }
 
-// Validate returns an *InvalidError for the first rule of Sinch's that the update breaks, except rules that depend on
-// the batch, which it does not know. Client.Update calls it first.
+// Validate returns an *InvalidError for the first rule of Sinch's that the update breaks. It cannot check rules that
+// depend on the batch. Client.Update calls it first.
 func (u Update) Validate() error {
 	return firstError(
 		unknownRule("", u.Unknown),
@@ -79,7 +79,7 @@ func (u Update) emptyRule() error {
 	return invalid("", "the update is empty; set what is to change")
 }
 
-// typeRule rejects bodies of several message types, an unknown Type, and a Type that does not match the body.
+// typeRule rejects an update with bodies of several types, with an unknown Type, or with a Type other than the body's.
 func (u Update) typeRule() error {
 	types := u.bodyTypes()
 	switch t := u.kind(); {
@@ -108,7 +108,7 @@ func (u Update) bodyTypes() []Type {
 	return types
 }
 
-// kind returns Type, or the type of the body if Type is empty.
+// kind returns the field Type, or the type of the body if the field is empty.
 func (u Update) kind() Type {
 	if types := u.bodyTypes(); u.Type == "" && len(types) > 0 {
 		return types[0]
