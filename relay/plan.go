@@ -8,17 +8,17 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxRate is the highest rate that CheckPlan accepts, in calls per second: far more than Sinch allows any plan.
+// maxRate is the highest rate that CheckPlan accepts, in calls per second. Sinch allows a service plan far fewer.
 const maxRate = 10_000
 
-// Duration is a setting that CheckDurations checks. The name appears in its error.
+// Duration is a named setting for CheckDurations. Errors contain the name.
 type Duration struct {
 	Name  string
 	Value time.Duration
 }
 
-// CheckPlan returns an error that names the first invalid setting of a plan: an empty id, a nil client, a rate that is
-// negative or above maxRate, or an invalid backoff. The rate is in calls per second; 0 stands for the default.
+// CheckPlan returns an error that names the first invalid setting of a service plan: an empty id, a nil client, a rate
+// below 0 or above maxRate, or an invalid backoff. The rate is in calls per second; 0 means the default.
 func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
 	switch {
 	case id == "":

@@ -10,10 +10,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// planKnownFor is how long after a successful call a PlanCheck trusts that Sinch knows the plan.
+// planKnownFor is how long after a successful call a PlanCheck assumes that Sinch knows the service plan.
 const planKnownFor = 10 * time.Minute
 
-// batchRetention is how long Sinch keeps a batch, and therefore how far back a PlanCheck lists batches.
+// batchRetention is how long Sinch keeps a batch. PlanCheck lists the batches of this period.
 const batchRetention = 14 * 24 * time.Hour
 
 var (
@@ -22,30 +22,30 @@ var (
 		"check the plan's id, region and base_url")
 )
 
-// UnknownPlan reports whether err, from PlanCheck.Check404, means that the plan's id, region or base URL may be wrong.
+// UnknownPlan reports whether an error of Check404 means that a service plan's id, region or base URL may be wrong.
 func UnknownPlan(err error) bool {
 	return errors.Is(err, errUnknownPlan) || errors.Is(err, errNoBatches)
 }
 
-// PlanCheck finds out whether a 404 means an unknown batch or a wrongly configured plan, since Sinch answers 404 to
-// both. Set Client to the client of the plan; the other fields start at zero. A PlanCheck is safe for concurrent use.
+// PlanCheck finds out whether a 404 means an unknown batch or a misconfigured service plan, since Sinch answers 404 to
+// both. Set Client to the plan's client; the other fields start at zero. A PlanCheck is safe for concurrent use.
 type PlanCheck struct {
 	Client  *sinch.Client
 	unknown Streak       // batches that Sinch answered with 404
 	last    atomic.Int64 // Unix nanoseconds of the last success; 0 before the first
 }
 
-// Succeeded records that a call for a batch of the plan succeeded, so that Sinch knows the plan.
+// Succeeded records that a call for a batch succeeded. This proves that Sinch knows the service plan.
 func (p *PlanCheck) Succeeded() {
 	p.last.Store(time.Now().UnixNano())
 	p.unknown.Succeed()
 }
 
-// Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown. If no call succeeded in
-// the last minutes, or Sinch answered 404 for several batches in a row, it lists the plan's batches and blocks
-// meanwhile. Without a batch in that list the plan may be wrong, and Check404 returns an error for which UnknownPlan is
-// true. If the listing fails without a definite answer, it returns the error of the listing. The argument call must run
-// the function that it gets, which is the listing, and return its error.
+// Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown to Sinch. If no call
+// succeeded within planKnownFor, or refusalLimit batches in a row got a 404, it first lists the plan's batches. If
+// Sinch refuses this or lists no batch, the service plan may be wrong, and UnknownPlan is true for the returned error.
+// If Sinch gives no definite answer, Check404 returns the error of the listing. The listing runs inside call, which
+// must run the function passed to it and return its error.
 func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func() error) error) error {
 	many := p.unknown.Refuse(batchID)
 	if last := p.last.Load(); last != 0 && !many && time.Since(time.Unix(0, last)) < planKnownFor {
@@ -77,8 +77,8 @@ func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func
 	return err
 }
 
-// definiteAnswer reports whether err, with which a listing failed, comes from an answer that a retry would get again: a
-// refusal of the request, or a success without a list.
+// definiteAnswer reports whether a call that failed with err would fail again in the same way. It is true if Sinch's
+// answer refuses the request, or is a success without a list.
 func definiteAnswer(err error) bool {
 	answer, answered := errors.AsType[*sinch.Error](err)
 	return answered && !answer.Page && answer.HTTPStatus < 300 || ReasonOf(err) == store.ReasonRejected

@@ -36,7 +36,7 @@ func ReasonOf(err error) store.Reason {
 	return store.ReasonNetwork
 }
 
-// reasonOfAnswer is ReasonOf for an answer of Sinch that is not a success or cannot be decoded.
+// reasonOfAnswer returns the reason for e, an answer of Sinch that is not a success or cannot be decoded.
 func reasonOfAnswer(e *sinch.Error) store.Reason {
 	switch status := e.HTTPStatus; {
 	case status == http.StatusTooManyRequests:
@@ -73,22 +73,22 @@ func notSinch(e *sinch.Error) bool {
 	}
 }
 
-// PausesPlan reports whether a failure for reason r concerns the whole plan and not one batch. Such a failure pauses
-// the plan and never makes a task dead.
+// PausesPlan reports whether a failure with reason r concerns the whole service plan and not only one batch. After such
+// a failure calls for the plan stop for Backoff.Cap, and the feedback of the batch is not given up.
 func PausesPlan(r store.Reason) bool { return r == store.ReasonAuth || r == store.ReasonUnknownPlan }
 
-// CircuitRefused reports whether err means that the circuit breaker was open, so that no request was made.
+// CircuitRefused reports whether err means that the circuit breaker refused a call, so that no request was made.
 func CircuitRefused(err error) bool {
 	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }
 
-// IsNotFound reports whether err is a 404 from Sinch. It returns false for nil, and for the errors of
+// IsNotFound reports whether err is a 404 answer of Sinch. It returns false for nil and for each error of
 // PlanCheck.Check404.
 func IsNotFound(err error) bool {
 	return err != nil && ReasonOf(err) == store.ReasonNotEnabledOrUnknown
 }
 
-// RetryAfter returns the Retry-After of the answer in err. It returns 0 if err contains no answer or no Retry-After.
+// RetryAfter returns the Retry-After of the answer in err, or 0 if err contains no answer of Sinch or no Retry-After.
 func RetryAfter(err error) time.Duration {
 	if answer, ok := errors.AsType[*sinch.Error](err); ok {
 		return answer.RetryAfter
@@ -96,7 +96,7 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// maxDetail is the maximum length of the text that Detail returns, in characters, except for a sinch.Error.
+// maxDetail is the maximum length, in characters, of a text that Detail returns. It does not apply to a sinch.Error.
 const maxDetail = 400
 
 // Detail returns the text of err for the log and the store, cut to maxDetail characters. err must not be nil. The text

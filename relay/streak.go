@@ -7,22 +7,22 @@ const (
 	// refusalLimit is how many different batches Sinch must refuse in a row, without accepting one, for the plan to be
 	// at fault.
 	refusalLimit = 5
-	// maxExempt bounds how many exempt batches are remembered.
+	// maxExempt bounds how many batches are remembered whose refusals no longer count.
 	maxExempt = 10_000
 )
 
-// Streak tells apart a batch that Sinch refuses and a plan that Sinch refuses. The plan is at fault once refusalLimit
-// different batches were refused without a success between them. A batch that was refused while others succeeded is
-// itself at fault: it is exempt and never counts again. The zero value is ready for use. A Streak is safe for
-// concurrent use.
+// Streak finds out whether Sinch refuses single batches or the whole service plan. The plan is at fault after
+// refusalLimit different batches were refused without a success between them. If a call succeeds before that, the
+// refused batches are themselves at fault, and no later refusal of them is counted. The zero value is ready for use. A
+// Streak is safe for concurrent use.
 type Streak struct {
 	mu      sync.Mutex
 	refused map[string]struct{} // batches since the last success, at most refusalLimit; guarded by mu
 	exempt  map[string]struct{} // batches that no longer count; guarded by mu
 }
 
-// Refuse records that Sinch refused a batch. It reports whether the plan is at fault: whether refusalLimit different
-// batches were refused without a success between them.
+// Refuse records that Sinch refused a batch. It reports whether the service plan is at fault: whether refusalLimit
+// different batches were refused since the last success.
 func (s *Streak) Refuse(batchID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,7 +35,7 @@ func (s *Streak) Refuse(batchID string) bool {
 	return len(s.refused) >= refusalLimit
 }
 
-// Succeed records that Sinch accepted a call. It empties the streak and exempts the batches that were refused in it.
+// Succeed records that Sinch accepted a call. It ends the streak: later refusals of the batches in it are not counted.
 func (s *Streak) Succeed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
