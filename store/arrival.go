@@ -13,8 +13,8 @@ type Arrival struct {
 	Entry Entry     // the content; never nil
 }
 
-// Check returns an error if the plan, the entry or the entry's batch id is missing. Every callback that the webhook
-// accepts passes.
+// Check returns an error if Plan or Entry is missing, or if Entry.Check fails. It returns nil for every callback that
+// the webhook accepts.
 func (a Arrival) Check() error {
 	if a.Plan == "" {
 		return errors.New("record: no plan")
@@ -25,8 +25,8 @@ func (a Arrival) Check() error {
 	return a.Entry.Check()
 }
 
-// Key returns the key of the batch that the arrival changes. A Quarantined entry changes no batch, so its BatchID is
-// empty. Key panics if a.Entry is nil.
+// Key returns the key of the batch that the arrival changes. For a Quarantined entry, which changes no batch, the key
+// has an empty BatchID. Key panics if a.Entry is nil.
 func (a Arrival) Key() BatchKey { return BatchKey{a.Plan, a.Entry.Batch()} }
 
 // Entry is the content of an arrival: a Report, Quarantined, BatchInfo, FetchNow, Confirmation, Settlement, Requeue or
@@ -73,8 +73,8 @@ func onlyList(i int, numbers []string) ([]string, bool) {
 // Source says how dlrloop obtained a delivery report or the properties of a batch (BatchInfo).
 type Source uint8
 
-// The values of Source. The API shows them as Source.String. A report with FromPoll never makes dlrloop fetch another
-// report, so that fetching comes to an end.
+// The values of Source, which the API shows as Source.String. A report that was itself fetched (FromPoll) never makes
+// dlrloop fetch another report, so that fetching comes to an end.
 const (
 	FromCallback     Source = iota // a callback of the webhook
 	FromPoll                       // fetched from Sinch's API

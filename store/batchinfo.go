@@ -5,8 +5,8 @@ import (
 )
 
 // BatchInfo holds what Sinch knows about a batch, such as its send time and whether feedback is enabled. A zero field
-// is unknown or not set; times are UTC. Boltstore's journal stores it as JSON; a tag keeps the old name of a renamed
-// field.
+// is unknown or not set; times are UTC. Boltstore's journal stores BatchInfo as JSON, where a renamed field keeps its
+// old name.
 type BatchInfo struct {
 	BatchID         string
 	Unknown         bool `json:"Missing"` // Sinch answered that the batch is unknown; only BatchID and Source are set then
@@ -40,10 +40,10 @@ func (f BatchInfo) Batch() string { return f.BatchID }
 // Check implements Entry: it returns an error if BatchID is empty.
 func (f BatchInfo) Check() error { return checkBatch(f.BatchID) }
 
-// Names implements Entry: it returns how many phone numbers Numbers has.
+// Names implements Entry: it returns the length of Numbers.
 func (f BatchInfo) Names() int { return len(f.Numbers) }
 
-// Named implements Entry: it returns Numbers for i = 0, and false for every other i.
+// Named implements Entry: the entry has one list of phone numbers, Numbers, which is list 0.
 func (f BatchInfo) Named(i int) ([]string, bool) { return onlyList(i, f.Numbers) }
 
 // Restrict implements Entry: it returns a copy that has only Numbers[from:to].
@@ -58,8 +58,8 @@ func (BatchInfo) RawBytes() []byte { return nil }
 // WithRaw implements Entry: it returns f unchanged, because batch info has no body from a callback.
 func (f BatchInfo) WithRaw([]byte) Entry { return f }
 
-// FetchNow is batch info that also makes dlrloop fetch the missing reports of the batch at once: it sets
-// ReportFetch.Due to the time of the arrival. If the batch is sent only after that time, FetchNow acts like BatchInfo.
+// FetchNow is batch info that also makes dlrloop fetch, at once, the reports that are missing for the batch: it sets
+// ReportFetch.Due to the time of the arrival. If the batch is sent only after that time, it acts like BatchInfo.
 type FetchNow struct{ BatchInfo }
 
 // Restrict implements Entry: it returns a copy that has only Numbers[from:to].

@@ -29,8 +29,8 @@ type Changes struct {
 	Before, After Tally // Batch.Tally before and after the fold
 }
 
-// Applied is one state (status, code and times) that a new report brought. It is the state of the recipient Number, or
-// of messages that a batch report counts without naming the recipients.
+// Applied is one state (status, code and times) that a new report gave to the recipient with this Number, or to
+// messages that a batch report counts without naming the recipients.
 type Applied struct {
 	dlr.State            // with the times of RecipientReport.Counted
 	Number     string    // digits; empty if the report does not name the recipients
@@ -49,7 +49,7 @@ type Tally struct {
 	Missing int `json:"Awaited"` // the tag keeps the stored name
 }
 
-// Tally returns what the batch contributes to the feedback and missing reports in the totals of its plan.
+// Tally returns the counts of this one batch. The totals of a plan hold the sum over all its stored batches.
 func (b *Batch) Tally() Tally {
 	t := Tally{Owed: b.Feedback.Owed, Sent: b.Feedback.Sent, Dead: b.Feedback.Dead}
 	if b.Flag == FlagUnwanted {

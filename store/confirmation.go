@@ -1,7 +1,7 @@
 package store
 
 // Confirmation is the application's own delivery feedback, sent to the gateway: it says that recipients received the
-// batch. Set Recipients, or WholeBatch if all recipients are meant.
+// batch. Set Recipients, or set WholeBatch to confirm all recipients.
 type Confirmation struct {
 	BatchID    string
 	Recipients []string // phone numbers as the application sent them
@@ -16,10 +16,10 @@ func (c Confirmation) Batch() string { return c.BatchID }
 // Check implements Entry: it returns an error if BatchID is empty.
 func (c Confirmation) Check() error { return checkBatch(c.BatchID) }
 
-// Names implements Entry: it returns how many phone numbers Recipients has.
+// Names implements Entry: it returns the length of Recipients.
 func (c Confirmation) Names() int { return len(c.Recipients) }
 
-// Named implements Entry: it returns Recipients for i = 0, and false for every other i.
+// Named implements Entry: the entry has one list of phone numbers, Recipients, which is list 0.
 func (c Confirmation) Named(i int) ([]string, bool) { return onlyList(i, c.Recipients) }
 
 // Restrict implements Entry: it returns a copy that has only Recipients[from:to].

@@ -30,10 +30,10 @@ type LeaderLease struct {
 	held     bool      // its result; guarded by mu
 }
 
-// Held reports whether this replica holds the leader lease at now, which must be the current time. It calls
-// Cluster.AcquireLease, which may block, and caches a successful result for a third of Duration. If the call fails, or
-// takes a third of Duration or longer, Held returns false with the error, if any. So after Held returns true, another
-// replica cannot hold the lease for at least a third of Duration, minus the difference between the clocks.
+// Held reports whether this replica holds the leader lease; now must be the current time. It calls
+// Cluster.AcquireLease, which may block, and caches the answer for a third of Duration. If the call fails, or takes a
+// third of Duration or longer, Held returns false with the error, if any. So after Held returned true, no other replica
+// can acquire the lease for at least a third of Duration, minus the difference between the replicas' clocks.
 func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {
 	if d.Cluster == nil {
 		return true, nil

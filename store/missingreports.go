@@ -14,20 +14,20 @@ type MissingReports struct {
 // maxDoublings limits how often the wait between two fetches doubles: up to 32 times MissingReports.Silence.
 const maxDoublings = 5
 
-// Delay returns how long to wait for the next fetch after attempts fetches since the last callback: Silence, doubled
-// for each attempt, up to 32 times Silence.
+// Delay returns how long to wait before the next fetch, after this many attempts (fetches since the last callback):
+// Silence, doubled for each attempt, up to 32 times Silence.
 func (m MissingReports) Delay(attempts int) time.Duration {
 	return m.Silence << min(attempts, maxDoublings)
 }
 
-// Horizon returns a time later than every ReportFetch.Due that a correct clock can have set by now for a batch that is
-// already sent. A Due after Horizon comes from a clock that has since been set back.
+// Horizon returns the latest plausible ReportFetch.Due at the time now, for a batch that is already sent. A later Due
+// was set while the clock was wrong: the clock has since been set back.
 func (m MissingReports) Horizon(now time.Time) time.Time {
 	return now.Add(m.Delay(maxDoublings) + MaxAhead)
 }
 
-// FetchDue reports whether the missing reports of the batch must be fetched at now. Pass the settings of the batch's
-// plan. A Fetch.Due later than m.Horizon also counts as due, because the clock that set it has since been set back.
+// FetchDue reports whether a fetch of the batch's missing reports is due at the time now. m holds the settings of the
+// batch's plan. A Fetch.Due after m.Horizon also counts as due, because the clock that set it was set back since.
 func (b *Batch) FetchDue(m MissingReports, now time.Time) bool {
 	if b.Fetch == nil || b.Fetch.Due.IsZero() {
 		return false
@@ -41,7 +41,7 @@ func (b *Batch) FetchDue(m MissingReports, now time.Time) bool {
 	return b.Fetch.Due.After(m.Horizon(now))
 }
 
-// settled returns how many messages of the batch have a final status, as far as the reports say.
+// settled returns how many messages of the batch have a final status according to the reports.
 func (b *Batch) settled() int {
 	named, claimed := 0, 0
 	for s, n := range b.States {

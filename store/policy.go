@@ -2,10 +2,10 @@ package store
 
 import "time"
 
-// On says what earns a recipient delivery feedback (feedback.on in the configuration).
+// On selects what makes dlrloop send delivery feedback for a recipient (feedback.on in the configuration).
 type On string
 
-// The values of On. Each comment says what earns feedback. The empty string means OnDelivered.
+// The values of On, each with what earns a recipient feedback. The empty string means OnDelivered.
 const (
 	OnDelivered On = "delivered" // a report with status Delivered, or the application's confirmation
 	OnConfirmed On = "confirmed" // only the application's confirmation
@@ -13,8 +13,8 @@ const (
 	OnOff       On = "off"       // nothing
 )
 
-// Policy holds the settings of a plan that decide which feedback is sent, and when missing reports are fetched. With
-// the zero value, a report with status Delivered earns feedback, a task is due at once, and no report is fetched.
+// Policy holds the settings of a plan that decide which feedback is sent, and when missing reports are fetched. In the
+// zero value, On means OnDelivered, a task is due at once, and missing reports are never fetched.
 type Policy struct {
 	On       On            // what earns a recipient feedback
 	Coalesce time.Duration // how long a new task collects recipients before it is due
@@ -27,9 +27,9 @@ type Policy struct {
 // MaxRetryAfter is the longest Retry-After that dlrloop honors when Sinch answers 429.
 const MaxRetryAfter = time.Hour
 
-// Horizon returns a time later than every Task.Due that a correct clock can have set by now, with MaxAhead for the
-// difference between the replicas' clocks. A Due after Horizon comes from a clock that has since been set back. Without
-// MaxWait, Horizon returns the end of the year 9999.
+// Horizon returns the latest plausible Task.Due at the time now; it allows MaxAhead for the difference between the
+// replicas' clocks. A later Due was set while the clock was wrong: the clock has since been set back. Without MaxWait,
+// Horizon returns the last day of the year 9999.
 func (p Policy) Horizon(now time.Time) time.Time {
 	if p.MaxWait <= 0 {
 		return farFuture
@@ -40,6 +40,6 @@ func (p Policy) Horizon(now time.Time) time.Time {
 // farFuture is what Policy.Horizon returns without MaxWait. Every store can store this time.
 var farFuture = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Policies returns the policy of the plan with this id. It must be safe for concurrent use. It must return the same
-// policy whenever the same arrivals are folded (applied to the rows), so that the result is the same.
+// Policies returns the policy of the service plan with this id. It must be safe for concurrent use. If the same
+// arrivals are folded (applied to the rows) again, it must return the same policy, so that the result is the same.
 type Policies func(plan string) Policy

@@ -58,7 +58,7 @@ func (r Report) Restrict(from, to int) Entry {
 	return r
 }
 
-// between returns numbers[from:to], after moving bounds that lie outside the slice to its ends.
+// between returns numbers[from:to]. A bound outside the slice is first moved to the nearer end of the slice.
 func between(numbers []string, from, to int) []string {
 	from, to = min(max(from, 0), len(numbers)), min(max(to, 0), len(numbers))
 	return numbers[from:to:to]

@@ -14,10 +14,10 @@ func (r Requeue) Batch() string { return r.BatchID }
 // Check implements Entry: it returns an error if BatchID is empty.
 func (r Requeue) Check() error { return checkBatch(r.BatchID) }
 
-// Names implements Entry: it returns how many phone numbers Recipients has.
+// Names implements Entry: it returns the length of Recipients.
 func (r Requeue) Names() int { return len(r.Recipients) }
 
-// Named implements Entry: it returns Recipients for i = 0, and false for every other i.
+// Named implements Entry: the entry has one list of phone numbers, Recipients, which is list 0.
 func (r Requeue) Named(i int) ([]string, bool) { return onlyList(i, r.Recipients) }
 
 // Restrict implements Entry: it returns a copy that has only Recipients[from:to].

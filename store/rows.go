@@ -50,11 +50,11 @@ type Batch struct {
 // Key returns the key of the batch.
 func (b *Batch) Key() BatchKey { return BatchKey{b.Plan, b.ID} }
 
-// Messages returns how many messages the reports gave this status and code: the larger of Named and Claimed. So the
-// order of the reports does not matter, and a summary followed by a full report counts each message once.
+// Messages returns how many messages have this status and code: the larger of Named and Claimed, which may count the
+// same messages. So the order of reports is irrelevant, and a summary and a full report count each message once.
 func (r Reported) Messages() int { return max(r.Named, r.Claimed) }
 
-// Reported counts the messages of one batch that reports gave one status and code.
+// Reported counts the messages of one batch to which reports gave the same status and code.
 type Reported struct {
 	Status  dlr.Status
 	Code    int
@@ -129,7 +129,7 @@ type Dead struct {
 type FeedbackState uint8
 
 // The feedback states: not earned, to be sent, accepted by Sinch, and given up until a requeue. The API shows them as
-// FeedbackState.String. It shows FeedbackOwed as dropped while Batch.Flag is FlagUnwanted.
+// FeedbackState.String, except that FeedbackOwed is shown as dropped while Batch.Flag is FlagUnwanted.
 const (
 	FeedbackNone FeedbackState = iota
 	FeedbackOwed
@@ -178,8 +178,8 @@ type Logged struct {
 // clock and must not decide which report wins.
 const MaxAhead = 5 * time.Minute
 
-// Counted returns the reported state with the times that decide which report wins: a time more than MaxAhead after
-// ReceivedAt is replaced by ReceivedAt. It leaves s as received.
+// Counted returns the reported state with the times by which reports are compared: a time more than MaxAhead after
+// ReceivedAt becomes ReceivedAt. It does not change s itself.
 func (s RecipientReport) Counted() dlr.State {
 	if s.ReceivedAt.IsZero() {
 		return s.State
@@ -193,8 +193,8 @@ func (s RecipientReport) Counted() dlr.State {
 	return s.State
 }
 
-// State returns the recipient's present state: that of the report that wins, with the times of RecipientReport.Counted.
-// It returns false if no report named the recipient.
+// State returns the recipient's present state: the highest result of RecipientReport.Counted among its reports, in the
+// order of dlr.State.Compare. It returns false if no report named the recipient.
 func (r *Recipient) State() (dlr.State, bool) {
 	if len(r.Reports) == 0 {
 		return dlr.State{}, false

@@ -25,14 +25,14 @@ func (s Settlement) Batch() string { return s.BatchID }
 // Check implements Entry: it returns an error if BatchID is empty.
 func (s Settlement) Check() error { return checkBatch(s.BatchID) }
 
-// Names implements Entry: it returns how many phone numbers Recipients has.
+// Names implements Entry: it returns the length of Recipients.
 func (s Settlement) Names() int { return len(s.Recipients) }
 
-// Named implements Entry: it returns Recipients for i = 0, and false for every other i.
+// Named implements Entry: the entry has one list of phone numbers, Recipients, which is list 0.
 func (s Settlement) Named(i int) ([]string, bool) { return onlyList(i, s.Recipients) }
 
-// Restrict implements Entry: it returns s unchanged. A settlement names at most MaxRecipients recipients, and how many
-// it names decides when the task is due.
+// Restrict implements Entry: it returns s unchanged. A settlement need not be divided, because it names at most
+// MaxRecipients recipients, and their number decides when the task is due.
 func (s Settlement) Restrict(_, _ int) Entry { return s }
 
 // RawBytes implements Entry: it returns nil, because a settlement has no body from a callback.
@@ -44,7 +44,7 @@ func (s Settlement) WithRaw([]byte) Entry { return s }
 // Outcome says what a Settlement does to the feedback task and to the recipients that the attempt concerned.
 type Outcome uint8
 
-// The values of Outcome. The journal stores their numbers, so add new outcomes at the end.
+// The values of Outcome. The journal stores them as numbers, so add a new outcome at the end.
 const (
 	OutcomeProgress Outcome = iota // a batch or a report was fetched and nothing sent: the task is due again at once
 	OutcomeAccepted                // Sinch accepted the feedback: the recipients are sent, and never owed again

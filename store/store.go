@@ -206,7 +206,7 @@ type QuarantineEntry struct {
 	Quarantined
 }
 
-// MinuteCount is how many messages of a plan were first counted in a status by reports received during one minute.
+// MinuteCount is how many messages of a plan got a status for the first time from the reports received in one minute.
 type MinuteCount struct {
 	Minute   time.Time // the start of the minute, UTC
 	Plan     string

@@ -2,7 +2,7 @@ package store
 
 import "github.com/dlrloop/dlrloop/dlr"
 
-// PlanStats holds the totals of one plan since its store was created.
+// PlanStats holds the totals of one plan since the store was created.
 type PlanStats struct {
 	Plan        string
 	Batches     int // all batches ever; retention does not lower it
@@ -14,7 +14,7 @@ type PlanStats struct {
 	Feedback    Tally         // present state of the batches that retention has not deleted
 }
 
-// StatusTotal is how many messages were counted in a status and a class of codes. Status is a documented status or
+// StatusTotal counts the messages of a plan in one status and one class of codes. Status is a documented status or
 // dlr.Other, so only a limited number of pairs exist.
 type StatusTotal struct {
 	Status   dlr.Status

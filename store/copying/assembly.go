@@ -6,15 +6,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The largest size of a piece, a part of an export, unless a single entry is larger. The destination imports a piece in
-// one transaction, and a few pieces are in memory at a time.
+// The number of entries, or of raw bytes, at which a piece (a part of an export) is full. The destination imports a
+// piece in one transaction, and a few pieces are in memory at a time.
 const (
 	pieceEntries = 20_000
 	pieceBytes   = 8 << 20
 )
 
 // Assembly collects exported entries into pieces of limited size. Add entries with its methods, and call FlushFull
-// after each: it passes a full piece to Each.
+// after each entry: it passes a full piece to the function Each.
 type Assembly struct {
 	Each  func(Piece) error
 	piece Piece
@@ -79,8 +79,8 @@ func (a *Assembly) count(bytes int) {
 // Full reports whether the present piece has reached its maximum size, so that Flush should be called.
 func (a *Assembly) Full() bool { return a.size >= pieceEntries || a.bytes >= pieceBytes }
 
-// Flush passes the present piece to Each and begins a new one. It does nothing if the piece is empty. next is the
-// encoded position in the export after the piece.
+// Flush passes the present piece to the function Each and begins a new one. It does nothing if the piece is empty. next
+// becomes Piece.Next: the encoded position in the export after the piece.
 func (a *Assembly) Flush(next []byte) error {
 	if a.size == 0 {
 		return nil

@@ -81,8 +81,8 @@ func (c *run) begin(ctx context.Context) error {
 	return nil
 }
 
-// move copies the source: it exports the next piece while the destination imports the previous one. If it starts at the
-// beginning, it also computes the sums (counts and checksums) of the source.
+// move copies the source: it exports the next piece while the destination imports the previous one. Unless it resumes
+// an earlier copy, it also computes the sums (counts and checksums) of the source.
 func (c *run) move(ctx context.Context) error {
 	sums := newSumming()
 	err := c.read(ctx, c.from, c.mark.Position, func(ctx context.Context, p Piece) error {

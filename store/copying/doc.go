@@ -61,7 +61,7 @@ type Sink interface {
 	Finish(ctx context.Context) error
 }
 
-// Identity identifies a store and its present contents. An interrupted copy continues only if the source's is the same.
+// Identity identifies a store and its present contents. A copy is resumed only if the source's Identity is the same.
 type Identity struct {
 	Store string `json:"store"` // constant for the life of the store
 	State string `json:"state"` // changes whenever the contents change

@@ -6,14 +6,14 @@ import (
 	"fmt"
 )
 
-// What an export reads of each batch, in this order. The position of an export within a batch is one of these values.
+// The steps in which an export reads a batch, in this order. The position of an export within a batch is one of them.
 const (
 	PartRow = iota
 	PartRecipients
 	PartLog
 )
 
-// Section says in which section of an export a position lies: 0 batches, 1 minute counts, 2 quarantine, 3 totals. A
+// Section says which section of an export a position belongs to: 0 batches, 1 minute counts, 2 quarantine, 3 totals. A
 // store embeds Section in its own type of positions. The mark of a copy stores positions as JSON.
 type Section struct {
 	Section int `json:"section"`
@@ -22,8 +22,8 @@ type Section struct {
 // In returns the number of the section, so that Export can read it from any type that embeds Section.
 func (s Section) In() int { return s.Section }
 
-// Export calls the four functions in sections in order. Each of them adds all entries of one section to the Assembly.
-// Export begins at position, or at the first section if position is empty. start returns where a section begins.
+// Export calls the four section functions in order, beginning at position, or at the first section if position is
+// empty. Each of them adds the entries of one section, from a position on. start returns where a section begins.
 func Export[P interface{ In() int }](
 	a *Assembly, position []byte, start func(Section) P, sections [4]func(P) error,
 ) error {

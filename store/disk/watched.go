@@ -35,7 +35,7 @@ func (w Watched) Check() error {
 }
 
 // replaced reports whether the opened file is no longer at its path. info and err are the result of os.Stat for the
-// path. An err such as EIO does not prove that the file is gone.
+// path. An error such as EIO does not prove that the file is gone.
 func replaced(opened, info os.FileInfo, err error) bool {
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)

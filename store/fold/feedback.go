@@ -9,7 +9,7 @@ import (
 )
 
 // settle applies the result of a feedback attempt. OutcomeAccepted is applied even after the lease ended or the task
-// was deleted. The other outcomes change only a task that still exists. FullReportFetched clears Batch.NeedsFullReport,
+// was deleted; the other outcomes change only a task that still exists. FullReportFetched clears Batch.NeedsFullReport,
 // except with OutcomeDead, which markDead handles.
 func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
@@ -46,8 +46,8 @@ func (f *folding) settle(n store.Settlement, at time.Time) {
 }
 
 // succeeded schedules the rest of the task after Sinch accepted a feedback call. The task is due at once if the call
-// left owed recipients out, or if the owed recipients fill another call. Otherwise the task waits for Policy.Coalesce,
-// so that more recipients can share the next call.
+// may have left out owed recipients, or if enough recipients are owed to fill another call. Otherwise the task waits
+// for Policy.Coalesce, so that more recipients can share the next call.
 func (f *folding) succeeded(n store.Settlement, at time.Time) {
 	t := f.batch.Task
 	if t == nil {
@@ -67,8 +67,8 @@ func (f *folding) succeeded(n store.Settlement, at time.Time) {
 	*t = next
 }
 
-// markDead gives up the feedback of the recipients in n, the result of an attempt: it marks them dead. If the full
-// report, which lists all recipients by status, could not be fetched, markDead also sets Dead.FullReport.
+// markDead marks the feedback of the recipients in n, the result of an attempt, as dead (given up). If the full report,
+// which lists all recipients by status, could not be fetched, markDead also sets Dead.FullReport.
 func (f *folding) markDead(n store.Settlement, at time.Time) {
 	b := f.batch
 	unread := n.FullReportFetched && b.NeedsFullReport
@@ -125,8 +125,8 @@ func (f *folding) clearDead() {
 	}
 }
 
-// moveWholeBatch changes Batch.WholeBatch, the state of the application's confirmation for the whole batch, to next. It
-// does so only if wholeBatch is set and the present state is in prior, and reports whether it did.
+// moveWholeBatch changes Batch.WholeBatch, the state of the application's confirmation for the whole batch, to next if
+// wholeBatch is set and the present state is one of prior. It reports whether it changed the state.
 func (f *folding) moveWholeBatch(wholeBatch bool, next store.FeedbackState, prior ...store.FeedbackState) bool {
 	if !wholeBatch || !slices.Contains(prior, f.batch.WholeBatch) {
 		return false
@@ -135,8 +135,8 @@ func (f *folding) moveWholeBatch(wholeBatch bool, next store.FeedbackState, prio
 	return true
 }
 
-// moveAll changes the feedback state of each of these recipients to next if the present state is in prior. It returns
-// how many recipients it changed.
+// moveAll changes the feedback state of the recipients with these numbers to next if their present state is one of
+// prior. It returns how many recipients it changed.
 func (f *folding) moveAll(numbers []string, next store.FeedbackState, at time.Time, prior ...store.FeedbackState) int {
 	moved := 0
 	for _, number := range numbers {

@@ -48,7 +48,7 @@ func Touches(a store.Arrival, visit func(digits string)) {
 	}
 }
 
-// Fold applies arrivals of one batch to rows, in place and in the given order, and returns what changed. p must be the
+// Fold applies arrivals of one batch to rows, in place and in the given order, and returns what changed; p must be the
 // policy of the batch's plan. The result depends only on the arguments. Only Fold decides what is a duplicate, which
 // state wins, what is counted and which feedback is owed.
 func Fold(rows *Rows, arrivals []store.Arrival, p store.Policy) store.Changes {
@@ -101,8 +101,8 @@ func (f *folding) apply(a store.Arrival) {
 	f.scheduleFetch(a)
 }
 
-// replaceInfo replaces Batch.Info, the stored batch info, unless it has a later ModifiedAt. A stored ModifiedAt more
-// than MaxAhead after the arrival of n comes from a wrong clock and does not prevent the replacement.
+// replaceInfo replaces Batch.Info, the stored batch info, with n unless the stored one has a later ModifiedAt. A stored
+// ModifiedAt more than MaxAhead after the time of the arrival comes from a wrong clock and is ignored.
 func (f *folding) replaceInfo(n store.BatchInfo, at time.Time) {
 	b := f.batch
 	if n.Unknown {

@@ -44,8 +44,8 @@ func (f *folding) advanceFetch(at time.Time) {
 	}
 }
 
-// reportFetched schedules the next fetch after one was made, or none if no more reports can come. It has no effect
-// while no fetch is due: then n is a repeat, or a report has arrived since.
+// reportFetched schedules the next fetch of missing reports after one fetch, or none if no more reports can come. It
+// has no effect while no fetch is due: then n is a repeat, or a report has arrived since the fetch.
 func (f *folding) reportFetched(n store.ReportFetched, at time.Time) {
 	b, c, missing := f.batch, f.batch.Fetch, f.policy.MissingReports
 	if !b.FetchDue(missing, at) {
@@ -60,8 +60,8 @@ func (f *folding) reportFetched(n store.ReportFetched, at time.Time) {
 	c.Due = nextFetch(b, missing, c.Attempts, at)
 }
 
-// nextFetch returns when to fetch missing reports next: m.Delay(attempts) after at, or after the batch is sent if that
-// is later. If endOf comes in between, nextFetch returns endOf.
+// nextFetch returns when to fetch missing reports next: m.Delay(attempts) after the time at, or after the batch is sent
+// if that is later. If the time of endOf lies within that delay, nextFetch returns that time instead.
 func nextFetch(b *store.Batch, m store.MissingReports, attempts int, at time.Time) time.Time {
 	if sent := b.Info.SentAt(); sent.After(at) {
 		at = sent // no reports are expected before the batch is sent
@@ -74,7 +74,7 @@ func nextFetch(b *store.Batch, m store.MissingReports, attempts int, at time.Tim
 }
 
 // endOf returns when the last report of the batch should have arrived: m.Grace after the batch's validity ends. If the
-// time of sending is unknown, FirstAt counts as that time.
+// time of sending is unknown, the validity starts at Batch.FirstAt.
 func endOf(b *store.Batch, m store.MissingReports) time.Time {
 	sent := b.Info.SentAt()
 	if sent.IsZero() {

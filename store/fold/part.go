@@ -45,11 +45,11 @@ func (r report) key() [16]byte {
 	return r.ContentKey()
 }
 
-// Part returns the arrival restricted to the recipients from <= i < to. A store uses it to fold an arrival with many
-// recipients in several transactions: consecutive parts that cover all recipients leave the same rows as the whole
-// arrival. The first part of a batch report logs its raw bytes, and the last part applies its counts. If the report
+// Part returns the arrival restricted to the recipients from <= i < to, so that a store can fold an arrival with many
+// recipients in several transactions. Consecutive parts that cover all recipients leave the same rows as the whole
+// arrival: the first part of a batch report logs its raw bytes, and the last part applies its counts. If the report
 // arrives again before the last part is folded, folding continues at BatchReport.Folded. Call Part on the whole arrival
-// only: Part caches in it what its parts share.
+// only, because Part caches in it what its parts share.
 func Part(a *store.Arrival, from, to int) store.Arrival {
 	p := *a
 	if n, ok := reportOf(a.Entry); ok {
@@ -90,8 +90,8 @@ func Folded(a *store.Arrival, b *store.Batch) int {
 	return 0
 }
 
-// begin returns the BatchReport that stands for the report n in the batch, and adds it if n is new. It returns nil if
-// n, whole or as a part, is already folded. A repeat of the whole report counts as a duplicate.
+// begin returns the BatchReport that records the report n in the batch, and adds it if n is new. It returns nil if n, a
+// whole report or a part of one, is already folded. A repeat of the whole report counts as a duplicate.
 func (f *folding) begin(n report, at time.Time) *store.BatchReport {
 	b, key := f.batch, n.key()
 	for i := range b.Reports {
@@ -117,7 +117,7 @@ func (f *folding) begin(n report, at time.Time) *store.BatchReport {
 	return &b.Reports[len(b.Reports)-1]
 }
 
-// setFolded records in r how many recipients of the report are folded after the part p: 0 once all are.
+// setFolded sets r.Folded to how many recipients of the report are folded after the part p, or to 0 once all are.
 func setFolded(r *store.BatchReport, p *part) {
 	if r.Folded = 0; !p.last() {
 		r.Folded = p.to

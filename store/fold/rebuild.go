@@ -32,8 +32,8 @@ type Rebuild struct {
 	counts          *store.Batch
 }
 
-// Folded returns how many recipients of a logged report must be applied: all, or fewer for a batch report whose folding
-// is unfinished. They are the first ones in the report.
+// Folded returns how many recipients of a logged report must be applied, counted from the first: all of them, or fewer
+// for a batch report whose folding is unfinished.
 func (r *Rebuild) Folded(a *store.Arrival) int {
 	n, ok := reportOf(a.Entry)
 	if !ok || !n.Type.Batch() {
@@ -48,8 +48,8 @@ func (r *Rebuild) Folded(a *store.Arrival) int {
 	return a.Entry.Names()
 }
 
-// Apply applies a logged report, or a part of one, as Fold did when the report arrived, but only to recipients that are
-// FeedbackUnsettled or missing in rows. Other recipients stay as they are. ref is the report's place in the log.
+// Apply applies a logged report, or a part of one, as Fold did when the report arrived, but only to recipients whose
+// row is missing in rows or has the state FeedbackUnsettled. ref is the report's place in the log.
 func (r *Rebuild) Apply(rows map[string]*Row, a store.Arrival, ref store.Ref) {
 	n, ok := reportOf(a.Entry)
 	if !ok {
@@ -130,8 +130,8 @@ func earned(p store.Policy, r *store.Recipient) bool {
 		slices.ContainsFunc(r.Reports, func(s store.RecipientReport) bool { return s.Status == dlr.Delivered })
 }
 
-// Verdict says which feedback state the unsettled recipients of a Rebuild get. Recipients whose reports earned feedback
-// get State. The other unsettled recipients get State if All is set, else FeedbackNone.
+// Verdict says which feedback state the unsettled recipients of a Rebuild get: State if All is set or if their reports
+// earned feedback, and otherwise FeedbackNone.
 type Verdict struct {
 	All   bool
 	State store.FeedbackState
@@ -195,8 +195,8 @@ func (r *Rebuild) Count(rec *store.Recipient) {
 }
 
 // Finish gives the batch the counts that Count collected and derives Batch.Task and Batch.Fetch from them. Messages of
-// lost recipients stay in Reported.Claimed, so that a later report does not count them twice. If they were deliveries,
-// the full report must be fetched, to name the recipients again.
+// lost recipients stay in Reported.Claimed, so that a later report does not count them twice. If such messages were
+// delivered, the full report must be fetched, to name the recipients again.
 func (r *Rebuild) Finish() {
 	b, counts := r.Batch, r.counts
 	if counts == nil {

@@ -96,7 +96,7 @@ func (f *folding) log(n report, at time.Time) store.Ref {
 	return store.Ref{Chunk: f.rows.Chunk, Index: uint64(len(f.rows.Log) - 1)}
 }
 
-// entry applies one entry of a report: the message count and the recipients in one status and code.
+// entry applies one entry of a report, e: the message count and the recipients with one status and code.
 func (f *folding) entry(n report, e dlr.Entry, at time.Time, ref store.Ref) {
 	counted := f.reported(e.Status, e.Code)
 	for _, number := range e.Recipients {
@@ -131,8 +131,8 @@ type kind struct {
 	code   int
 }
 
-// claim adds count to what the present batch report has counted so far in the status and code of r, and returns the
-// sum. So two entries of the report with the same status and code count like one.
+// claim adds count to the messages that the present batch report has counted so far under the status and code of r, and
+// returns the sum. So several entries of the report with the same status and code count like one.
 func (f *folding) claim(r *store.Reported, count int) int {
 	if f.claims == nil {
 		f.claims = make(map[kind]int, 4)
@@ -154,7 +154,7 @@ func (f *folding) addApplied(n report, s dlr.State, number string, at time.Time,
 }
 
 // reported returns the counter of a status and code in Batch.Reported, and adds it if necessary. The pointer is valid
-// until the next call. Once there are maxReported counters, it counts new pairs under dlr.Status.Label only.
+// until the next call. Once there are maxReported counters, new pairs share one counter per dlr.Status.Label.
 func (f *folding) reported(s dlr.Status, code int) *store.Reported {
 	if r := f.counted(s, code); r != nil {
 		return r

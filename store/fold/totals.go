@@ -26,8 +26,8 @@ func AddChanges(s *store.PlanStats, c store.Changes) {
 	}
 }
 
-// AddBatch adds the counts in the row of a batch to the totals of its plan, which are being computed again. It does not
-// add the counts that only the rows of recipients hold.
+// AddBatch adds the counts in the row of a batch to the totals of its plan, when the totals are computed anew. It omits
+// the counts that only the rows of recipients hold.
 func AddBatch(s *store.PlanStats, b *store.Batch) {
 	s.Batches++
 	s.Feedback.Add(b.Tally())
@@ -62,7 +62,7 @@ type MinuteKey struct {
 	Status dlr.Status
 }
 
-// AddMinutes adds the messages that c counts for the first time to counts, by the minute when their report arrived.
+// AddMinutes adds the messages that c counts for the first time to the timeseries in counts, by the minute of arrival.
 func AddMinutes(counts map[MinuteKey]int, c store.Changes) {
 	for _, t := range c.Applied {
 		if t.Messages > 0 {

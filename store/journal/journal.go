@@ -41,10 +41,10 @@ type Journal struct {
 	closing  bool
 }
 
-// Append writes a frame and syncs it. buf is the result of Begin with the body appended. arrivals is the number of
-// arrivals in the body. sealed is the written frame, whose memory may be reused. While frames that are not released
-// fill the journal, Append blocks for up to Config.Patience and then returns ErrFull. After an error that is not fatal,
-// the frame is not in the journal and the next Append reuses its place.
+// Append writes and syncs the frame in buf, which is the result of Begin with a body of this many arrivals appended. It
+// returns the frame's place and, as sealed, the written frame, whose memory may be reused. While frames that are not
+// released fill the journal, Append blocks for up to Config.Patience and then returns ErrFull. After an error that is
+// not fatal, the frame is not in the journal and the next Append reuses its place.
 func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err error) {
 	if err := j.Reserve(align(len(buf))); err != nil {
 		return Ref{}, buf, err
@@ -120,14 +120,14 @@ func (j *Journal) findSegment(length int) (*segment, error) {
 	return j.create(size)
 }
 
-// free reports whether a segment may be overwritten or deleted: the database contains all its frames, and the journal's
-// last frame is not among them. (A journal that ends before the database's position would look like an old copy.) The
+// free reports whether a segment may be overwritten or deleted: the database contains all its frames, and the last
+// frame of the journal is in another segment. (Without its last frame, the journal would look like an old copy.) The
 // caller holds mu.
 func (j *Journal) free(s *segment) bool {
 	return s != j.current && s.last <= j.folded && (s.last < j.synced || s.last == 0)
 }
 
-// create adds a segment file of size bytes, or repeats the last error soon after a full disk. The caller holds mu.
+// create adds a segment file of size bytes. Soon after a full disk, it only repeats the error. The caller holds mu.
 func (j *Journal) create(size int) (*segment, error) {
 	if j.createErr != nil && time.Since(j.createFailed) < createEvery {
 		return nil, j.createErr
@@ -193,7 +193,7 @@ func (j *Journal) Size() int64 {
 	return j.bytes
 }
 
-// Stop ends the waiting of Append: from now on, an Append that needs a free segment returns ErrFull at once.
+// Stop ends the waiting of Append: from now on, Append returns ErrFull at once instead of waiting for a segment.
 func (j *Journal) Stop() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -39,9 +39,9 @@ type Ref struct {
 
 func (p Ref) end() int { return align(p.offset + frameHeader + p.Body) }
 
-// Open opens or creates the journal in dir. It returns, in order, the frames after the position folded: they are
-// durable but not in the database yet. Open reads one segment at a time and keeps no frame in memory; Read reads a
-// frame. Open fails if the journal ends before folded, lacks one of these frames or belongs to another database.
+// Open opens or creates the journal in dir. It returns, in order, references to the frames after the position folded:
+// these are durable but not in the database yet. It keeps no frame in memory; Read reads one. Open fails if the journal
+// ends before that position, lacks one of these frames or belongs to another database.
 func Open(dir string, folded Position, c Config) (*Journal, []Ref, error) {
 	j := &Journal{
 		config: c, dir: dir, salt: newSalt(),
@@ -63,7 +63,7 @@ func Open(dir string, folded Position, c Config) (*Journal, []Ref, error) {
 	return j, tail, nil
 }
 
-// scan opens all segment files. It returns the frames after the position folded, unsorted, and the newest frame before.
+// scan opens all segment files. It returns, unsorted, the frames after the position folded and the newest up to it.
 func (j *Journal) scan(folded Position) ([]Ref, error) {
 	entries, err := os.ReadDir(j.dir)
 	if err != nil {
@@ -119,7 +119,7 @@ func (j *Journal) scan(folded Position) ([]Ref, error) {
 }
 
 // framesOf yields every frame in a segment file whose checksums match, also those left from an earlier use of the
-// segment. It updates s.last.
+// segment. It raises s.last to the highest sequence that it finds.
 func framesOf(s *segment, content []byte, salt Salt) iter.Seq[Ref] {
 	return func(yield func(Ref) bool) {
 		for offset := segmentHeader; offset+frameHeader <= len(content); {
@@ -137,8 +137,8 @@ func framesOf(s *segment, content []byte, salt Salt) iter.Seq[Ref] {
 	}
 }
 
-// resume checks that the frames after number folded are complete, and returns them in order. It places the next append
-// after the last frame.
+// resume checks that no frame after the sequence folded is missing, and returns these frames in order. The next append
+// will follow the last frame.
 func (j *Journal) resume(found []Ref, folded uint64) (tail []Ref, err error) {
 	if len(found) == 0 && folded == 0 {
 		return nil, nil
@@ -193,7 +193,7 @@ func (j *Journal) Read(p Ref) (body []byte, err error) {
 	return f.body, err
 }
 
-// readWhole is Read, but also returns all bytes of the frame, including header and padding.
+// readWhole does the same as Read, but also returns all bytes of the frame, including header and padding.
 func (j *Journal) readWhole(p Ref) ([]byte, frame, error) {
 	whole := make([]byte, p.end()-p.offset)
 	if _, err := p.segment.file.ReadAt(whole, int64(p.offset)); err != nil {

@@ -71,7 +71,7 @@ func createSegment(path string, size int, s Salt) (_ *segment, err error) {
 }
 
 // openSegment opens a segment file, verifies its header and reads the whole file. content uses the memory of buf if
-// that is large enough. The result s is the journal's salt.
+// that is large enough, and s is the journal's salt.
 func openSegment(path string, buf []byte) (_ *segment, content []byte, s Salt, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

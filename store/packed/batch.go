@@ -9,9 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// batchFormat is the latest format of a batch row. Format 1 ends with the batch info; format 2 adds Batch.WholeBatch,
-// Batch.Fetch and BatchInfo.Groups; format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of
-// these two is set.
+// batchFormat is the latest format of a batch row. Format 1 ends with the batch info. Format 2 adds Batch.WholeBatch,
+// Batch.Fetch and BatchInfo.Groups. Format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of
+// these two is not zero.
 const batchFormat = 3
 
 // EncodeBatch returns the encoded row of a batch, without its recipients, in a new slice.

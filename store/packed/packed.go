@@ -47,8 +47,8 @@ func (p *Writer) Bool(b bool) {
 	p.Byte(0)
 }
 
-// Reader decodes a row that a Writer encoded. After the first error, Err is set and every method returns zero, so it is
-// enough to check Err at the end. Strings are copies.
+// Reader decodes a row that a Writer encoded. After the first error, Err is set and every method returns a zero value,
+// so it is enough to check Err at the end. Strings that it returns are copies.
 type Reader struct {
 	Rest []byte // not decoded yet
 	Err  error
@@ -109,7 +109,7 @@ func (u *Reader) Text() string { return string(u.View()) }
 // Bool decodes the next byte as a truth value: false only for 0.
 func (u *Reader) Bool() bool { return u.Byte() != 0 }
 
-// Length decodes the length of a list whose items take at least one byte each. It sets Err if Rest is shorter.
+// Length decodes the length of a list whose items take at least one byte each. It sets Err if Rest has fewer bytes.
 func (u *Reader) Length() int {
 	n := u.Uint()
 	if n > uint64(len(u.Rest)) {

@@ -137,8 +137,8 @@ func (u *Reader) number(digits string) string {
 	return u.Text()
 }
 
-// near appends t as its distance to base in milliseconds, which needs few bytes if the times are close. 0 stands for
-// the zero time, so distances from 0 on are stored as one more.
+// near appends the distance of t from base in milliseconds, which needs few bytes if the times are close. It stores the
+// zero time as 0, and therefore a distance d of 0 or more as d+1.
 func (p *Writer) near(t, base time.Time) {
 	if t.IsZero() {
 		p.Int(0)

@@ -40,7 +40,7 @@ func at(when time.Time, plan string, n store.Entry) store.Arrival {
 	return store.Arrival{Plan: plan, At: when, Entry: n}
 }
 
-// arrives returns an arrival in the test plan at that second after epoch.
+// arrives returns an arrival of the entry n in the test plan, the given number of seconds after epoch.
 func arrives(second int, n store.Entry) store.Arrival { return at(sec(second), plan, n) }
 
 // parsed parses the JSON of a callback and returns the report with its raw bytes, which a store may parse again.
@@ -56,7 +56,7 @@ func parsed(body map[string]any) store.Report {
 	return store.Report{Report: c.Report, Raw: raw}
 }
 
-// says returns a report: the recipient number of the batch id has the status s. A zero when means that it has no time.
+// says returns a recipient report with this batch id, phone number, status and code. If when is zero, it has no time.
 func says(id, number string, s dlr.Status, code int, when time.Time) store.Report {
 	body := map[string]any{"type": dlr.RecipientSMS, "batch_id": id, "recipient": number, "status": s, "code": code}
 	if !when.IsZero() {
@@ -67,7 +67,7 @@ func says(id, number string, s dlr.Status, code int, when time.Time) store.Repor
 
 func delivered(id, number string) store.Report { return says(id, number, dlr.Delivered, 0, epoch) }
 
-// entry is the JSON of one status and code in a batch report.
+// entry is the JSON of one entry in a batch report: the message count and the recipients with one status and code.
 type entry struct {
 	Status     dlr.Status `json:"status"`
 	Code       int        `json:"code"`
@@ -75,7 +75,7 @@ type entry struct {
 	Recipients []string   `json:"recipients,omitempty"`
 }
 
-// whole returns a batch report with these entries. Its total_message_count is the sum of their counts.
+// whole returns a batch report with these entries. The sum of their counts becomes its total_message_count.
 func whole(id string, entries ...entry) store.Report {
 	total := 0
 	for _, e := range entries {
@@ -86,7 +86,7 @@ func whole(id string, entries ...entry) store.Report {
 	})
 }
 
-// allDelivered returns a full report, which names all recipients, with the status Delivered for each of numbers.
+// allDelivered returns a full report, which names all recipients: the ones with these numbers, all Delivered.
 func allDelivered(id string, numbers ...string) store.Report {
 	return whole(id, entry{Status: dlr.Delivered, Count: len(numbers), Recipients: numbers})
 }
@@ -117,7 +117,7 @@ func batchInfo(id string, feedback bool, modified time.Time) store.BatchInfo {
 // forAll returns the application's confirmation for the whole batch.
 func forAll(id string) store.Confirmation { return store.Confirmation{BatchID: id, WholeBatch: true} }
 
-// sends returns the info of a batch that was sent to n numbers at that second after epoch and expires an hour later.
+// sends returns the info of a batch to n numbers, sent this many seconds after epoch, which expires an hour later.
 func sends(id string, n, second int) store.BatchInfo {
 	return store.BatchInfo{
 		BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: sec(second), ModifiedAt: sec(second),

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ErrInjected is the error of a failed call if Failing.Fail got a nil error.
+// ErrInjected is the error of a call that an injected fault makes fail, if Failing.Fail was called with a nil error.
 var ErrInjected = errors.New("injected failure")
 
 // Operation is a group of Store methods that share the faults of a Failing store.
@@ -77,10 +77,10 @@ func NewFailing(s store.Store) *Failing {
 	return f
 }
 
-// Fail applies a fault to the next calls of op, as many as times says, or until Heal if times is Always. Several faults
-// of one operation apply one after the other. err is the error of these calls. If err is nil, NotApplied and Applied
-// return ErrInjected, and Stuck and Slow return the true result once released. To simulate a busy or closed store, use
-// NotApplied with store.ErrBusy or store.ErrClosed.
+// Fail applies a fault to the next calls of op: to as many calls as times says, or until Heal if times is Always.
+// Several faults of one operation apply one after the other. The calls return err; if err is nil, NotApplied and
+// Applied return ErrInjected, and Stuck and Slow return the true result once released. To simulate a busy or closed
+// store, use NotApplied with store.ErrBusy or store.ErrClosed.
 func (f *Failing) Fail(op Operation, kind Kind, err error, times int) {
 	if err == nil && (kind == NotApplied || kind == Applied) {
 		err = ErrInjected
@@ -149,10 +149,10 @@ func (f *Failing) End(err error) {
 	}
 }
 
-// Done implements store.Store: End closes the channel.
+// Done implements store.Stopper: it returns a channel that End closes.
 func (f *Failing) Done() <-chan struct{} { return f.ended }
 
-// Err implements store.Store: it returns the error passed to End, and nil before.
+// Err implements store.Stopper: it returns the error passed to End, and nil before.
 func (f *Failing) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -184,7 +184,7 @@ func (f *Failing) next(op Operation) fault {
 	return hit
 }
 
-// wait blocks until release is closed and returns nil. If ctx ends first, wait returns the cause.
+// wait blocks until release is closed and returns nil. If ctx ends first, wait returns the cause of ctx.
 func (f *Failing) wait(ctx context.Context, release <-chan struct{}) error {
 	f.mu.Lock()
 	f.waiting++
@@ -203,8 +203,8 @@ func (f *Failing) wait(ctx context.Context, release <-chan struct{}) error {
 	}
 }
 
-// through calls call, a method of the wrapped store, as the next fault of op says. A call with an Applied or Slow fault
-// takes effect even if ctx has ended.
+// through runs the function call, which calls a method of the wrapped store, subject to the next fault of op. With an
+// Applied or Slow fault, that method takes effect even if ctx has ended.
 func through[T any](ctx context.Context, f *Failing, op Operation, call func(context.Context) (T, error)) (T, error) {
 	var none T
 	switch hit := f.next(op); hit.kind {

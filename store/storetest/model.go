@@ -33,7 +33,7 @@ type modelBatch struct {
 	until      time.Time
 }
 
-// status returns the present status of a recipient: the latest final status, or else the latest.
+// status returns the present status of a recipient: the latest final status or, if there is none, the latest of all.
 func (b *modelBatch) status(digits string) dlr.Status {
 	var last, final time.Time
 	for when, s := range b.reported[digits] {
@@ -71,7 +71,7 @@ func (b *modelBatch) known() bool {
 		!b.modified.IsZero() || b.fetched
 }
 
-// move changes the feedback state of each of these recipients to next if the present state is in prior.
+// move changes the feedback state of the recipients with these digits to next if their present state is one of prior.
 func (b *modelBatch) move(digits []string, next store.FeedbackState, prior ...store.FeedbackState) {
 	for _, d := range digits {
 		if slices.Contains(prior, b.feedback[d]) {
@@ -313,8 +313,8 @@ func (m *machine) requeue(t *rapid.T) {
 	b.notBefore = time.Time{}
 }
 
-// reopen closes and opens the store in one of five calls, because this takes long. It then lets all leases expire,
-// because the contract leaves open whether leases survive.
+// reopen closes and opens the store, but only in one of five calls, because this takes long. It then lets all leases
+// expire, because the contract leaves open whether leases survive a restart.
 func (m *machine) reopen(t *rapid.T) {
 	if rapid.IntRange(0, 4).Draw(t, "rarely") > 0 {
 		t.Skip("not now")

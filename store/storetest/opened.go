@@ -24,7 +24,7 @@ type opened struct {
 	observed *observed
 }
 
-// testingT is what the methods of opened need of testing.T or rapid.T.
+// testingT lists the methods that opened needs, which *testing.T and *rapid.T both have.
 type testingT interface {
 	require.TestingT
 	Helper()
@@ -143,7 +143,7 @@ func (o *opened) withBodies(k store.BatchKey, number string) store.RecipientWith
 	return r
 }
 
-// stats returns the totals of one plan, which must have some.
+// stats returns the totals of one plan. It fails the test if the plan has none.
 func (o *opened) stats(plan string) store.PlanStats {
 	o.t.Helper()
 	all, err := o.Stats(context.Background())

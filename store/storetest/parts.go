@@ -84,7 +84,7 @@ func dividedRepeats(t *testing.T, place Place) {
 }
 
 // dividedWhileCanceled tests that a report is complete after canceled calls of Record. Like a webhook with a deadline,
-// it cancels Record after growing timeouts until one call succeeds.
+// it calls Record with longer and longer timeouts until one call succeeds.
 func dividedWhileCanceled(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	r := allDelivered("batch", numbers(divided)...)

@@ -40,7 +40,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	})
 }
 
-// RunCluster runs, in the same way, the tests of a store that implements store.Cluster.
+// RunCluster runs the tests of a store that implements store.Cluster, in the same way as Run.
 func RunCluster(t *testing.T, newPlace func(t *testing.T) Place) {
 	run(t, newPlace, []subject{{"Cluster", cluster}})
 }

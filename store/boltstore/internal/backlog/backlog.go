@@ -18,10 +18,10 @@ type group struct {
 	end      uint64          // value of Queue.added after this group
 }
 
-// Queue holds the journal frames that are durable but not folded (applied to the database), in journal order. The
-// committer's goroutine adds frames, the fold's goroutine takes them, and readers wait until the fold has caught up.
-// Arrivals beyond the memory limit stay only in the journal until the fold reads them back. The Queue counts added,
-// folded and acknowledged arrivals in the database rows that they may change, since the store was opened.
+// Queue holds, in journal order, the journal frames that are durable but not folded (applied to the database). The
+// committer's goroutine adds frames, the fold's goroutine takes them, and readers wait for the fold; arrivals beyond
+// the memory limit stay only in the journal until the fold takes them. The Queue counts added, folded and acknowledged
+// arrivals by the database rows that they may change.
 type Queue struct {
 	memory int                                        // maximum estimated bytes of arrivals in memory
 	read   func(journal.Ref) ([]store.Arrival, error) // reads a frame's arrivals back from the journal
@@ -71,9 +71,9 @@ func (b *Queue) Add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	b.Signal()
 }
 
-// Resume adds the frames in tail, which a crash left in the journal. done is how far the first of them is applied to
-// the database already. They do not count as added, because Open applies all of them before it returns. Resume must be
-// called before any other goroutine uses the Queue.
+// Resume adds the frames in tail, which a crash left in the journal; done is how far the first of them is applied to
+// the database already. Their rows do not count as added, because Open applies all of them before it returns. Resume
+// must be called before any other goroutine uses the Queue.
 func (b *Queue) Resume(tail []journal.Ref, done schema.Progress) {
 	if len(tail) > 0 {
 		b.wanted = 1
@@ -113,9 +113,9 @@ func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	return b.groups[0], b.done, true
 }
 
-// Take removes from the front of the Queue what the fold applies to the database next: as many arrivals as fit into the
-// limits r, but at least one, or MaxRecipients recipients of a large one. If the Queue is empty, w has no parts. Take
-// returns an error if the first frame cannot be read back from the journal. Only the fold's goroutine calls Take.
+// Take removes the input of the next fold step from the front of the Queue: as many arrivals as fit into the limits r,
+// but at least one, or MaxRecipients recipients of a large one. It returns a Work without parts if the Queue is empty,
+// and an error if the first frame cannot be read back from the journal. Only the fold's goroutine calls Take.
 func (b *Queue) Take(r Room) (w Work, err error) {
 	for {
 		g, done, ok := b.first()
@@ -147,8 +147,8 @@ func (b *Queue) Take(r Room) (w Work, err error) {
 	}
 }
 
-// advance moves the arrivals in taken from the first frame, g, to the step's input w. If whole is set, nothing of the
-// frame remains. Otherwise the rest of the frame begins at next.
+// advance adds taken, the next arrivals of the first frame g, to the step's input w. If whole is set, they complete the
+// frame, which advance then removes from the Queue. Otherwise the rest of the frame begins at next.
 func (b *Queue) advance(w *Work, g group, taken []store.Arrival, next schema.Progress, whole bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -170,8 +170,8 @@ func (b *Queue) advance(w *Work, g group, taken []store.Arrival, next schema.Pro
 	}
 }
 
-// Reached records that the arrivals in w are applied to the database, and wakes the goroutines that wait for that.
-// allowance is from now on the maximum number of rows that may be acknowledged but not folded.
+// Reached records that the arrivals in w are applied to the database, and wakes the goroutines that wait for that. It
+// also sets a new allowance: the number of rows that may be acknowledged before they are folded.
 func (b *Queue) Reached(w Work, allowance int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -181,7 +181,7 @@ func (b *Queue) Reached(w Work, allowance int) {
 	b.broadcast()
 }
 
-// Stall records that applying arrivals to the database failed. Until the next Reached, Acknowledge does not wait.
+// Stall records that applying arrivals to the database failed. Until Reached is called, Acknowledge does not wait.
 func (b *Queue) Stall() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -189,15 +189,15 @@ func (b *Queue) Stall() {
 	b.broadcast()
 }
 
-// Arguments of Queue.State: the fold must not pause while more than this many eighths of a limit are in use.
+// The values to pass to Queue.State: how many eighths of a limit may be in use before the fold must not pause.
 const (
 	WhileIdle    = 6 // between two steps
 	WhileFolding = 7 // during a step
 )
 
 // State reports whether the fold is urgent and must not pause: a goroutine waits for it, or more than eighths/8 of the
-// allowance (see Reached) or of the memory limit is in use. Pass WhileIdle or WhileFolding as eighths. ended reports
-// whether End was called.
+// memory limit or of the allowance (see Reached) is in use. Pass WhileIdle or WhileFolding as eighths. The result ended
+// reports whether End was called.
 func (b *Queue) State(eighths uint64) (urgent, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -205,7 +205,7 @@ func (b *Queue) State(eighths uint64) (urgent, ended bool) {
 	return urgent, b.ended
 }
 
-// Lag returns how many rows wait for the fold, and the allowance: how many may wait before Acknowledge blocks.
+// Lag returns how many rows wait for the fold, and how many may wait before Acknowledge blocks (the allowance).
 func (b *Queue) Lag() (unfolded, allowance uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -219,9 +219,9 @@ func (b *Queue) Unfolded() int {
 	return b.arrivals
 }
 
-// Acknowledge blocks while more rows than the allowance (see Reached) wait for the fold, not counting rows added after
-// the call. This limits how long later reads wait. It returns nil at once after End, and while fold steps fail, because
-// then the size of the journal is the limit. If ctx ends first, it returns the cause of ctx.
+// Acknowledge blocks while more rows than the allowance (see Reached) wait for the fold, so that later reads do not
+// wait too long. Rows added after the call do not count. It returns nil at once after End, and while fold steps fail,
+// because then the size of the journal is the limit. If ctx ends first, it returns the cause of ctx.
 func (b *Queue) Acknowledge(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -252,8 +252,8 @@ func (b *Queue) Wait(ctx context.Context) error {
 	return nil
 }
 
-// waitChange blocks until the next broadcast, and makes the fold continue without pauses until Queue.folded reaches
-// target. If ctx ends, it returns the cause of ctx. The caller holds mu, which waitChange releases while it blocks.
+// waitChange blocks until the next broadcast. If ctx ends first, it returns the cause of ctx. Until Queue.folded
+// reaches target, the fold does not pause. The caller holds mu, which waitChange releases while it blocks.
 func (b *Queue) waitChange(ctx context.Context, target uint64) error {
 	b.wanted = max(b.wanted, target)
 	changed := b.changed

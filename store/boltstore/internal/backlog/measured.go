@@ -50,7 +50,7 @@ func (m *Measured) Step(rows int, duration time.Duration, memory int) {
 	m.row = min(row, maxRow)
 }
 
-// Allowance returns how many acknowledged rows may wait for the fold if a read is to wait at most about 0.8 s for them.
+// Allowance returns how many acknowledged rows may wait for the fold so that a read waits for at most about 0.8 s.
 func (m *Measured) Allowance() int { return int(m.rate * lag.Seconds()) }
 
 // Room returns the limits of the next fold step (a transaction that applies arrivals). bytes is its memory limit.

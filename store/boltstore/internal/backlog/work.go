@@ -58,7 +58,7 @@ func remaining(p schema.Progress, arrivals []store.Arrival) (rows uint64) {
 	return rows - uint64(p.Recipients)
 }
 
-// Room holds the limits of one fold step. divide subtracts from them what it adds to the step.
+// Room holds what remains of the limits of one fold step. Each call of divide subtracts what it adds to the step.
 type Room struct {
 	Rows   int // rows that may still be written
 	Bytes  int // memory left for rows and raw reports
@@ -70,12 +70,12 @@ type Room struct {
 // and one in a page of the database.
 const rawCopies = 3
 
-// most returns how many rows still fit into the fold step if the step also holds a report with this many raw bytes.
+// most returns how many more rows fit into the fold step together with a report of this many raw bytes.
 func (r Room) most(raw int) int { return min(r.Rows, (r.Bytes-rawCopies*raw)/r.Row) }
 
-// divide returns those arrivals of a frame, from the place done on, that fit into the limits r, and subtracts their
-// cost from r. If must is set, it returns at least one arrival, or MaxRecipients recipients of a large one. next is
-// where the rest of the frame begins; whole means that there is no rest.
+// divide returns the arrivals of a frame, from the place done on, that fit into the limits r, and subtracts their cost
+// from r. If must is set, it returns at least one arrival, or MaxRecipients recipients of a large one. The result whole
+// is true if these arrivals complete the frame; otherwise its rest begins at next.
 func (r *Room) divide(
 	arrivals []store.Arrival, done schema.Progress, must bool,
 ) (taken []store.Arrival, next schema.Progress, whole bool) {
