@@ -24,9 +24,9 @@ const (
 	kindReportFetched
 )
 
-// encodeArrival encodes an arrival for the journal: its kind, plan, time in milliseconds since 1970, and content. The
-// content of a report or a quarantined (unparsable) callback is its raw bytes, which decodeArrival parses again. All
-// other content is JSON.
+// encodeArrival encodes an arrival for the journal: its kind, service plan, time in milliseconds since 1970, and
+// content. The content of a report or of a quarantined (unparsable) callback ends with its raw bytes; other content is
+// JSON.
 func encodeArrival(a store.Arrival) ([]byte, error) {
 	var p packed.Writer
 	head := func(kind byte, room int) {
@@ -73,8 +73,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	return p, err
 }
 
-// own makes an arrival independent of the caller's buffer: its raw bytes become those in encoded, the result of
-// encodeArrival. The caller of Record may reuse that buffer after Record returns.
+// own returns the arrival with its raw bytes taken from encoded, the result of encodeArrival, instead of from the
+// caller's buffer. So the caller of Record may reuse that buffer after Record returns.
 func own(a store.Arrival, encoded []byte) store.Arrival {
 	if raw := a.Entry.RawBytes(); len(raw) > 0 {
 		a.Entry = a.Entry.WithRaw(encoded[len(encoded)-len(raw):])
@@ -82,9 +82,8 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 	return a
 }
 
-// decodeArrival decodes the result of encodeArrival. The arrival shares the memory of encoded. A report that this
-// version cannot parse, because another version recorded it, becomes a store.Quarantined: a callback of which only the
-// raw bytes are kept.
+// decodeArrival decodes the result of encodeArrival. The arrival shares the memory of encoded. If this version cannot
+// parse a report that another version recorded, the entry becomes a store.Quarantined, which keeps only the raw bytes.
 func decodeArrival(encoded []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: encoded}
 	kind := u.Byte()
@@ -122,8 +121,8 @@ func decodeArrival(encoded []byte) (store.Arrival, error) {
 	return a, nil
 }
 
-// decodeReport parses the raw bytes of a callback into a store.Report. source says how dlrloop obtained them. If this
-// version cannot parse them as a report, the result is a store.Quarantined. Both results share the memory of raw.
+// decodeReport parses raw, the JSON of one report, into a store.Report. source says how dlrloop obtained the report. If
+// this version cannot parse it, the result is a store.Quarantined; both results share the memory of raw.
 func decodeReport(source store.Source, raw []byte) store.Entry {
 	c, err := dlr.Parse(raw)
 	if err == nil && c.Report != nil {
@@ -136,8 +135,8 @@ func decodeReport(source store.Source, raw []byte) store.Entry {
 	return not
 }
 
-// encodedInfo is the JSON of an arrival of kindBatchInfo: a store.FetchNow if FetchNow is set, else a store.BatchInfo.
-// Journals on disk name the field CheckNow, an older word.
+// encodedInfo is the JSON form of a store.BatchInfo or, if FetchNow is set, of a store.FetchNow. In the journal,
+// FetchNow has an older name, CheckNow.
 type encodedInfo struct {
 	store.BatchInfo
 	FetchNow bool `json:"CheckNow"`
@@ -169,8 +168,8 @@ func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	return p
 }
 
-// decodeFrame decodes the arrivals in the body of a journal frame and shares the memory of body. It returns an error if
-// an arrival is malformed, or if there are not as many as the frame's header says (p.Arrivals).
+// decodeFrame decodes the arrivals in body, the content of journal frame p. The arrivals share the memory of body. It
+// returns an error if an arrival is malformed, or if their number differs from the one in the frame's header.
 func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
 	u := packed.Reader{Rest: body}
 	arrivals := make([]store.Arrival, 0, p.Arrivals)

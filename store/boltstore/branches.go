@@ -17,9 +17,9 @@ import (
 // first key. A search may then miss rows, and the next write would do more damage.
 var errBranch = errors.New("a branch page does not name a page by its first key")
 
-// pageReader reads the pages of bbolt's search trees from the database file. A page has a header (id, flags, count,
-// overflow) and elements that hold the offsets of their keys. A page that is free or reached twice is an error, because
-// mending such a tree would do more damage.
+// pageReader reads the pages of bbolt's search trees from the database file. A page consists of a header (id, flags,
+// count, overflow) and of elements that say where in the page their keys are. It returns an error for a page that is
+// free or reached twice, because mending such a tree would do more damage.
 type pageReader struct {
 	tx      *bolt.Tx
 	file    *os.File
@@ -32,7 +32,7 @@ const (
 	branchPage  = 1
 )
 
-// first reads the page with this id and all pages below it, and returns the first key among them. ok is false if a
+// first reads the page with the given id and all pages below it, and returns the first key in them. ok is false if a
 // branch page refers to a child page by a key that is not the child's first key.
 func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	info, err := p.tx.Page(int(id))
@@ -72,8 +72,8 @@ func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	return key, ok, nil
 }
 
-// keyAt returns the key of a page element, as a part of page. element is the offset of the element in the page. At the
-// offset sizes, the page holds two 32-bit integers: the key's offset from the element, and the key's length.
+// keyAt returns the key of a page element as a part of page. element is the element's offset in the page. sizes is the
+// offset of two 32-bit integers: the distance from the element to its key, and the key's length.
 func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	if len(page) >= element+pageElement {
 		at := element + int(binary.NativeEndian.Uint32(page[sizes:]))

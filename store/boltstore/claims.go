@@ -22,16 +22,16 @@ type lease struct {
 	settling bool // a settlement is being recorded: the lease holds until that is folded, even if until passes
 }
 
-// leases holds the leases of all claimed feedback tasks. The map held must be set before use.
+// leases holds the leases of all claimed feedback tasks. Its map of held leases must not be nil.
 type leases struct {
 	mu     sync.Mutex
 	held   map[schema.Number]lease  // guarded by mu
 	tokens map[string]schema.Number // guarded by mu
 }
 
-// acquire leases the task of batch n, or returns false if another claim holds it. An old lease that ends more than 5
-// minutes (MaxAhead) later than the new one was made before the clock was set back, so it is replaced. The caller holds
-// mu.
+// acquire leases the task of batch n, or returns false if another claim holds it. It replaces an expired lease, and one
+// that ends more than 5 minutes (MaxAhead) after the new one: such a lease was made before the clock was set back. The
+// caller holds l.mu.
 func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
 		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {
@@ -48,8 +48,8 @@ func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, o
 	return token, true
 }
 
-// settle sets whether the settlement (the result of a feedback attempt) of a lease is being recorded. While that is
-// set, the lease does not expire. After recording failed, the caller passes false. An unknown token is ignored.
+// settle marks the lease with this token while the result of its feedback attempt is being recorded, so that the lease
+// does not expire. If settling is false, it removes the mark, because recording failed. An unknown token is ignored.
 func (l *leases) settle(token string, settling bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +60,7 @@ func (l *leases) settle(token string, settling bool) {
 	}
 }
 
-// folded releases leases by token, after the results of their feedback attempts were applied to the database.
+// folded releases the leases with these tokens: the results of their attempts are now applied to the database.
 func (l *leases) folded(tokens []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,9 +72,9 @@ func (l *leases) folded(tokens []string) {
 	}
 }
 
-// Claim implements store.Store: it leases due feedback tasks of a plan until now+lease. It does not wait for the fold,
-// which applies recorded arrivals to the database, so a task may appear shortly after the report that made it due. Once
-// Settle has begun, the lease holds until the result of the attempt is folded.
+// Claim implements store.Store: it leases due feedback tasks of a service plan until now+lease. It does not wait for
+// the fold, which applies recorded arrivals to the database, so a task may appear shortly after the report that made it
+// due. Once Settle is called, a lease does not expire until the result of the attempt is applied or Settle fails.
 func (s *Store) Claim(
 	_ context.Context, plan string, now time.Time, lease time.Duration, limit int,
 ) ([]store.Claim, error) {
@@ -107,8 +107,8 @@ func (s *Store) Claim(
 	return claims, err
 }
 
-// due yields the batches of a plan that index, a bucket sorted by due time, lists up to now. It then yields those due
-// after horizon, because only a clock that was set back since can have set such a time.
+// due yields the batches of a service plan that are due at now, in the order of index, a bucket sorted by due time. It
+// then yields those due after horizon: a time so far ahead was stored before the clock was set back.
 func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schema.Number] {
 	return func(yield func(schema.Number) bool) {
 		prefix := schema.AppendPlan(nil, plan)
@@ -128,7 +128,7 @@ func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schem
 	}
 }
 
-// claimOf builds the claim of a leased task. It names at most MaxRecipients recipients, and none if WholeBatch is set.
+// claimOf builds the claim of a leased task. The claim lists up to MaxRecipients recipients, or none for a whole batch.
 func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	b, err := schema.DecodeBatch(n.Key(), tx.Bucket(schema.BucketBatches).Get(n.Key()))
 	if err != nil {
@@ -142,9 +142,9 @@ func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	return claim, err
 }
 
-// numbersIn returns the phone numbers of up to limit recipients in a feedback state, as reports or the application
-// wrote them. It scans the rows of the batch, which lie together. An index by state would cost one more write for every
-// report.
+// numbersIn returns the phone numbers of up to limit recipients in the given feedback state, as reports or the
+// application wrote them. It scans all recipients of the batch, whose rows lie together. An index by state would cost
+// one more write for every report.
 func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit int) (numbers []string, err error) {
 	prefix := n.Key()
 	c := tx.Bucket(schema.BucketRecipients).Cursor()
@@ -160,12 +160,12 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit in
 	return numbers, nil
 }
 
-// maxWaiting limits how many batches one call of MissingReports reads and skips because they are to be sent later
-// (send_at). The index lists such a batch too early only if the clock was set back.
+// maxWaiting limits how many batches one call of MissingReports reads only to skip them, because their send_at is still
+// ahead. The index lists such a batch too early only if the clock was set back.
 const maxWaiting = 1000
 
-// MissingReports implements store.Store: it returns up to limit batches whose missing delivery reports are due to be
-// fetched from Sinch at now. It does not wait until all recorded arrivals are applied, so it may miss the newest ones.
+// MissingReports implements store.Store: it returns up to limit batches whose missing reports must now be fetched from
+// Sinch. It does not wait until all recorded arrivals are applied, so it may miss the newest batches.
 func (s *Store) MissingReports(
 	_ context.Context, plan string, now time.Time, limit int,
 ) (batches []*store.Batch, err error) {
@@ -197,7 +197,7 @@ func (s *Store) MissingReports(
 	return batches, err
 }
 
-// Tasks implements store.Store: it lists batches with pending feedback or, with q.Dead set, given up (dead) feedback.
+// Tasks implements store.Store: it lists batches with pending or, if q.Dead is set, with dead (given up) feedback.
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
 	index := schema.BucketDue
 	if q.Dead {
@@ -221,8 +221,8 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	return page, err
 }
 
-// Requeue implements store.Store: it makes the dead (given up) feedback of a batch owed again and its task due at now.
-// It returns the number of recipients with dead feedback, and records one arrival for each MaxRecipients of them.
+// Requeue implements store.Store: it makes the dead (given up) feedback of a batch pending again, due at now. It
+// returns the number of recipients with dead feedback, and records one arrival for each MaxRecipients of them.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for first := true; ; first = false {
 		var (

@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// copyBucket mends a bucket's search tree: it inserts the same rows in key order into a new bucket that replaces it. A
-// row with one flipped bit in its key gets the correct key. found holds each damaged row and what was done about it.
+// copyBucket mends a bucket's search tree: it copies the rows, in key order, into a new bucket that replaces the old
+// one. A key with one flipped bit is corrected. found lists each damaged row and what was done about it.
 func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	type entry struct {
 		key, row  []byte
@@ -55,8 +55,8 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	return found, nil
 }
 
-// putDamaged handles a damaged row for copyBucket: it stores the row corrected, copies it to bucket damaged if another
-// row has its key, or calls mendRow. The result says what was done about the row, for example isCorrected.
+// putDamaged handles a damaged row for copyBucket. It stores the row corrected, copies it to BucketDamaged if another
+// row has its key, or calls mendRow. The result says what was done, for example isCorrected.
 func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
 	rightKey, rightRow, ok := schema.Correct(bucket, key, row)
 	switch {

@@ -55,9 +55,8 @@ func (d *storeDir) watch(path string) error {
 	return nil
 }
 
-// check returns a fatal error if a watched file or a segment of the journal j was deleted or replaced: the next start
-// would not find what is written to it. It returns nil without checking within disk.CheckEvery of the last check. now
-// is the current time.
+// check returns a fatal error if a watched file or a segment of journal j was deleted or replaced: what is written to
+// such a file is lost at the next start. It does nothing if the last check was less than disk.CheckEvery before now.
 func (d *storeDir) check(now time.Time, j *journal.Journal) error {
 	if now.Sub(d.checkedAt) < disk.CheckEvery {
 		return nil

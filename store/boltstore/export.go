@@ -20,7 +20,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// Source is a store that is opened to be copied. It implements copying.Source.
+// Source is a store that is opened as the source of a copy. It implements copying.Source.
 type Source struct{ store *Store }
 
 var _ copying.Source = (*Source)(nil)
@@ -58,7 +58,7 @@ func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	return id, err
 }
 
-// Size implements copying.Source: it counts the batches and the recipients. It reads all pages of both buckets.
+// Size implements copying.Source: it counts the batches and the recipients, by reading all pages of their buckets.
 func (s *Source) Size(context.Context) (size copying.Size, err error) {
 	err = guarded(func() error {
 		return s.store.db.View(func(tx *bolt.Tx) error {
@@ -95,7 +95,7 @@ type exporter struct {
 	totals  schema.Totals
 }
 
-// export calls emit for every piece of the database after the encoded position. An empty position is the beginning.
+// export passes the database to emit, piece by piece, from the encoded position on. An empty position is the beginning.
 func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, position []byte, emit func(copying.Piece) error) error {
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) (err error) {
@@ -116,7 +116,7 @@ func (p exportAt) after(key []byte) exportAt {
 	return p
 }
 
-// flushFull passes the current piece to its receiver if it is full. next returns the position after the piece.
+// flushFull calls e.Each for the current piece if that is full. next returns the position after the piece.
 func (e *exporter) flushFull(next func() exportAt) error {
 	return e.FlushFull(e.ctx, func() any { return next() })
 }
@@ -153,8 +153,8 @@ func (e *exporter) batches(at exportAt) error {
 	return nil
 }
 
-// firstAtOf returns the time of the batch's first arrival, plus the batch's rank within that millisecond as
-// microseconds. An import restores the order of the batches from these times.
+// firstAtOf returns the time of the batch's first arrival plus one microsecond (at most 999) for each earlier batch of
+// the same millisecond. An import restores the order of the batches from these times.
 func firstAtOf(n schema.Number, first time.Time) time.Time {
 	place := schema.Number(999) // if the clock was set back, or for more than 999 batches in the millisecond
 	if own := n - schema.NumberAt(first); n >= schema.NumberAt(first) && own < place {
@@ -224,7 +224,7 @@ func (e *exporter) minutes(at exportAt) error {
 	return nil
 }
 
-// hashedPlans returns the plans by their form in keys, where a hash replaces a long plan.
+// hashedPlans returns a map from the form of a plan in keys to the plan. In keys, a hash replaces a long plan.
 func (e *exporter) hashedPlans() map[string]string {
 	named := make(map[string]string)
 	for plan := range e.totals {

@@ -97,8 +97,8 @@ func (s *Store) retryFold(attempt func() error) bool {
 	}
 }
 
-// foldStep applies the arrivals in w to the database in one transaction, then updates the totals, the gauges and the
-// Observer. After an error that is not fatal, the database is unchanged and the step can be repeated.
+// foldStep applies the arrivals in w to the database in one transaction, then updates the totals and the gauges and
+// calls the Observer. After an error that is not fatal, the database is unchanged and the step can be repeated.
 func (s *Store) foldStep(w backlog.Work) (err error) {
 	begin := time.Now()
 	s.writing.Lock()

@@ -38,8 +38,8 @@ func (s *Store) publish() {
 	s.published.Store(&published{g})
 }
 
-// oldestDue returns the earliest due time of the plan's feedback tasks, or the zero time if there are none. A task
-// counts as due now if its due time was set before the clock was set back. The cursor must belong to BucketDue.
+// oldestDue returns the earliest due time of the plan's feedback tasks, or the zero time if there are none. A due time
+// that was stored before the clock was set back counts as now. The cursor must belong to BucketDue.
 func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest time.Time) {
 	prefix := schema.AppendPlan(nil, plan)
 	key, _ := c.Seek(prefix)

@@ -10,7 +10,7 @@ import (
 )
 
 // identity recovers the plan and the id of a batch whose row is lost, from the indexes and from the batch's reports. ok
-// is false if the plan or the id stays unknown, or if a newer batch now has both.
+// is false if the plan or the id stays unknown, or if a newer batch has the same plan and id.
 func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	var planPart, idPart []byte
 	for _, key := range entriesTo(r.tx, schema.BucketIDs, r.n) {
@@ -70,8 +70,8 @@ func planIn(key []byte) (plan, rest []byte) {
 }
 
 // abandon gives up a batch whose plan and id cannot be recovered or now belong to a newer batch. It moves the damaged
-// rows to bucket damaged, copies the report log there, and lists the rest in BucketTrash for deletion. row is the
-// batch's own damaged row, or nil. A later report creates a new batch.
+// rows (row is the batch's own, or nil) to BucketDamaged, copies the report log there, and lists the rest in
+// BucketTrash for deletion. A later report creates a new batch.
 func (r *rebuilding) abandon(row []byte) error {
 	why := "nothing of it is left"
 	if belongs(r.tx, r.n) {
@@ -97,8 +97,8 @@ func (r *rebuilding) abandon(row []byte) error {
 	return errors.Join(err, r.dropEntries(r.n), r.recountLater(), r.forget())
 }
 
-// abandonRecipients moves the batch's damaged recipient rows to bucket damaged. If only their keys are damaged, these
-// keys may name a batch that never existed.
+// abandonRecipients moves the batch's damaged recipient rows to BucketDamaged. If only their keys are damaged, the
+// batch number in these keys may be that of a batch that never existed.
 func (r *rebuilding) abandonRecipients() (err error) {
 	var damaged [][]byte
 	recipients := r.tx.Bucket(schema.BucketRecipients)

@@ -149,7 +149,7 @@ func (i *importer) put(bucket, key, row []byte) {
 }
 
 // write stores all collected rows, sorted by key because bbolt inserts sorted keys fastest. It fills pages to 90 %,
-// because pieces, too, mostly arrive in key order.
+// because the rows of later pieces mostly have larger keys and need little room in these pages.
 func (i *importer) write() error {
 	for name, entries := range i.puts {
 		bucket := i.tx.Bucket([]byte(name))
@@ -241,7 +241,7 @@ func (i *importer) totals(plans []store.PlanStats) error {
 }
 
 // Finish implements copying.Sink. It creates the journal and deletes the progress mark, so that Open accepts the store.
-// Frame numbers begin above all chunk numbers of the report log, because new chunks get their numbers from frames.
+// Frame numbers begin above all chunk numbers of the report log, because later chunks get their numbers from frames.
 func (s *Sink) Finish(context.Context) error {
 	var reached schema.Position
 	err := s.db.View(func(tx *bolt.Tx) (err error) {

@@ -9,7 +9,7 @@ const (
 	reportEvery = time.Minute
 )
 
-// incident is a series of consecutive failures of one operation, for shouldReport. The zero value has no failures.
+// incident is a series of consecutive failures of one operation. The zero value has no failures.
 type incident struct {
 	last, reported time.Time
 }

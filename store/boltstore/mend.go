@@ -24,14 +24,14 @@ const (
 	isMisplaced = "its key is damaged: restart dlrloop to mend it (databases of up to 64 MiB)"
 )
 
-// finding is a damaged row and what was done about it, such as isCorrected. done is empty if that is decided later.
+// finding is a damaged row and what was done about it, such as isCorrected. done is empty if a rebuild will decide.
 type finding struct {
 	*schema.DamageError
 	done string
 }
 
-// noteDamaged handles err, the error of a read. If err is a *schema.DamageError, it records the damaged row, which
-// foldLoop mends before it applies more arrivals. It reports other damage to the Observer and ignores all other errors.
+// noteDamaged handles the error of a read. It records a damaged row (a *schema.DamageError) for foldLoop, which mends
+// the row before the next fold step. It reports other damage to the Observer, and ignores all other errors.
 func (s *Store) noteDamaged(err error) {
 	d, isRow := errors.AsType[*schema.DamageError](err)
 	if !isRow {
@@ -58,7 +58,7 @@ func (s *Store) reportDamaged(row, err error) {
 	}
 }
 
-// reportMended reports to the Observer what was done about damaged rows. It skips rows for which a rebuild will decide.
+// reportMended reports to the Observer what was done about damaged rows, except those that a rebuild still handles.
 func (s *Store) reportMended(found []finding) {
 	for _, f := range found {
 		if f.done == isMisplaced {
@@ -70,8 +70,8 @@ func (s *Store) reportMended(found []finding) {
 	}
 }
 
-// mendNoted mends the damaged rows that reads have found. The arrivals in w are applied next. If mending fails without
-// a fatal error, the rows stay as they are until the next read finds them.
+// mendNoted mends the damaged rows that reads have found. w holds the arrivals to be applied next (see rebuild). If
+// mending fails without a fatal error, the rows stay as they are until the next read finds them.
 func (s *Store) mendNoted(w backlog.Work) {
 	var rows []*schema.DamageError
 	for key, d := range s.unmended.Range {
@@ -101,7 +101,7 @@ func (s *Store) reportUnmended() {
 }
 
 // foldMended applies the arrivals in w to the database, like foldStep. If the step fails because of a damaged row,
-// foldMended mends the row, at most once, and repeats the step.
+// foldMended mends the row and repeats the step. It mends each row at most once.
 func (s *Store) foldMended(w backlog.Work) error {
 	tried := make(map[string]bool)
 	for {
@@ -117,7 +117,7 @@ func (s *Store) foldMended(w backlog.Work) error {
 	}
 }
 
-// mend mends damaged rows and, where necessary, rebuilds their batches. The arrivals in w are applied next.
+// mend mends damaged rows and rebuilds their batches if needed. w holds the arrivals to be applied next (see rebuild).
 func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err
@@ -125,9 +125,9 @@ func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	return s.rebuildAll(w)
 }
 
-// mendRows corrects each damaged row, moves it to bucket damaged, or lists its batch in BucketMending for rebuilding.
-// It first copies the buckets named in copies, in which a key may be damaged: bbolt finds a page by its first key, so a
-// row with a damaged key must not be changed in place.
+// mendRows corrects each damaged row, moves it to BucketDamaged, or lists its batch in BucketMending for rebuilding. It
+// first calls copyBucket for the buckets named in copies, which may contain damaged keys: bbolt finds a page by its
+// first key, so a row with a damaged key must not be changed in place.
 func (s *Store) mendRows(rows []*schema.DamageError, copies map[string]bool) error {
 	var found []finding
 	err := s.update(func(c *writeTx) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// mendRow corrects a damaged row, moves it to bucket damaged, or lists its batch for rebuilding. The result says what
+// mendRow corrects a damaged row, moves it to BucketDamaged, or lists its batch for rebuilding. The result says what
 // was done. It is empty if the rebuild will decide.
 func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	if bytes.Equal(bucket, schema.BucketIDs) {
@@ -47,14 +47,14 @@ func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	return isAside, c.remove(bucket, key, row)
 }
 
-// remove moves a row from its bucket to bucket damaged, where support can inspect it.
+// remove moves a row from its bucket to BucketDamaged, where support can inspect it.
 func (c *writeTx) remove(bucket, key, row []byte) error {
 	key = bytes.Clone(key)
 	return errors.Join(c.setAside(bucket, key, row), c.tx.Bucket(bucket).Delete(key))
 }
 
 // putRight stores a corrected row under its correct key. If a newer row has that key, the corrected row is only copied
-// to bucket damaged. If the rows are recipients, the newer one is moved there, too, and the recipient is rebuilt.
+// to BucketDamaged. A newer row of a recipient is moved there, too, and its batch is listed for rebuilding.
 func (c *writeTx) putRight(bucket, key, row []byte) error {
 	b := c.tx.Bucket(bucket)
 	newer := b.Get(key)
@@ -68,8 +68,8 @@ func (c *writeTx) putRight(bucket, key, row []byte) error {
 }
 
 // mendMeta mends a row of BucketMeta. It writes the totals again from memory or, if they are not loaded yet, schedules
-// computing them from all rows. For the journal position, which is stored nowhere else, it returns an error. Any other
-// row is moved to bucket damaged.
+// a recount. It returns an error for the journal position, which is stored nowhere else, and moves any other row to
+// BucketDamaged.
 func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	switch {
 	case bytes.Equal(key, schema.KeyPosition):
@@ -87,8 +87,8 @@ func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	return isAside, err
 }
 
-// later lists key in BucketMending, so that a later transaction mends what key names: the batch with that number, or
-// the totals (schema.KeyTotals). request is stored with key and says what to do: see recountAll, rebuilding.settle.
+// later lists key, a batch number or schema.KeyTotals, in BucketMending, so that a later transaction mends that batch
+// or the totals. It stores request with the key, to say what must be done: see recountAll and rebuilding.settle.
 func (c *writeTx) later(key, request []byte) error {
 	mending, err := c.tx.CreateBucketIfNotExists(schema.BucketMending)
 	if err != nil {
@@ -105,8 +105,8 @@ func (c *writeTx) rebuildLater(n schema.Number) error {
 	return c.later(n.Key(), nil)
 }
 
-// mendingOf returns the text that later stored in BucketMending for key. It returns nil if the bucket does not list
-// key. The text is empty if later stored none or if it is damaged.
+// mendingOf returns the request that is stored with key in BucketMending. It returns nil if the bucket does not list
+// the key, and an empty slice if the request is empty or damaged.
 func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	mending := tx.Bucket(schema.BucketMending)
 	if mending == nil {
@@ -122,7 +122,7 @@ func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	return []byte{}
 }
 
-// mendID points the entry under id in BucketIDs to the batch with that plan and id, or deletes it if no batch has both.
+// mendID corrects the entry of BucketIDs whose key is id. If no batch has this plan and id, it deletes the entry.
 func (c *writeTx) mendID(id []byte) error {
 	n, err := batchWith(c.tx, id)
 	switch {
@@ -134,8 +134,8 @@ func (c *writeTx) mendID(id []byte) error {
 	return c.tx.Bucket(schema.BucketIDs).Put(id, n.Key())
 }
 
-// batchWith returns the number of the batch to which the key id in BucketIDs belongs, or 0 if there is no such batch.
-// It reads the rows of all batches.
+// batchWith returns the number of the batch whose key in BucketIDs is id, or 0 if there is no such batch. It reads the
+// rows of all batches.
 func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 	err = tx.Bucket(schema.BucketBatches).ForEach(func(key, row []byte) error {
 		if b, err := schema.DecodeBatch(key, row); err == nil && bytes.Equal(schema.IDKey(b.Key()), id) {
@@ -146,9 +146,9 @@ func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 	return found, err
 }
 
-// mendMissing mends the index entries of a batch without a row. It corrects entries that belong to another batch. If
-// recipients or reports of batch n exist, it lists the batch for rebuilding, otherwise it deletes the entries. The
-// result says what was done. It is empty if the rebuild will decide.
+// mendMissing mends the index entries of batch n, which has no row. It corrects entries that belong to another batch,
+// lists batch n for rebuilding if it has recipients or reports, and otherwise deletes the entries. The result says what
+// was done, or is empty if the rebuild will decide.
 func (c *writeTx) mendMissing(n schema.Number) (done string, err error) {
 	for _, id := range entriesTo(c.tx, schema.BucketIDs, n) {
 		right, err := batchWith(c.tx, id)

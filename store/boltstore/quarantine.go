@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// quarantined is the size of bucket quarantine, which keeps callbacks that could not be parsed.
+// quarantined is the size of BucketQuarantine, which keeps callbacks that could not be parsed.
 type quarantined struct{ entries, bytes int }
 
 // keepQuarantined stores the unparsable callbacks among the step's arrivals. If the quarantine then exceeds its limits,
@@ -54,7 +54,7 @@ func (st *step) evict(bucket *bolt.Bucket) error {
 	return nil
 }
 
-// countQuarantined counts the entries of bucket quarantine and their bytes. It reads the whole bucket.
+// countQuarantined counts the entries of BucketQuarantine and their bytes. It reads the whole bucket.
 func countQuarantined(tx *bolt.Tx) (q quarantined) {
 	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil; key, row = c.Next() {

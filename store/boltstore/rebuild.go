@@ -19,7 +19,7 @@ const rebuildStep = 4096
 
 // rebuilding restores the damaged rows of one batch from its report log, and the missing rows of recipients that the
 // log names. It may take several transactions; BucketMending lists the batch until the last one. After a crash, Open
-// starts the rebuild again. A recipient's feedback state then shows whether its row is rebuilt already.
+// starts the rebuild again, and a recipient's feedback state shows whether its row is rebuilt already.
 type rebuilding struct {
 	fold.Rebuild
 	*writeTx
@@ -31,7 +31,7 @@ type rebuilding struct {
 	found    []finding   // to report after the commit
 }
 
-// rebuildAll rebuilds the batches in BucketMending, then the totals if listed. The arrivals in w are applied next.
+// rebuildAll rebuilds the batches and totals in BucketMending. w holds the arrivals to be applied next (see rebuild).
 func (s *Store) rebuildAll(w backlog.Work) error {
 	for {
 		n, totals, err := s.toRebuild()
@@ -51,11 +51,12 @@ func (s *Store) rebuildAll(w backlog.Work) error {
 	}
 }
 
-// errUnmended is returned for a store that is opened to be copied while damaged rows can still be rebuilt.
+// errUnmended means that a store cannot be opened as the source of a copy until its damaged rows are rebuilt.
 var errUnmended = errors.New("rows are damaged and can be rebuilt, but the policies of the plans decide " +
 	"what feedback is owed: start dlrloop on the folder first")
 
-// toRebuild returns the first batch listed in BucketMending. If n is 0, totals reports whether the totals are listed.
+// toRebuild returns the number of the first batch that BucketMending lists. If that number is 0, totals reports whether
+// the bucket lists the totals.
 func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
 		mending := tx.Bucket(schema.BucketMending)
@@ -73,8 +74,8 @@ func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	return n, totals, err
 }
 
-// rebuild restores the damaged rows of batch n. The arrivals in w are applied next: the first may be the rest of a
-// report of this batch that is applied only in part.
+// rebuild restores the damaged rows of batch n. w holds the arrivals to be applied next, which may begin with the rest
+// of a partly applied report of this batch.
 func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	c, err := s.begin()
 	if err != nil {
@@ -101,7 +102,7 @@ func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	return nil
 }
 
-// run carries out the whole rebuild, except that the caller commits the last transaction.
+// run rebuilds the batch. It leaves the commit of the last transaction to the caller.
 func (r *rebuilding) run(w backlog.Work) error {
 	if ok, err := r.open(w); !ok || err != nil {
 		return err
@@ -115,7 +116,7 @@ func (r *rebuilding) run(w backlog.Work) error {
 	return r.finish()
 }
 
-// wrote counts the rows written since the last commit. After rebuildStep rows it commits and begins a new transaction.
+// wrote counts the rows written since the last commit. At rebuildStep rows, it commits and begins a new transaction.
 func (r *rebuilding) wrote(rows int) error {
 	if r.room -= rows; r.room > 0 {
 		return nil
@@ -193,8 +194,8 @@ func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	return true, nil
 }
 
-// plan sets r.Policy to the plan's policy. If the fold has applied only a part of a report of this batch, plan also
-// sets r.Partial to that report and r.Done to the number of recipients applied.
+// plan sets r.Policy to the policy of the batch's service plan. If the fold has applied only a part of a report of this
+// batch, it also sets r.Partial to that report and r.Done to the number of recipients applied.
 func (r *rebuilding) plan(w backlog.Work) {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
 	if w.From.Within.Recipients > 0 && len(w.Parts) > 0 && len(w.Parts[0].Arrivals) > 0 {
@@ -205,7 +206,7 @@ func (r *rebuilding) plan(w backlog.Work) {
 	}
 }
 
-// figuresOf returns the counts that a batch derives from its recipients, as text to compare them after a rebuild.
+// figuresOf returns those counts of a batch that depend on its recipients, as text, to be compared after a rebuild.
 func figuresOf(b *store.Batch) string { return fmt.Sprint(named(b.States), b.Feedback) }
 
 // each calls visit for the row of every recipient of the batch. visit returns whether it wrote a row; then each counts
@@ -235,7 +236,7 @@ func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) e
 }
 
 // settle decides the feedback state of the rebuilt recipients and writes it to their rows. It first stores the decision
-// in BucketMending, because after a crash it could not be made again from partly written rows.
+// in BucketMending, because rows that a crash left partly written would lead to another decision.
 func (r *rebuilding) settle() error {
 	err := r.each(func(key, row []byte) (bool, error) {
 		rec, err := rebuiltIn(key, row)
@@ -276,7 +277,7 @@ func (r *rebuilding) settle() error {
 }
 
 // unreported handles the damaged row of a recipient that no report names. If BucketNumbers lists the recipient, the key
-// is correct, and a new row keeps only the phone number. Otherwise the row is moved to bucket damaged.
+// is correct, and a new row keeps only the phone number. Otherwise the row is moved to BucketDamaged.
 func (r *rebuilding) unreported(key, row []byte, cause error) error {
 	number := schema.NumberKeyOf(key)
 	found, _ := r.tx.Bucket(schema.BucketNumbers).Cursor().Seek(number)

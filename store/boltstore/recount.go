@@ -17,8 +17,8 @@ var (
 	recountFeedback = []byte("feedback")
 )
 
-// recountLater schedules recount for the feedback totals of all plans, because the counts in a lost row are unknown. If
-// a recount is scheduled already, that one stays as it is.
+// recountLater schedules a recount of the feedback totals of all plans, because the counts of a lost batch are unknown.
+// It does not replace a recount that is already scheduled.
 func (c *writeTx) recountLater() error {
 	if mendingOf(c.tx, schema.KeyTotals) != nil {
 		return nil
@@ -26,8 +26,8 @@ func (c *writeTx) recountLater() error {
 	return c.later(schema.KeyTotals, recountFeedback)
 }
 
-// recount computes totals again from the stored rows, as BucketMending requests. The new totals do not include batches
-// that retention has deleted.
+// recount computes all totals, or only those of feedback, again from the stored rows: BucketMending says which. The new
+// totals do not include batches that retention has deleted.
 func (s *Store) recount() error {
 	return s.update(func(c *writeTx) error {
 		if all := bytes.Equal(mendingOf(c.tx, schema.KeyTotals), recountAll); all {

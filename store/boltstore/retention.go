@@ -24,8 +24,8 @@ const (
 )
 
 // DeleteOlder implements store.Store: it deletes up to limit batches without pending feedback whose last arrival is
-// earlier than cutoff. A first, small transaction removes them from all indexes, so that no read finds them. Further
-// ones delete their recipients and reports. If a crash interrupts these, the next call continues.
+// earlier than cutoff. One small transaction hides these batches from reads; further transactions delete their
+// recipients and reports. If a crash interrupts these, the next call continues.
 func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.closedError()
@@ -48,8 +48,8 @@ func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (d
 	return deleted, more, ctx.Err()
 }
 
-// unindex removes up to limit batches that are past retention (see pastRetention) from all indexes. It lists them in
-// BucketTrash, so that purge deletes the rest of them.
+// unindex removes up to limit batches that are past retention (see pastRetention), so that no read finds them. It lists
+// them in BucketTrash, so that purge deletes their recipients and reports.
 func (s *Store) unindex(cutoff time.Time, limit int) (deleted int, more bool, err error) {
 	var old []*store.Batch
 	var numbers []schema.Number
@@ -100,7 +100,7 @@ func (s *Store) unindex(cutoff time.Time, limit int) (deleted int, more bool, er
 type removed struct{ batches, dead int }
 
 // pastRetention reports whether retention may delete a batch: its last arrival is earlier than cutoff, and no feedback
-// is pending. Dead feedback is deleted, too: it was listed for that long, and Observer.Deleted counts it.
+// is pending. Dead (given up) feedback is deleted with the batch, and Observer.Deleted counts it.
 func pastRetention(b *store.Batch, cutoff time.Time) bool {
 	return b.LastAt.Before(cutoff) && b.Task == nil
 }

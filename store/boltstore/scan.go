@@ -15,8 +15,8 @@ import (
 // maxScanned is the maximum number of rows that a list reads for one page, even if few of them match the query.
 const maxScanned = 20_000
 
-// viewFolded calls read in a read transaction, without waiting for arrivals that are not yet applied to the database.
-// It records damaged rows that read finds, so that they are mended.
+// viewFolded runs a read transaction, without waiting for arrivals that are not yet applied to the database. If the
+// read fails at a damaged row, it records the row, so that foldLoop mends it.
 func (s *Store) viewFolded(read func(*bolt.Tx) error) error {
 	err := guarded(func() error { return s.db.View(read) })
 	if err != nil {
@@ -25,8 +25,8 @@ func (s *Store) viewFolded(read func(*bolt.Tx) error) error {
 	return err
 }
 
-// view calls read in a read transaction that includes every arrival acknowledged before the call. It blocks until the
-// fold has applied these arrivals to the database.
+// view runs a read transaction that includes every arrival acknowledged before the call. It blocks until the fold has
+// applied these arrivals to the database.
 func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 	if s.closed.Load() {
 		return s.closedError()

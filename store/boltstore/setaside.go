@@ -10,14 +10,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// Limits of bucket damaged, which keeps copies of damaged rows. trimAside deletes the oldest copies beyond them.
+// Limits of BucketDamaged, which keeps copies of damaged rows. trimAside deletes the oldest copies beyond them.
 const (
 	maxAside      = 1000
 	maxAsideBytes = 16 << 20
 	maxAsideRow   = 1 << 20 // longer rows are truncated
 )
 
-// setAside copies a damaged row to bucket damaged, where support can inspect it. The row itself stays where it is.
+// setAside copies a damaged row to BucketDamaged, where support can inspect it. The row itself stays where it is.
 func (c *writeTx) setAside(bucket, key, row []byte) error {
 	aside, err := c.tx.CreateBucketIfNotExists(schema.BucketDamaged)
 	if err != nil {
@@ -36,7 +36,7 @@ func (c *writeTx) setAside(bucket, key, row []byte) error {
 	return aside.Put(binary.BigEndian.AppendUint64(nil, next), p)
 }
 
-// trimAside deletes the oldest entries of bucket damaged until the bucket is within its limits.
+// trimAside deletes the oldest entries of BucketDamaged until the bucket is within its limits.
 func trimAside(tx *bolt.Tx) error {
 	aside := tx.Bucket(schema.BucketDamaged)
 	if aside == nil {

@@ -45,8 +45,8 @@ func (s *Store) start(ctx context.Context) error {
 	return nil
 }
 
-// recover applies the frames in tail, which a crash left in the journal, to the database. done is how far the first of
-// them is applied already. Before the first step, recover finishes mends that a crash interrupted.
+// recover applies the frames in tail, which a crash left in the journal, to the database. done says how much of the
+// first frame the database contains already. Before the first step, recover finishes mends that a crash interrupted.
 func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Progress) error {
 	s.backlog.Resume(tail, done)
 	for first := true; ; first = false {
@@ -66,7 +66,7 @@ func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Pro
 	}
 }
 
-// readBack reads the arrivals of one frame from the journal, for the backlog, which keeps only some in memory.
+// readBack reads a frame's arrivals from the journal: the backlog keeps only those of some frames in memory.
 func (s *Store) readBack(p journal.Ref) ([]store.Arrival, error) {
 	body, err := s.journal.Read(p)
 	if err != nil {

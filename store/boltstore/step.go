@@ -17,7 +17,7 @@ import (
 )
 
 // step is one transaction of the fold, which applies arrivals to the database. It works on copies of the store's
-// totals. install replaces the originals after the commit.
+// totals. Its method install replaces the originals after the commit.
 type step struct {
 	s  *Store
 	tx *bolt.Tx
@@ -139,8 +139,8 @@ func (st *step) indexNewBatches(batches []*batchArrivals) error {
 	return nil
 }
 
-// putSorted sorts keys and puts them with empty values. Until the commit, bbolt keeps the new keys of a page in one
-// slice. In any other order, each new key would move on average half of the keys before it.
+// putSorted puts keys into the bucket in sorted order, with empty values. Until the commit, bbolt keeps the new keys of
+// a page in a sorted slice, so in any other order each new key would move on average half of the keys before it.
 func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	slices.SortFunc(keys, bytes.Compare)
 	for i, key := range keys {
@@ -154,7 +154,7 @@ func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	return nil
 }
 
-// foldBatch applies the arrivals of one batch and writes the changed rows. chunk is the number of the log row to write.
+// foldBatch applies the arrivals of one batch and writes the changed rows. chunk is the number of its new log row.
 func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	policy := st.s.config.Policies(b.key.Plan)
 	rows := fold.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
@@ -210,7 +210,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *fold.Rows) (err error) {
 	return err
 }
 
-// saveRecipients writes the changed recipients, and collects for new ones the keys to be added to BucketNumbers.
+// saveRecipients writes the changed recipients of batch n. It adds the BucketNumbers keys of new ones to st.numbers.
 func (st *step) saveRecipients(n schema.Number, rows map[string]*fold.Row) error {
 	recipients := st.tx.Bucket(schema.BucketRecipients)
 	for _, digits := range slices.Sorted(maps.Keys(rows)) { // see putSorted

@@ -122,13 +122,13 @@ type recorded struct {
 	encoded []byte
 }
 
-// bytes estimates the arrival's memory in bytes until it is applied: its encoding and the parsed report.
+// bytes estimates the memory, in bytes, that an arrival uses until it is applied: its encoding and the parsed report.
 func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.Entry.Names() }
 
 // Open opens or creates the store in c.Path. It mends damaged rows and blocks until arrivals that a crash left in the
-// journal are applied to the database. Canceling ctx aborts Open but does not affect the returned store. Open fails if
-// another process uses the directory, if the database or the journal is too damaged to be used, or if its format is
-// newer than this version.
+// journal are applied to the database; canceling ctx aborts this but does not affect the returned store. Open fails if
+// another process uses the directory, if a newer version wrote it, or if the database or the journal is too damaged to
+// be used.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	if c.Path == "" {
@@ -172,8 +172,8 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.backlog.Acknowledge(ctx)
 }
 
-// Settle implements store.Store: like Record, it records the result of a feedback attempt made at the time at. The task
-// stays leased until the result is applied to the database, even if the lease's time ends before that.
+// Settle implements store.Store: it records the result of a feedback attempt, as Record does, with the arrival time at.
+// The task stays leased until the result is applied to the database, even if the lease's time ends before that.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	s.leases.settle(settlement.Lease, true)
 	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement}); err != nil {

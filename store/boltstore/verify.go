@@ -60,7 +60,7 @@ func (s *Store) verify() error {
 const maxRounds = 4
 
 // mendAtStart rebuilds the batches that are listed in BucketMending, by verify or by a mend that a crash interrupted.
-// If verify found damage, mendAtStart verifies the result. The arrivals in w are applied next.
+// If verify found damage, mendAtStart verifies the result. w holds the arrivals to be applied next (see rebuild).
 func (s *Store) mendAtStart(w backlog.Work) error {
 	if err := s.rebuildAll(w); err != nil || !s.damageFound {
 		return err
@@ -162,7 +162,7 @@ func ofBatch(bucket []byte) bool {
 // errMisplaced means that a search for a row's key does not find the row.
 var errMisplaced = errors.New("a search for its key does not find it")
 
-// errMissing means that a row is missing: that of a batch with recipients or index entries, or that of a recipient.
+// errMissing means that a recipient, or a batch that has recipients or index entries, has no row.
 var errMissing = errors.New("it is missing")
 
 // hash returns a hash of one index entry, to be added to v.want or v.found.
@@ -222,8 +222,8 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 	return err
 }
 
-// named returns how many recipients have any status. Only this sum can be compared, because rows of older versions may
-// count a recipient under another status.
+// named returns the number of recipients that have a status: the sum of the counts in states. Only this sum can be
+// compared, because rows of older versions may count a recipient under another status.
 func named(states map[dlr.Status]int) (n int) {
 	for _, count := range states {
 		n += count

@@ -16,8 +16,8 @@ type figures struct {
 	quarantine quarantined
 }
 
-// writeTx is a write transaction of retention or of mending. It works on copies of the store's figures. commit replaces
-// the originals by these copies.
+// writeTx is a write transaction of retention or of mending. It works on copies of the store's figures. Its method
+// commit replaces the originals by these copies.
 type writeTx struct {
 	s  *Store
 	tx *bolt.Tx

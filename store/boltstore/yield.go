@@ -16,9 +16,9 @@ const (
 )
 
 // yielder spreads the CPU work of a large fold step (a transaction that applies arrivals) over the time until the next
-// step. Otherwise the step would delay answers to callbacks noticeably. It stops sleeping when the fold is urgent (see
-// backlog.Queue.State), for example when a read waits. The step sleeps inside its write transaction, but commits of
-// arrivals do not need the database. Only retention must wait for it, for at most three quarters of Config.FoldEvery.
+// step, because a burst of work would delay answers to callbacks. It stops sleeping when the fold is urgent (see
+// backlog.Queue.State), for example when a read waits. The step sleeps inside its write transaction, but only retention
+// must wait for that, for at most three quarters of Config.FoldEvery.
 type yielder struct {
 	backlog *backlog.Queue
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps

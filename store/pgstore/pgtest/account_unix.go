@@ -15,7 +15,7 @@ type account struct {
 	credential *syscall.Credential // nil for the user of this process
 }
 
-// newAccount returns the user of this process. If that is root, it returns the user postgres, or else nobody.
+// newAccount returns the user of this process. For root, it returns the user postgres or, if there is none, nobody.
 func newAccount() (account, error) {
 	if os.Geteuid() != 0 {
 		return account{}, nil

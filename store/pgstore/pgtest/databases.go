@@ -26,8 +26,8 @@ type databases struct {
 	err      error
 }
 
-// create creates a database and returns its URL. The database is a copy of the one that Config.Prepare prepared, or
-// empty if Prepare is nil.
+// create creates a database and returns its URL. The database is a copy of the template database (see createTemplate),
+// or empty if Config.Prepare is nil.
 func (d *databases) create(ctx context.Context) (string, error) {
 	if d.prepare == nil {
 		return d.make(ctx, "")
@@ -39,7 +39,7 @@ func (d *databases) create(ctx context.Context) (string, error) {
 	return d.make(ctx, d.template)
 }
 
-// createTemplate creates the database that create copies, and prepares it with Config.Prepare.
+// createTemplate creates the template, a database that Config.Prepare prepares once and that all others are copies of.
 func (d *databases) createTemplate(ctx context.Context) error {
 	address, err := d.make(ctx, "")
 	if err != nil {
@@ -91,7 +91,7 @@ func (d *databases) drop(ctx context.Context, address string) error {
 	return nil
 }
 
-// close drops the database that create copies, if there is one.
+// close drops the template database, if there is one.
 func (d *databases) close(ctx context.Context) error {
 	if d.template == "" {
 		return nil

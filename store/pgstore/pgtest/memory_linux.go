@@ -2,11 +2,11 @@ package pgtest
 
 import "syscall"
 
-// minFree is how many bytes must be free on the file system in memory for a test server to use it. The databases of one
-// package's tests need a fraction of that.
+// minFree is the number of free bytes that a file system in memory (tmpfs) must have for a test server to use it. The
+// databases of one package's tests need a fraction of that.
 const minFree = 2 << 30
 
-// memoryDir returns a directory on a file system in memory, or "" if none has at least free bytes left.
+// memoryDir returns a directory on a file system in memory (tmpfs), or "" if none has as many free bytes as required.
 func memoryDir(free uint64) string {
 	const dir, tmpfs = "/dev/shm", 0x01021994
 	var found syscall.Statfs_t

@@ -30,9 +30,9 @@ type Server struct {
 	databases *databases
 }
 
-// Start starts a PostgreSQL server for one test, and stops and removes it when the test ends. It blocks until the
-// server accepts connections. Unlike Shared, it ignores the environment variable DLRLOOP_TEST_POSTGRES. If PostgreSQL
-// is not installed, Start skips the test. If the test fails, the end of the server's output is logged.
+// Start starts a PostgreSQL server for one test, and blocks until the server accepts connections. At the end of the
+// test it stops and removes the server and, if the test failed, logs the end of the server's output. Start skips the
+// test if PostgreSQL is not installed; unlike Shared, it ignores the environment variable DLRLOOP_TEST_POSTGRES.
 func Start(t testing.TB, config Config) *Server {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -76,7 +76,7 @@ func (s *Server) URL() string { return s.databases.admin.String() }
 func (s *Server) PID() int { return s.process.cmd.Process.Pid }
 
 // StartProgram starts a server for a program that is not a test, and blocks until the server accepts connections. If
-// PostgreSQL is not installed, the error wraps ErrNotFound. ctx limits only the start. The caller must call Close.
+// PostgreSQL is not installed, the error wraps ErrNotFound. ctx limits only the start; the caller must call Close.
 func StartProgram(ctx context.Context, config Config) (*Server, error) {
 	account, err := newAccount()
 	if err != nil {
@@ -105,7 +105,7 @@ func StartProgram(ctx context.Context, config Config) (*Server, error) {
 	return s, nil
 }
 
-// parentDir returns Config.Dir or its default: where to create the directory of the server.
+// parentDir returns the directory in which the server's directory is created: Config.Dir or its default.
 func (c Config) parentDir() string {
 	if c.Dir != "" {
 		return c.Dir

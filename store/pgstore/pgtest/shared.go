@@ -98,7 +98,7 @@ func (s *Shared) open(ctx context.Context) error {
 	return nil
 }
 
-// close stops the started server. On the server in DLRLOOP_TEST_POSTGRES it drops the database that create copies.
+// close stops the started server. On the server in DLRLOOP_TEST_POSTGRES it drops the template database.
 func (s *Shared) close() error {
 	switch {
 	case s.server != nil:

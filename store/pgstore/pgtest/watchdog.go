@@ -7,9 +7,9 @@ import (
 	"os/exec"
 )
 
-// script is the program of a watchdog. It reads from standard input the pid of the running process: a line each time it
-// changes, empty if no process runs. Standard input ends when the test's process ends, even in a crash. Then the script
-// stops the running process and removes the directory $1.
+// script is the shell script of a watchdog. Each line of standard input is the pid of the process to stop (empty for
+// none) and replaces the line before. When standard input ends, because the test's process has ended or crashed, the
+// script stops the last named process and removes the directory $1.
 const script = `
 pid=
 while read -r line; do pid=$line; done

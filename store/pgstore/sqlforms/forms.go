@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// toOneSlot rewrites a keyedSQL of pgstore, which takes an array of slots, for the single slot $1.
+// toOneSlot converts SQL of type keyedSQL, which takes an array of slots (hash partitions), to SQL for one slot, $1.
 var toOneSlot = strings.NewReplacer(
 	"unnest($1::smallint[], ", "unnest(",
 	" k (slot, ", " k (",
@@ -14,8 +14,8 @@ var toOneSlot = strings.NewReplacer(
 	"= k.slot", "= $1",
 )
 
-// oneSlot returns the form of sql, a keyedSQL of pgstore, for rows that are all in slot $1. It returns an error if sql
-// is written in a way that it cannot convert.
+// oneSlot converts SQL of type keyedSQL (see pgstore) to a form for rows that are all in one slot (hash partition), $1.
+// It returns an error if the SQL is written in a way that it cannot convert.
 func oneSlot(sql string) (string, error) {
 	converted := toOneSlot.Replace(sql)
 	if !strings.Contains(sql, "unnest($1::smallint[], ") || strings.Contains(converted, "k.slot") ||
@@ -25,11 +25,11 @@ func oneSlot(sql string) (string, error) {
 	return converted, nil
 }
 
-// parts matches a slotSQL. Its groups are the selected columns and, if that is ORDER BY or GROUP BY, the last line.
+// parts matches SQL of type slotSQL. It captures the selected columns and, if present, the ORDER BY or GROUP BY line.
 var parts = regexp.MustCompile(`(?s)^\nSELECT ([^\n]*)\nFROM .*?(\n(?:ORDER|GROUP) BY [^\n]*)?$`)
 
-// allSlots returns the form of sql, a slotSQL of pgstore, that reads the slots 0 to $1 - 1. It returns an error if sql
-// is written in a way that it cannot convert.
+// allSlots converts SQL of type slotSQL (see pgstore), which reads one slot (hash partition), to a form that reads the
+// slots 0 to $1 - 1. It returns an error if the SQL is written in a way that it cannot convert.
 func allSlots(sql string) (string, error) {
 	found := parts.FindStringSubmatch(sql)
 	if found == nil || !strings.Contains(sql, "slot = $1") {

@@ -120,7 +120,7 @@ func (c *constants) add(group *ast.GenDecl) {
 	}
 }
 
-// ofType returns the names of the constants of the type called kind, in the order of declaration.
+// ofType returns the names of the constants of the given type, in the order of declaration.
 func (c *constants) ofType(kind string) []string {
 	return slices.DeleteFunc(slices.Clone(c.names), func(name string) bool { return c.consts[name].kind != kind })
 }

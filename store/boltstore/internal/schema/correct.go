@@ -11,10 +11,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Correct returns copies of key and row in which a single flipped bit is corrected. ok is false if the damage is not a
-// single bit. bucket and key are where row was found. Two or three flipped bits are never mistaken for one, because
-// CRC-32C has a Hamming distance of 4 for up to 2^31 bits. Other damage to a row of n bytes passes as one flipped bit
-// with a probability of 8n/2^32, so the caller must also decode the result.
+// Correct returns copies of key and row in which a single flipped bit is corrected; ok is false for any other damage.
+// Two or three flipped bits are never mistaken for one, because CRC-32C has a Hamming distance of 4 for up to 2^31
+// bits. Other damage to a row of n bytes passes as one flipped bit with a probability of 8n/2^32, so the caller must
+// also decode the result.
 func Correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
 	if len(row) < SealSize || bits.OnesCount8(row[0]^SealMark) > 1 {
 		return nil, nil, false

@@ -11,8 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// The buckets of the database file dlrloop.db. The package comment describes their keys and rows. The values are stored
-// names, of which "buried" and "checks" are older words. Buckets lists the buckets that every database has.
+// The buckets of the database file dlrloop.db; the package comment describes their keys and rows. The file has older
+// names for two of them, buried for BucketDead and checks for BucketFetches. Buckets lists the buckets that every
+// database has.
 var (
 	BucketMeta       = []byte("meta")
 	BucketIDs        = []byte("ids")
@@ -35,8 +36,8 @@ var (
 	}
 )
 
-// The keys of BucketMeta, one row each, in this order: the version of the database format, the Position in the journal,
-// the Totals, and the copying.Mark (progress) of an unfinished copy.
+// The keys of BucketMeta. In this order, their rows hold the version of the database format, the Position in the
+// journal, the Totals, and the copying.Mark (progress) of an unfinished copy.
 var (
 	KeyFormat   = []byte("format")
 	KeyPosition = []byte("position")
@@ -161,8 +162,7 @@ func NumberKeyOf(recipient []byte) []byte {
 	return append(NumberPrefixOf(n, recipient), n.Key()...)
 }
 
-// NumberPrefixOf returns NumberPrefix for the day of batch n and for the digits in recipient, a key of
-// BucketRecipients.
+// NumberPrefixOf returns the NumberPrefix for the day of batch n and the recipient with this key in BucketRecipients.
 func NumberPrefixOf(n Number, recipient []byte) []byte {
 	return append(append(binary.BigEndian.AppendUint32(nil, n.Day()), recipient[8:]...), 0)
 }

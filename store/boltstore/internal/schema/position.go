@@ -25,16 +25,16 @@ type Progress struct{ Arrivals, Recipients int }
 // InJournal returns the position for journal.Open, which knows only whole frames. It leaves out Within.
 func (p Position) InJournal() journal.Position { return journal.Position{Seq: p.Seq, Salt: p.Salt} }
 
-// Chunk returns the chunk number under which the fold step beginning at p stores raw reports (see LogKey). It is larger
-// than that of every earlier step.
+// Chunk returns the chunk number under which the fold step beginning at p stores raw reports (see LogKey). This number
+// is larger than the chunk numbers of all earlier steps.
 func (p Position) Chunk() uint64 { return p.Seq + 1 + p.ends }
 
-// Follows reports whether the database, which has reached p, is exactly where a fold step begins. It compares only Seq
-// and Within with those of start.
+// Follows reports whether a fold step that begins at start can be applied to a database that has reached p. It compares
+// only Seq and Within.
 func (p Position) Follows(start Position) bool { return p.Seq == start.Seq && p.Within == start.Within }
 
-// Advance returns the position to store after a fold step that leads from p to end. Its salt is s, the journal's salt.
-// Advance ignores end.Salt and end.ends.
+// Advance returns the position to store after a fold step that leads from p to end. The result gets the journal's salt
+// s; Advance ignores end.Salt and end.ends.
 func (p Position) Advance(end Position, s journal.Salt) Position {
 	end.Salt, end.ends = s, p.ends
 	if end.Within != (Progress{}) {
@@ -58,7 +58,7 @@ func (p Position) String() string {
 	return "everything before " + p.Next()
 }
 
-// wholeLength is the length in bytes of an encoded Position if no fold step has ever ended inside a frame. Older
+// wholeLength is the length in bytes of an encoded Position if no fold step has ever ended inside a frame; older
 // versions wrote only such positions. Otherwise the encoding is 16 bytes longer.
 const wholeLength = 8 + len(journal.Salt{})
 

@@ -13,9 +13,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// SealMark is the first byte of a sealed row, which begins with a checksum. SealSize is the length of the seal in
-// bytes: SealMark and the CRC-32C of bucket, key and content. The content of the row follows. Rows of database format 2
-// have no seal until they are written again; their content never begins with SealMark.
+// SealMark is the first byte of a sealed row, which begins with a checksum. SealSize is the length in bytes of SealMark
+// and the CRC-32C of bucket, key and content; the content follows. Rows of database format 2 have no seal until they
+// are written again; their content never begins with SealMark.
 const (
 	SealMark = 0xf3
 	SealSize = 1 + crc32.Size
@@ -55,8 +55,8 @@ func Unseal(bucket, key, row []byte) ([]byte, error) {
 	return row[SealSize:], nil
 }
 
-// marked reports whether the checksum of row matches but exactly one bit in SealMark has flipped. Without this test,
-// Unseal could take such a row for a count of format 2, which has no checksum.
+// marked reports whether row has a matching checksum although exactly one bit of its first byte differs from SealMark.
+// Without this test, Unseal could take such a row for a count of format 2, which has no checksum.
 func marked(bucket, key, row []byte) bool {
 	return len(row) >= SealSize && bits.OnesCount8(row[0]^SealMark) == 1 &&
 		binary.LittleEndian.Uint32(row[1:]) == checksum(bucket, key, row[SealSize:])

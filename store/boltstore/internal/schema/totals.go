@@ -76,8 +76,8 @@ func LoadTotals(tx *bolt.Tx) (Totals, error) {
 	return t, nil
 }
 
-// lackMissing reports whether an older version wrote the totals, which then lack the number of missing reports. Awaited
-// is the stored name of that number (Tally.Missing).
+// lackMissing reports whether an older version wrote the totals, which then lack the number of missing reports. In the
+// stored JSON, this number (Tally.Missing) has its older name Awaited.
 func lackMissing(tx *bolt.Tx) (lack bool, err error) {
 	row := tx.Bucket(BucketMeta).Get(KeyTotals)
 	if row == nil {
