@@ -64,16 +64,16 @@ func (b *backoff) failureCount() int {
 	return b.failures
 }
 
-// gate lets one goroutine at a time connect to the database, and delays further attempts after a failure. Meanwhile
-// other goroutines wait: if the attempt fails they all get its error, if it succeeds one of them connects next. The
-// zero value is ready to use.
+// gate lets one goroutine at a time connect to the database, and delays the next attempt after a failure. Other
+// goroutines that want to connect wait: if the attempt fails they all get its error, if it succeeds one of them
+// connects next. The zero value is ready to use.
 type gate struct {
 	backoff backoff
 	mu      sync.Mutex
 	now     *attempt // guarded by mu; nil if no goroutine is connecting
 }
 
-// attempt is the attempt to connect to the database that the gate currently allows.
+// attempt is the running attempt to connect to the database, of which a gate allows only one.
 type attempt struct {
 	ended chan struct{}
 	err   error // valid after ended is closed
@@ -132,8 +132,8 @@ func (g *gate) idle() bool {
 	return g.now == nil && g.backoff.failureCount() == 0
 }
 
-// gateTracer is a pgx tracer for the connections of a pool. It marks the context of each attempt to connect, for
-// isConnecting. With a gate it also calls leave after a failed attempt; newPool does so after a success.
+// gateTracer is a pgx tracer for the connections of a pool. It marks the context of each attempt to connect, so that
+// isConnecting recognizes it. If it has a gate, it calls leave after a failed attempt; newPool does so after a success.
 type gateTracer struct{ *gate }
 
 var _ pgx.ConnectTracer = gateTracer{}

@@ -68,14 +68,13 @@ SELECT row, digits FROM recipient
 WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND feedback = $4 AND digits >= $5 ORDER BY digits LIMIT $6`
 )
 
-// claimTries is how often one Claim looks for due tasks. It looks again if other replicas leased some of the tasks that
-// it found.
+// claimTries is the maximum number of times that one call of Claim looks for due tasks. Claim looks again if other
+// replicas leased some of the tasks that it found.
 const claimTries = 3
 
-// Claim leases up to limit feedback tasks of a plan that are due at now, the earliest due first. Each lease lasts for
-// the duration lease. All replicas respect it until it ends, its settlement is folded (applied to the state) or the
-// Store that acquired it is closed. Claim returns an error only if it leased no task. Finding no due task is not an
-// error.
+// Claim leases up to limit feedback tasks of a plan that are due at now, the earliest due first. No replica can lease
+// such a task again until the given duration is over, the task is settled, or this Store is closed. Claim returns an
+// error only if it leased no task; finding no due task is not an error.
 func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int,
 ) (claims []store.Claim, err error) {
 	horizon := s.config.Policies(plan).Horizon(now)
@@ -107,9 +106,9 @@ func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease tim
 	return claims, s.readError(err)
 }
 
-// leaseTasks leases those tasks in due that no replica has leased meanwhile, each until the time until, and reads their
-// recipients in the same transaction. A due time after horizon was set before the clock was set back, so it counts as
-// due.
+// leaseTasks leases, until the given time, those of the found due tasks that no replica has leased meanwhile, and reads
+// their recipients in the same transaction. A due time after horizon counts as due: it was set before the clock was set
+// back.
 func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon time.Time,
 ) (claims []store.Claim, err error) {
 	statement := leaseDue
@@ -199,17 +198,17 @@ func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, start string) {
 // maxFirstOwed is the maximum number of batches in the cache firstOwed, which is emptied when it is full.
 const maxFirstOwed = 1 << 10
 
-// firstOwed caches where to start reading the recipients of a batch that owes feedback to more recipients than one
-// claim can name: at the first recipient of the batch's last claim. So the next claim skips recipients already sent. A
-// cached start may be wrong: a claim that finds too few recipients reads from the first one. The zero value is ready to
+// firstOwed is a cache for batches that owe feedback on more recipients than one claim can name. It holds the first
+// recipient of the batch's last claim: the next claim starts reading there, and so skips recipients already sent. If a
+// claim finds too few recipients from there on, it reads from the first one of the batch. The zero value is ready to
 // use.
 type firstOwed struct {
 	mu     sync.Mutex
 	digits map[store.BatchKey]string // escaped; guarded by mu
 }
 
-// from returns the digits (as returned by escape) of the recipient at which to start reading; empty means the first
-// one.
+// from returns the digits (as returned by escape) of the recipient of a batch at which to start reading. An empty
+// result means the first recipient.
 func (o *firstOwed) from(key store.BatchKey) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

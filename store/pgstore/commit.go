@@ -55,8 +55,8 @@ func cloneBytes(a store.Arrival) store.Arrival {
 	return a
 }
 
-// sizeOf returns the approximate memory in bytes that the arrival a takes while it is queued, and the length in bytes
-// of the longest recipient number (its digits) in a.
+// sizeOf returns the approximate memory in bytes that an arrival takes while it is queued, and the length in bytes of
+// the longest recipient number (its digits) in that arrival.
 func sizeOf(a store.Arrival) (size, longest int) {
 	size = 256 + len(a.Entry.RawBytes())
 	fold.Touches(a, func(digits string) {
@@ -66,9 +66,9 @@ func sizeOf(a store.Arrival) (size, longest int) {
 	return size, longest
 }
 
-// commit makes a group of arrivals durable and applies them to the state, in one transaction; with Citus and Portable
-// in one per slot (hash partition). It sets results[i] to the error of group[i]. Each lane (goroutine that commits
-// groups) calls it.
+// commit makes a group of arrivals durable and applies them to the state, in one transaction or, with Citus and
+// Portable, in one transaction per slot (hash partition). It sets results[i] to the error of group[i]. Each lane
+// (goroutine that commits groups) calls it.
 func (s *Store) commit(group []recorded, results []error) {
 	if deleted, others := s.deleting.split(group); deleted != nil {
 		for _, i := range deleted {
@@ -165,8 +165,8 @@ func (s *Store) commitGroup(group []recorded) (*step, error) {
 	return st, nil
 }
 
-// report passes the changes of a committed step to the observer. It must not block, because callers of Record wait for
-// it.
+// report passes the changes of a committed step to the observer. Neither of them may block, because callers of Record
+// wait for both.
 func (s *Store) report(st *step) {
 	s.leases.removeSettled(st.batches)
 	if o := s.config.Observer.Folded; o != nil && len(st.batches) > 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientsList is the name of the list of a batch's recipients in page cursors. Such a cursor contains stored digits:
-// if it contains NUL, which PostgreSQL cannot store, it is invalid.
+// recipientsList is the name that page cursors give to the list of a batch's recipients. A cursor of this list contains
+// the stored digits of a recipient, so a cursor with NUL, which PostgreSQL cannot store, is invalid.
 const recipientsList = "recipients"
 
 // position is the decoded form of a page cursor: the sort key of the last row of the previous page. Each list uses only

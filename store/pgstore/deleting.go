@@ -6,13 +6,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// maxDeleting is the maximum number of batches in a deletingBatches. A full deletingBatches is emptied.
+// maxDeleting is the maximum number of batches in a deletingBatches, which is emptied when it is full.
 const maxDeleting = 1024
 
 // deletingBatches is the set of batches that the slow lane is deleting, because an arrival came for a batch that
 // retention had hidden. The other lanes (goroutines that commit arrivals) pass arrivals for these batches on to the
-// slow lane, instead of waiting for the locked row of the batch and delaying all others. The zero value is an empty
-// set.
+// slow lane: waiting for the locked row of such a batch would delay all other arrivals. The zero value is empty.
 type deletingBatches struct {
 	mu   sync.Mutex
 	keys map[store.BatchKey]bool // guarded by mu
@@ -36,8 +35,8 @@ func (d *deletingBatches) remove(key store.BatchKey) {
 	delete(d.keys, key)
 }
 
-// split divides the arrivals of group by their batches: deleted holds the indexes of those whose batch is in the set,
-// others the rest. Both are nil if no batch is in the set.
+// split divides the arrivals of group by their batches: deleted holds the indexes of the arrivals whose batch is in the
+// set, others all other indexes. Both are nil if no batch is in the set.
 func (d *deletingBatches) split(group []recorded) (deleted, others []int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -38,8 +38,8 @@ func (d Dialect) Check() error {
 func (d Dialect) oneSlot() bool { return d == Citus || d == Portable }
 
 // options returns the options of transactions that change rows. Their isolation level is read committed: a statement
-// that waited for a lock then reads what the other transaction wrote. Portable leaves the database's default, which may
-// be serializable: such a statement fails instead, and the transaction is retried.
+// that waited for a lock then reads what the other transaction wrote. With Portable the level is the database's
+// default, which may be serializable: such a statement then fails, and the transaction is retried.
 func (d Dialect) options() pgx.TxOptions {
 	if d == Portable {
 		return pgx.TxOptions{}
@@ -47,7 +47,7 @@ func (d Dialect) options() pgx.TxOptions {
 	return pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 }
 
-// begin returns the SQL statement that begins a transaction with the isolation level of options.
+// begin returns the SQL statement that begins a transaction with the same isolation level as the method options.
 func (d Dialect) begin() string {
 	if d == Portable {
 		return `BEGIN`
@@ -55,15 +55,15 @@ func (d Dialect) begin() string {
 	return `BEGIN ISOLATION LEVEL READ COMMITTED`
 }
 
-// keyedSQL is an SQL statement on rows whose keys are passed as arrays, first that of their slots (hash partitions).
-// The generated map oneSlot holds the form of each statement for rows that are all in slot $1, because a distributed
-// database finds the machine of a slot only by a plain parameter.
+// keyedSQL is an SQL statement that gets the keys of rows as one array per key column, the slots (hash partitions)
+// first. The generated map oneSlot holds a second form of each statement, for rows that are all in slot $1: a
+// distributed database finds the machine of a slot only if the slot is a parameter of its own.
 type keyedSQL string
 
 //go:generate go run ./sqlforms
 
-// keyed returns the form of statement q to run, and its arguments: slots (one for each row), then others. With Citus
-// and Portable it selects the form for one slot if all slots are equal.
+// keyed returns which form of statement q to run, and its arguments: slots, with the slot of each row, and then others.
+// With Citus and Portable it selects the form for one slot if all slots are equal.
 func (s *Store) keyed(q keyedSQL, slots []int16, others ...any) (sql string, arguments []any) {
 	other := func(slot int16) bool { return slot != slots[0] }
 	if !s.config.Dialect.oneSlot() || len(slots) == 0 || slices.ContainsFunc(slots, other) {

@@ -138,9 +138,9 @@ func (s *Store) refuseUsed(ctx context.Context) error {
 	}
 }
 
-// heartbeats returns the heartbeat counter of each replica by token (a random id of its process). Pass the previous
-// result, or nil in the first call. alive is the id of a replica that is new or whose counter has changed since then,
-// or empty if there is none.
+// heartbeats returns the heartbeat counter of each replica by token (a random id of its process). Pass the result of
+// the previous call, or nil in the first call. alive is the id of a replica that is new or whose counter has changed
+// since the previous call, or empty if there is none.
 func (s *Store) heartbeats(ctx context.Context, previous map[string]int64,
 ) (heartbeats map[string]int64, alive string, err error) {
 	rows, err := s.pool.Query(ctx, readReplicas)
@@ -181,9 +181,9 @@ func (s *Store) beginExport(ctx context.Context, exclusive bool) (pgx.Tx, error)
 	return tx, nil
 }
 
-// Identity identifies the source, so that an interrupted copy continues only from the same store in the same state.
-// Store contains the random salt of the schema. State contains the number of batches, the time of the last arrival and
-// a hash of the totals.
+// Identity identifies the source, so that an interrupted copy continues only from the same store in the same state. Its
+// field Store contains the random salt of the schema; its field State contains the number of batches, the time of the
+// last arrival and a hash of the totals.
 func (s *Source) Identity(ctx context.Context) (copying.Identity, error) {
 	var batches int
 	var last string
@@ -212,8 +212,8 @@ func (s *Source) Size(ctx context.Context) (size copying.Size, err error) {
 	return size, err
 }
 
-// Export calls each with the whole content of the source, one piece of limited size at a time. To continue an export,
-// pass Piece.Next of its last copied piece as from, else nil. Export stops at the first error and returns it.
+// Export passes the whole content of the source to the function each, in pieces of limited size. To continue an export,
+// pass the field Next of the last copied piece as from, else nil. Export stops at the first error and returns it.
 func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return s.store.export(ctx, s.tx, from, each)
 }
@@ -227,7 +227,7 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// exportPosition is where an export continues. While a copy is unfinished, the destination stores its JSON form.
+// exportPosition is where an export continues. While a copy is unfinished, the destination stores the position as JSON.
 type exportPosition struct {
 	copying.Section
 	After  position `json:"after"`            // last batch of the previous page, or last row in another section
@@ -246,8 +246,8 @@ type exporter struct {
 	oneSlot bool // every statement must stay in one slot
 }
 
-// export calls each with all content that tx can read, piece by piece. It starts at from, the JSON form of an
-// exportPosition, or at the beginning if from is nil.
+// export reads all content in transaction tx and passes it to the function each, piece by piece. It starts at from, the
+// JSON form of an exportPosition, or at the beginning if from is nil.
 func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(copying.Piece) error) error {
 	e := &exporter{
 		Assembly: copying.Assembly{Each: each}, ctx: ctx,
@@ -258,7 +258,7 @@ func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(co
 		[4]func(exportPosition) error{e.batches, e.minutes, e.quarantine, e.plans})
 }
 
-// flushFull passes on the collected piece if it is full. next is where an export continues after that piece.
+// flushFull passes the collected piece on if the piece is full. next is the position that follows the piece.
 func (e *exporter) flushFull(next exportPosition) error {
 	return e.FlushFull(e.ctx, func() any { return next })
 }

@@ -50,8 +50,8 @@ type exported struct {
 	named store.BatchKey
 }
 
-// batches exports all batches, page by page, starting at position at: first the batch rows of a page, then its
-// recipients, then its report logs.
+// batches exports all batches that follow the given position, page by page: first the batch rows of a page, then the
+// recipients, then the report logs of its batches.
 func (e *exporter) batches(at exportPosition) error {
 	for {
 		page, err := e.page(at.After)
@@ -71,7 +71,7 @@ func (e *exporter) batches(at exportPosition) error {
 	}
 }
 
-// page returns the keys of up to exportPage batches that follow the position after, in the order of column first_at.
+// page returns the keys of the next batches after the given position, at most exportPage, ordered by column first_at.
 func (e *exporter) page(after position) (page []exported, err error) {
 	var queue pgx.Batch
 	found := func(rows pgx.Rows) error {
@@ -96,7 +96,7 @@ func (e *exporter) page(after position) (page []exported, err error) {
 }
 
 // part exports the rows of one kind for all batches of a page, in one round trip: batch rows, recipients or report
-// logs, depending on at.Part. It starts at position at.
+// logs, depending on at.Part. It starts at the given position.
 func (e *exporter) part(page []exported, at exportPosition) error {
 	var queue pgx.Batch
 	for i := at.Batch; i < len(page); i++ {
@@ -118,7 +118,7 @@ func (e *exporter) part(page []exported, at exportPosition) error {
 	return e.tx.SendBatch(e.ctx, &queue).Close()
 }
 
-// row exports the row of batch b, which is the only row in rows.
+// row exports the batch row of b, the only result row of the query.
 func (e *exporter) row(b exported, rows pgx.Rows) error {
 	var (
 		chunk int64
@@ -134,7 +134,8 @@ func (e *exporter) row(b exported, rows pgx.Rows) error {
 	return err
 }
 
-// recipients exports the recipients of batch b, which are in rows. at is the position of b in the export.
+// recipients exports the recipients of batch b from the result rows of a query. at is the position that the export has
+// reached.
 func (e *exporter) recipients(b exported, at exportPosition, rows pgx.Rows) error {
 	var (
 		digits string
@@ -152,8 +153,8 @@ func (e *exporter) recipients(b exported, at exportPosition, rows pgx.Rows) erro
 	return err
 }
 
-// log exports the report log of batch b, which is in rows. at is the position of b in the export. A chunk (the reports
-// of one commit) is complete when the rows of the next chunk begin.
+// log exports the report log of batch b from the result rows of a query. at is the position that the export has
+// reached. A chunk (the reports of one commit) is complete when the rows of the next chunk begin.
 func (e *exporter) log(b exported, at exportPosition, rows pgx.Rows) error {
 	var (
 		chunk, next int64
@@ -185,7 +186,7 @@ func (e *exporter) log(b exported, at exportPosition, rows pgx.Rows) error {
 	return whole()
 }
 
-// minutes exports the message counts per minute, plan and status that follow the position at.
+// minutes exports the message counts per minute, plan and status that follow the given position.
 func (e *exporter) minutes(at exportPosition) error {
 	rows, err := e.query(exportMinutes, at.After.after(), at.After.Plan, at.After.ID)
 	if err != nil {
@@ -204,7 +205,7 @@ func (e *exporter) minutes(at exportPosition) error {
 	return err
 }
 
-// quarantine exports the quarantined callbacks that follow the position at, the oldest first.
+// quarantine exports the quarantined callbacks that follow the given position, the oldest first.
 func (e *exporter) quarantine(at exportPosition) error {
 	rows, err := e.query(exportQuarantine, at.After.after(), at.After.ID, at.After.Place)
 	if err != nil {

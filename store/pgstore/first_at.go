@@ -13,7 +13,7 @@ type firstAtClock struct {
 	last time.Time // the last value returned; guarded by mu
 }
 
-// next returns the first_at of a new batch whose FirstAt is at; at must be in whole milliseconds.
+// next returns the value of column first_at for a new batch with this FirstAt, which must be in whole milliseconds.
 func (c *firstAtClock) next(at time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

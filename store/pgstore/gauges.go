@@ -65,9 +65,9 @@ const (
 	sizeEvery = 10
 )
 
-// Gauges returns figures for the metrics from a cache: the size is about ten seconds old, all others about one second.
-// It does not block, and the caller may change the result. FreeBytes is always 0: PostgreSQL reports reusable space
-// only through the extension pg_freespacemap, and estimates without it are too inaccurate.
+// Gauges returns figures for the metrics from a cache: the database size is at most about ten seconds old, all others
+// about one second. It does not block, and the caller may change the result. FreeBytes is always 0: PostgreSQL reports
+// reusable space only through the extension pg_freespacemap, and estimates without it are too inaccurate.
 func (s *Store) Gauges() store.Gauges {
 	g := *s.published.Load()
 	g.Plans = maps.Clone(g.Plans)
@@ -75,7 +75,8 @@ func (s *Store) Gauges() store.Gauges {
 	return g
 }
 
-// runRefresh refreshes the gauges about every refreshEvery until ctx ends.
+// runRefresh refreshes the gauges every refreshEvery until ctx ends, but the database size only once in sizeEvery
+// refreshes.
 func (s *Store) runRefresh(ctx context.Context) {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
@@ -103,8 +104,8 @@ func (s *Store) refresh(ctx context.Context) error {
 	return errors.Join(s.refreshTallies(ctx), s.refreshSize(ctx))
 }
 
-// refreshTallies reads all gauges except the size, and stores them for Gauges. It runs several statements one after the
-// other, so the values may be from slightly different times.
+// refreshTallies reads all gauges except the database size, and stores them for Gauges. It runs several statements one
+// after the other, so the values may be from slightly different times.
 func (s *Store) refreshTallies(ctx context.Context) error {
 	s.gaugesMu.Lock()
 	defer s.gaugesMu.Unlock()

@@ -19,7 +19,7 @@ type Sink struct{ store *Store }
 
 var _ copying.Sink = (*Sink)(nil)
 
-// SQL statements of a copy. Its mark, in table copy_mark, records how far the unfinished copy has come.
+// SQL statements of a copy to this database. Table copy_mark holds the mark of an unfinished copy: how far it has come.
 const (
 	// unlimited turns off the timeouts of a transaction, because statements of a copy may take long.
 	unlimited = `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`
@@ -111,8 +111,8 @@ func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mar
 	return m, true, err
 }
 
-// Export calls each with the content of the database, piece by piece, to verify the copy. To continue an export, pass
-// Piece.Next of its last verified piece as from, else nil. Export stops at the first error and returns it.
+// Export passes the copied content to the function each, piece by piece, to verify the copy. To continue an export,
+// pass the field Next of the last verified piece as from, else nil. Export stops at the first error and returns it.
 func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	tx, err := s.store.beginExport(ctx, false)
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	return nil
 }
 
-// imported converts copied rows of one batch into the form in which the fold, which applies arrivals, leaves new rows.
+// imported converts copied rows of one batch into a batchArrivals without arrivals, which is written like any other.
 func (s *Store) imported(part copying.Part) *batchArrivals {
 	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), firstAt: part.FirstAt}
 	recipients := make(map[string]*fold.Row, len(part.Recipients))
@@ -203,7 +203,7 @@ func (s *Store) queueLog(queue *pgx.Batch, parts []copying.Part) {
 	chunks.queueReports(queue)
 }
 
-// importQuarantine writes quarantined callbacks. Numbered ids keep the order of callbacks with the same millisecond.
+// importQuarantine writes quarantined callbacks. It numbers their ids, to keep the order within the same millisecond.
 func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store.QuarantineEntry) error {
 	if len(entries) == 0 {
 		return nil

@@ -19,7 +19,7 @@ const (
 	maxPartSize = 4000
 )
 
-// errSlow makes record pass an arrival on to the slow lane, which may take long: retention is deleting its batch.
+// errSlow makes the method record pass an arrival on to the slow lane, because retention is deleting its batch.
 var errSlow = errors.New("retention is deleting the batch")
 
 // openLanes starts the lanes, the goroutines that commit groups of arrivals. Each lane gets an equal part of
@@ -44,8 +44,8 @@ func (s *Store) closeLanes() {
 	s.slow.Close()
 }
 
-// record queues r in the lane of its slot (hash partition) and blocks until r is committed or ctx ends. An arrival that
-// needs many transactions goes to the slow lane, so that small arrivals do not wait behind it.
+// record queues an arrival in the lane of its slot (hash partition) and blocks until it is committed or ctx ends. An
+// arrival that needs many transactions goes to the slow lane, so that small arrivals do not wait behind it.
 func (s *Store) record(ctx context.Context, r recorded) error {
 	if r.arrival.Entry.Names() <= s.maxPart {
 		if err := s.lanes[int(r.slot)%len(s.lanes)].Record(ctx, r); !errors.Is(err, errSlow) {
@@ -65,9 +65,9 @@ func (s *Store) commitSlow(group []recorded, results []error) {
 	}
 }
 
-// commitParts commits an arrival in parts, one transaction each. It starts after the parts that an earlier attempt, on
-// any replica, committed. It continues when the caller of Record gives up, so that a repeated callback has less left to
-// do.
+// commitParts commits an arrival in parts, one transaction each. It skips parts that an earlier attempt, on any
+// replica, has committed. It continues after the caller of Record gives up, so that less remains when Sinch repeats a
+// callback.
 func (s *Store) commitParts(r *recorded) error {
 	names := r.arrival.Entry.Names()
 	all := max(names, 1)
@@ -88,8 +88,8 @@ func (s *Store) commitParts(r *recorded) error {
 	return nil
 }
 
-// splitHidden divides the arrivals of group by their batches: deleted holds the indexes of those whose batch is in
-// hidden, others the rest.
+// splitHidden divides the arrivals of group by their batches: deleted holds the indexes of the arrivals whose batch is
+// in hidden, others all other indexes.
 func splitHidden(group []recorded, hidden []entry) (deleted, others []int) {
 	hiddenKeys := make(map[[2]string]bool, len(hidden))
 	for _, e := range hidden {

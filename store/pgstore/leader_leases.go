@@ -27,9 +27,9 @@ type leaderLease struct {
 	until         time.Time
 }
 
-// AcquireLease acquires or renews the leader lease called name until the time until, and reports whether this process
-// holds the lease. It takes over the lease of another process that ended at or before now. Another process with the
-// same replica id does not share the lease.
+// AcquireLease acquires or renews the leader lease with this name until the given time, and reports whether this
+// process holds the lease. It takes over the lease of another process that ended at or before now. Another process with
+// the same replica id does not share the lease.
 func (s *Store) AcquireLease(ctx context.Context, name string, now, until time.Time) (held bool, err error) {
 	if s.closed.Load() {
 		return false, store.ErrClosed

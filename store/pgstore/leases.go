@@ -42,8 +42,8 @@ type held struct {
 	until time.Time
 }
 
-// add records leases that are about to be acquired until the time until: tokens[i] is the lease token of entries[i]. It
-// drops the leases that have ended at now.
+// add records leases before they are acquired: tokens[i] is the lease token of entries[i], and until is when all these
+// leases end. It forgets earlier leases that have ended at now.
 func (l *leases) add(entries []entry, tokens []string, now, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,7 +100,7 @@ type lease struct {
 	token string
 }
 
-// endLeases releases leases in one transaction. It skips batches that another process has leased since.
+// endLeases releases leases in one transaction. It skips batches that another process has leased meanwhile.
 func (s *Store) endLeases(ctx context.Context, leased []lease) error {
 	var entries []entry
 	var tokens []string

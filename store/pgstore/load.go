@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// keys holds keys of batches, one slice per column, as arguments of unnest. The texts are escaped (see escape).
+// keys holds keys of batches, one slice per column, as arguments of SQL's unnest. The texts are escaped (see escape).
 type keys struct {
 	slots      []int16
 	plans, ids []string
@@ -22,8 +22,8 @@ func (k *keys) add(slot int16, key store.BatchKey) {
 	k.slots, k.plans, k.ids = append(k.slots, slot), append(k.plans, escape(key.Plan)), append(k.ids, escape(key.BatchID))
 }
 
-// SQL statements of load: insert missing batch rows, then lock all batch rows, both in the order of their keys. This
-// cannot deadlock, because a transaction that inserts holds only rows that no other transaction can see.
+// SQL statements with which load inserts missing batch rows and then locks all batch rows, both in the order of the
+// keys. This cannot deadlock: a transaction that inserts has locked only its new rows, which others cannot see.
 const (
 	insertBatches keyedSQL = `
 INSERT INTO batch (slot, plan, batch_id)

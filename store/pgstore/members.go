@@ -10,8 +10,8 @@ import (
 // are alive and its own quota share: the part of a shared limit, such as the feedback rate of a plan, that it may use.
 // It compares only durations on its own clock, so the clocks of the machines may differ. All quota shares together
 // never exceed 1, because of three rules:
-//   - What a replica read is valid for quotaValidFor from the start of that heartbeat. A replica whose heartbeats fail
-//     for longer has quota share 0, and counts as new when they succeed again.
+//   - What a replica reads in a heartbeat is valid for quotaValidFor from the start of that heartbeat. A replica whose
+//     heartbeats fail for longer has quota share 0, and counts as new when they succeed again.
 //   - A replica whose counter has not changed for stoppedAfter counts as stopped. Since stoppedAfter is longer than
 //     quotaValidFor, its quota share is 0 by then.
 //   - A new replica has quota share 0 for stoppedAfter from its first heartbeat. By then all other replicas have read
@@ -55,8 +55,8 @@ type view struct {
 	stopped          []replica // without a new heartbeat for deleteAfter: their rows may be deleted
 }
 
-// update applies the result of one heartbeat and returns the new view. The heartbeat began at the time began and was
-// durable at the time written; rows holds all replicas, read at the time read. All times are from this process's clock.
+// update applies the result of one heartbeat and returns the new view. began is when the heartbeat began, written when
+// it was durable, and read when rows, those of all replicas, were read. All times are from this process's clock.
 func (m *members) update(began, written, read time.Time, rows []replica) view {
 	if m.began.IsZero() || elapsed(m.began, written) >= quotaValidFor {
 		m.quotaFrom = written.Add(stoppedAfter)
@@ -82,7 +82,7 @@ func (m *members) update(began, written, read time.Time, rows []replica) view {
 	return v
 }
 
-// observe updates m.peers from rows, all replicas as read at the time read, and notes whose heartbeat has changed.
+// observe updates m.peers from rows, those of all replicas at the time read, and records whose counter has changed.
 func (m *members) observe(read time.Time, rows []replica) {
 	peers := make(map[string]peer, len(rows))
 	for _, r := range rows {

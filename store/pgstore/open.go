@@ -177,7 +177,7 @@ func (s *Store) slotOf(key store.BatchKey) int16 {
 }
 
 // Close commits all queued arrivals, releases the leases of unsettled tasks and closes all connections. It blocks for
-// at most about 10 seconds and always returns nil. From then on Record and all reads return store.ErrClosed.
+// at most about 10 seconds and always returns nil. Once Close is called, Record and all reads return store.ErrClosed.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)

@@ -57,10 +57,10 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 	st.s.queue(queue, saveQuarantined, slots, received, ids, plans, reasons, types, raws)
 }
 
-// pageBytes is how many bytes of raw reports end a page early, because a single full report may have megabytes.
+// pageBytes is the total size of raw reports at which a page ends early, because one full report may have megabytes.
 const pageBytes = 16 << 20
 
-// quarantineKey is the key of a quarantine entry with its raw size in bytes. Rows are scanned into it by position.
+// quarantineKey is the key of a quarantine entry with its raw size in bytes. Its fields are in column order.
 type quarantineKey struct {
 	Slot int16
 	At   time.Time
@@ -99,7 +99,7 @@ func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page
 	return page, err
 }
 
-// quarantineOf returns the entries with the keys wanted, the newest first. It skips entries deleted meanwhile.
+// quarantineOf returns the entries with the given keys, the newest first. It skips entries deleted meanwhile.
 func (s *Store) quarantineOf(ctx context.Context, wanted []quarantineKey) (entries []store.QuarantineEntry, err error) {
 	type row struct {
 		At                     time.Time

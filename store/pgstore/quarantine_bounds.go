@@ -50,8 +50,8 @@ func (u usage) within(most usage) bool { return u.entries <= most.entries && u.b
 
 func (u usage) plus(o usage) usage { return usage{u.entries + o.entries, u.bytes + o.bytes} }
 
-// bounds records how full the quarantine of kept callbacks is. It lets runEviction keep the quarantine within
-// Config.QuarantineEntries and Config.QuarantineBytes.
+// bounds records the size of the quarantine, so that runEviction can keep it within Config.QuarantineEntries and
+// Config.QuarantineBytes.
 type bounds struct {
 	grown chan struct{} // capacity 1: signals that added has changed
 
@@ -79,15 +79,15 @@ func (b *bounds) add(entries []recorded) {
 	}
 }
 
-// since returns the number and size of the entries that this replica has added since the quarantine was last measured.
+// since returns the number and size of the entries that this replica has added since the last measurement.
 func (b *bounds) since() usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.added
 }
 
-// recordMeasured stores kept, the size of the quarantine after a measurement and eviction. before is what since
-// returned when the measurement began: it is subtracted from later results of since, because kept includes it.
+// recordMeasured stores kept, the size of the quarantine after a measurement and eviction. It subtracts before, the
+// result of method since when the measurement began, from the entries counted as added, because kept includes them.
 func (b *bounds) recordMeasured(kept, before usage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

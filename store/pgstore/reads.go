@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// reading calls read until it succeeds or fails for good (see retry). After Close it returns store.ErrClosed.
+// reading calls the function read, with retries (see retry), and returns its error; after Close, store.ErrClosed.
 func (s *Store) reading(ctx context.Context, read func() error) error {
 	if s.closed.Load() {
 		return store.ErrClosed
@@ -125,12 +125,12 @@ SELECT NULL, NULL, count(*), coalesce(max(digits), '') FROM looked
 ORDER BY 2 NULLS LAST`
 )
 
-// maxScan is how many recipients one page reads at most to find those in the requested status.
+// maxScan is the maximum number of recipients that are read for one page of recipients with the requested status.
 const maxScan = 20_000
 
 // Recipient returns one recipient of a batch with the raw bytes of its reports. number may have any spelling, since
-// only its digits are compared. If these raw bytes exceed 16 MiB, those of older reports are nil. Recipient returns
-// store.ErrNotFound if the batch or the recipient is unknown.
+// only its digits are compared. If all these reports together exceed 16 MiB, the raw bytes of the older ones are nil.
+// Recipient returns store.ErrNotFound if the batch or the recipient is unknown.
 func (s *Store) Recipient(
 	ctx context.Context, key store.BatchKey, number string,
 ) (r store.RecipientWithBodies, err error) {
@@ -218,8 +218,8 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 	return page, nil
 }
 
-// inStatus returns one page of the recipients whose status is q.Status, starting after the position after. It reads at
-// most maxScan recipients, so the page may be short or empty although more recipients follow.
+// inStatus returns one page of the recipients whose status is q.Status, after the given position. It reads at most
+// maxScan recipients, so the page may be short or empty although more recipients follow.
 func (s *Store) inStatus(ctx context.Context, key store.BatchKey, q store.RecipientQuery, after position,
 ) (page store.Page[*store.Recipient], err error) {
 	type found struct {

@@ -81,7 +81,7 @@ FROM (
 ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`
 )
 
-// minScan is how many batches a page reads at least if the database index does not cover all conditions of the query.
+// minScan is the minimum number of batches to read for a page if the index does not cover all conditions of the query.
 const minScan = 1000
 
 // Batches returns one page of the batches that match q, in the order of their first arrival, the latest first. A page
@@ -111,8 +111,8 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 	return s.page(ctx, list, q.Size(), scan, func(b *store.Batch) bool { return matches(b, q) }, arguments...)
 }
 
-// page reads up to scan batches of list l and returns up to size of those for which match is true. arguments are the
-// parameters of the list's SQL statement.
+// page reads at most scan batches of a list and returns, of those for which match returns true, the first size batches.
+// arguments are the parameters of the list's SQL statement.
 func (s *Store) page(ctx context.Context, l listing, size, scan int, match func(*store.Batch) bool, arguments ...any,
 ) (page store.Page[*store.Batch], err error) {
 	found, err := s.find(ctx, scan, l.order, l.slotSQL, arguments...)

@@ -27,7 +27,8 @@ FROM sized z JOIN report_log l ON l.slot = $1 AND l.plan = $2 AND l.batch_id = $
 WHERE z.before < $7 ORDER BY l.chunk, l.place`
 )
 
-// readMinutes sums the message counts in slot $1 from minute $2 until before $3. An empty plan $4 selects all plans.
+// readMinutes sums the message counts in slot $1 from minute $2 to before $3: of plan $4, or of all plans if it is
+// empty.
 const readMinutes slotSQL = `
 SELECT minute, plan, status, sum(messages)::bigint AS messages
 FROM minute_count WHERE slot = $1 AND minute >= $2 AND minute < $3 AND ($4::text = '' OR plan = $4)

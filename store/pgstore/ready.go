@@ -40,7 +40,7 @@ type inFlight struct {
 	group []recorded
 }
 
-// begin records that the commit of a group begins. Pass the result to ended; group must not change until then.
+// begin records the start of the commit of group, which must not change until the result is passed to ended.
 func (p *progress) begin(group []recorded) *inFlight {
 	a := &inFlight{time.Now(), group}
 	p.mu.Lock()
@@ -49,7 +49,7 @@ func (p *progress) begin(group []recorded) *inFlight {
 	return a
 }
 
-// ended records the result of a commit. running is what begin returned for that commit.
+// ended records the result of a commit. running is the result of the method begin for that commit.
 func (p *progress) ended(running *inFlight, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +74,7 @@ func (p *progress) late(now time.Time) bool {
 	return false
 }
 
-// pendingTotals returns the keys of the rows of table total that running commits will change. Pass Store.countsOf.
+// pendingTotals returns the keys of the rows of table total that running commits change. countsOf is Store.countsOf.
 func (p *progress) pendingTotals(countsOf func(slot int16) int16) map[slotPlan]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,8 +106,8 @@ func (s *Store) Ready(ctx context.Context) error {
 	return s.tryCommit(ctx)
 }
 
-// tryCommit makes a trial commit and returns its error. If a trial commit ended less than trialValidFor ago, tryCommit
-// returns the result of that one instead.
+// tryCommit makes a trial commit and returns its error. If the last trial commit ended less than trialValidFor ago,
+// tryCommit returns the result of that one instead.
 func (s *Store) tryCommit(ctx context.Context) error {
 	p := &s.progress
 	select {
@@ -133,7 +133,7 @@ func (s *Store) tryCommit(ctx context.Context) error {
 }
 
 // newTrial returns the transaction of a trial commit. It writes a report and a quarantined callback like any commit,
-// and deletes their rows again before COMMIT. The plan of these rows is empty, which no real plan is. The transaction
+// and deletes their rows again before COMMIT. These rows have an empty plan id, unlike all real rows. The transaction
 // also locks the totals that running commits will change, so that it blocks if they block.
 func (s *Store) newTrial() *step {
 	key := store.BatchKey{BatchID: s.replicas.self.token}

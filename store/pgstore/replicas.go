@@ -47,9 +47,9 @@ func (m *membership) init(id string) {
 }
 
 // QuotaShare returns the fraction of a shared limit, such as the feedback rate of a plan, that this replica may use: 1
-// divided by the number of live replicas. It returns 0 if no heartbeat has succeeded for 8 seconds. After such an
-// outage, and after Open, it returns 0 for 10 more seconds if other replicas, even crashed ones, have rows: they may
-// not know this replica yet. It does not block.
+// divided by the number of live replicas, or 0 if no heartbeat has succeeded for 8 seconds. After such an outage, and
+// after Open, it returns 0 for 10 more seconds if other replicas, even crashed ones, are in table replica: they may not
+// know this replica yet. It does not block.
 func (s *Store) QuotaShare() float64 {
 	if s.closed.Load() {
 		return 0

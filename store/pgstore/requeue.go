@@ -8,10 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Requeue makes the dead recipients of a batch, whose feedback was given up, owed again at now, and returns their
-// number. It also makes a waiting task of the batch due. A large batch takes several transactions, in the order of the
-// digits. After an error, recipients whose transaction was committed stay requeued, and requeued counts them. Requeue
-// returns store.ErrNotFound for an unknown batch.
+// Requeue makes the feedback for all dead recipients of a batch (those whose feedback was given up) due again at now,
+// and returns their number. It also makes a waiting task of the batch due. A large batch takes several transactions:
+// after an error, those already committed remain, and requeued counts their recipients. Requeue returns
+// store.ErrNotFound for an unknown batch.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for from, first := "", true; ; first = false {
 		b, err := s.Batch(ctx, key)

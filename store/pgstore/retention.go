@@ -89,10 +89,10 @@ const (
 	deleteStep = 1000 // approximate number of rows deleted per table, batch and transaction
 )
 
-// DeleteOlder deletes up to limit batches that have no pending task and whose last arrival was before the given time.
-// It also deletes all minute counts and quarantine entries from before that time. It hides the batches before it
-// deletes their rows, both in several transactions; after a crash the next call continues. deleted is the number of
-// batches that it hid, also after an error. more reports whether another call may delete more.
+// DeleteOlder deletes up to limit batches that have no pending task and whose last arrival was before the given time,
+// and all minute counts and quarantine entries from before that time. It hides the batches before it deletes their
+// rows, both in several transactions; after a crash the next call continues. deleted is the number of batches that it
+// hid, also after an error. more reports whether another call may delete more.
 func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, store.ErrClosed
@@ -121,9 +121,9 @@ func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (d
 
 type hiddenCounts struct{ batches, dead int }
 
-// hide hides those batches in old whose last arrival is still before the given time, and returns their number. Reads
-// and gauges ignore hidden batches. Their dead feedback is dropped, too, since the API has listed it for the whole
-// retention time.
+// hide hides those of the given batches whose last arrival is still before the given time, and returns their number.
+// Reads and gauges ignore hidden batches. The dead feedback of these batches is lost, but the API has listed it for the
+// whole retention time.
 func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden int, err error) {
 	var byPlan map[string]hiddenCounts
 	k := keysOf(old)
@@ -212,8 +212,8 @@ func (s *Store) deleteHidden(ctx context.Context, hidden []entry) error {
 	return nil
 }
 
-// deleteRows deletes about deleteStep rows per table of each given hidden batch, and returns the batches with more
-// rows. It locks only the rows in table batch, because no transaction adds rows to a hidden batch.
+// deleteRows deletes about deleteStep rows per table of each given hidden batch, and returns the batches that still
+// have rows. It locks only the rows in table batch, because no transaction adds rows to a hidden batch.
 func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, err error) {
 	k := keysOf(hidden)
 	err = s.writing(ctx, func(tx pgx.Tx) error {
@@ -243,9 +243,9 @@ func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, e
 	return left, err
 }
 
-// deleteOld deletes old rows in every slot that the query find returns, and returns their number. In each slot it
-// repeats statement, which deletes about deleteStep rows per transaction, until none are left. bound holds the
-// arguments that find and statement share.
+// deleteOld deletes old rows and returns their number. The query called find returns the slots with such rows. In each
+// of them deleteOld repeats statement, which deletes about deleteStep rows, until none are left; bound holds the
+// arguments that both SQL texts share.
 func (s *Store) deleteOld(ctx context.Context, find slotSQL, statement string, bound ...any,
 ) (deleted int, err error) {
 	slots, err := overSlots(ctx, s, pgx.RowTo[int16], find, bound...)

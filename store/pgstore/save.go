@@ -174,7 +174,7 @@ type recipients struct {
 	rows             [][]byte
 }
 
-// add adds the row of recipient r of batch b. digits, the key of r, must not be escaped.
+// add adds the row of a recipient of batch b. The digits, which are the key of the row, must not be escaped.
 func (k *recipients) add(b *batchArrivals, digits string, r *store.Recipient) {
 	held, _ := r.State()
 	k.keys.add(b.slot, b.key)
@@ -188,8 +188,8 @@ func (k *recipients) columns() []any {
 	return []any{k.plans, k.ids, k.digits, k.feedback, k.statuses, k.rows}
 }
 
-// hashOf returns the value of the indexed column hash, which finds the batches of a phone number. digits is escaped
-// (see escape).
+// hashOf returns the value of the indexed column hash, by which queries find the batches of a phone number. digits is
+// escaped (see escape).
 func hashOf(digits string) int32 {
 	sum := sha256.Sum256([]byte(digits))
 	return int32(binary.BigEndian.Uint32(sum[:]))

@@ -13,14 +13,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// slotSQL is a SELECT on slot $1 (hash partition), which it writes as slot = $1 for each table. The generated map
-// allSlots holds the form for all slots, in which $1 is their number. A last line with ORDER BY or GROUP BY, and LIMIT,
-// applies in that form to the rows of each slot and then to all rows together.
+// slotSQL is a SELECT on one slot (hash partition), with the condition slot = $1 for each table. The generated map
+// allSlots holds a second form, which reads all slots; its $1 is their number. In that form, ORDER BY or GROUP BY (with
+// LIMIT) in the last line applies first to the rows of each slot, then to all rows together.
 type slotSQL string
 
-// overSlots returns the rows of q in all slots (hash partitions), each converted by scan. With Citus and Portable it
-// runs one statement for each slot and returns the rows slot by slot, so the caller must sort, merge and limit them.
-// Otherwise it runs one statement.
+// overSlots returns the result rows of query q in all slots (hash partitions), each converted by scan. With Citus and
+// Portable it runs one statement for each slot and returns the rows slot by slot, so the caller must sort, merge and
+// limit them. Otherwise it runs one statement.
 func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q slotSQL, arguments ...any,
 ) ([]E, error) {
 	if !s.config.Dialect.oneSlot() {
@@ -33,7 +33,7 @@ func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q sl
 	return collectQueue(ctx, s, scan, &queue)
 }
 
-// entry is the key of a row that a slotSQL found, mostly of a batch. plan and id are escaped (see escape).
+// entry is the key of a row, mostly of a batch, that a slotSQL found. Its plan and id are escaped (see escape).
 type entry struct {
 	slot     int16
 	plan, id string
@@ -49,7 +49,7 @@ func entryOf(row pgx.CollectableRow) (e entry, err error) {
 	return e, err
 }
 
-// position returns the cursor position that follows e in the list with this name.
+// position returns the cursor position after the entry, in the list with this name.
 func (e entry) position(list string) position {
 	p := position{List: list, Plan: unescape(e.plan), ID: unescape(e.id)}
 	if !e.at.IsZero() {
@@ -66,12 +66,12 @@ func latest(a, b entry) int {
 }
 func byPlan(a, b entry) int { return cmp.Or(strings.Compare(a.plan, b.plan), earliest(a, b)) }
 
-// byKey is the order in which all transactions lock batches, so that they cannot deadlock.
+// byKey compares entries by key: all transactions lock batches in this order, so that they cannot deadlock.
 func byKey(a, b entry) int {
 	return cmp.Or(cmp.Compare(a.slot, b.slot), strings.Compare(a.plan, b.plan), strings.Compare(a.id, b.id))
 }
 
-// find returns the first n entries, in the given order, of all that q finds in any slot.
+// find returns the first n entries, in the given order, of all entries that the query q finds in any slot.
 func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q slotSQL, arguments ...any,
 ) ([]entry, error) {
 	found, err := overSlots(ctx, s, entryOf, q, arguments...)
@@ -79,8 +79,8 @@ func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q s
 	return found[:min(max(n, 0), len(found))], err
 }
 
-// split divides the elements of all into one part per necessary transaction: a single part, or with Citus and Portable
-// one per slot (hash partition). slot returns the slot of an element. Each part keeps the order of all.
+// split divides a slice into one part per necessary transaction: a single part or, with Citus and Portable, one per
+// slot (hash partition). The function slot returns the slot of an element. The elements of a part keep their order.
 func split[E any](d Dialect, all []E, slot func(E) int16) (parts [][]E) {
 	if !d.oneSlot() && len(all) > 0 {
 		return [][]E{all}

@@ -24,7 +24,7 @@ type step struct {
 	minutes map[slotMinute]int
 }
 
-// batchArrivals holds the arrivals of one batch in a step (run of a transaction), its rows and their changes.
+// batchArrivals holds the arrivals of one batch in a step (run of a transaction), and that batch's rows and changes.
 type batchArrivals struct {
 	key      store.BatchKey
 	slot     int16
@@ -102,8 +102,8 @@ func (st *step) fold() {
 }
 
 // addCommitted adds the changes of earlier runs of this transaction that were committed although COMMIT was not
-// confirmed, so that the observer counts what is stored. It finds such a run by the row of a batch: st has loaded what
-// that run saved.
+// confirmed, so that the observer counts what is stored. It recognizes such a run by a batch: the row that this run
+// loaded equals the row that the earlier run saved.
 func (st *step) addCommitted(unconfirmed []*step) {
 	for i, b := range st.batches {
 		for _, run := range slices.Backward(unconfirmed) {

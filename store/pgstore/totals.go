@@ -42,10 +42,9 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 ON CONFLICT (slot, plan, status, class) DO UPDATE SET messages = message_total.messages + excluded.messages`
 )
 
-// countsOf returns the slot (hash partition) to whose counts a group adds; slot is that of its first arrival. Counts
-// are only read as sums over all slots, so with Postgres any slot is correct. A row of counts stays locked until its
-// commit is durable. So each lane (goroutine that commits) of each replica has a slot of its own if possible, and does
-// not wait.
+// countsOf returns to which slot (hash partition) a group adds its counts, given the slot of its first arrival. With
+// Postgres any slot is correct, because counts are only read as sums over all slots. If possible, each lane (goroutine
+// that commits) of each replica gets a slot of its own, so that lanes do not wait for each other's locked rows.
 func (s *Store) countsOf(slot int16) int16 {
 	if s.config.Dialect != Postgres {
 		return slot

@@ -144,7 +144,7 @@ var parameterNames = regexp.MustCompile(`\b(ssl(mode|certmode|cert|key|password)
 	`(statement|description)_cache_capacity|pool_(max_conns|min_conns|min_idle_conns|max_conn_lifetime(_jitter)?|` +
 	`max_conn_idle_time|health_check_period|ping_timeout))\b`)
 
-// hints says what to write as the value of a URL parameter. It contains the parameters that are wrong most often.
+// hints says what to write as the value of a URL parameter, for the parameters that are wrong most often.
 var hints = map[string]string{
 	"sslmode":              "use disable, allow, prefer, require, verify-ca or verify-full",
 	"sslcertmode":          "use disable, allow or require",
@@ -154,8 +154,7 @@ var hints = map[string]string{
 	"channel_binding":      "use disable, prefer or require",
 }
 
-// otherReasons lists texts in pgx's messages that name no URL parameter, and the error to return in place of each
-// message.
+// otherReasons lists texts in those messages of pgx that name no URL parameter, each with the error to return instead.
 var otherReasons = []struct {
 	contained string
 	err       error

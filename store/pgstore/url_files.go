@@ -11,7 +11,7 @@ import (
 // maxPEM is the maximum size of a PEM file in bytes, far more than a system's bundle of certificates has.
 const maxPEM = 4 << 20
 
-// pemParameters maps the URL parameters that name PEM files to the environment variables that replace them if missing.
+// pemParameters maps each URL parameter that names a PEM file to the environment variable used if it is missing.
 var pemParameters = map[string]string{"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 
 // keywordValue matches keyword=value in a libpq connection string such as "host=db user=me"; values may be quoted.
