@@ -158,6 +158,9 @@ func (f *filler) slot(id string) int16 {
 }
 
 // verifyStored returns an error unless it can read from s batch number last, one recipient of that batch with all
+// errNotStored is returned if the store answers with something else than was recorded.
+var errNotStored = errors.New("not what was recorded")
+
 // reports, and the batches sent to that recipient's phone number.
 func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
@@ -166,16 +169,16 @@ func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	}
 	page, err := s.Recipients(ctx, key, store.RecipientQuery{Paging: store.Paging{Limit: 1}})
 	if err != nil || len(page.Items) != 1 {
-		return fmt.Errorf("read its recipients: got %d, %w", len(page.Items), err)
+		return fmt.Errorf("read its recipients: got %d: %w", len(page.Items), errors.Join(err, errNotStored))
 	}
 	number := page.Items[0].Number
 	r, err := s.Recipient(ctx, key, number)
 	if err != nil || len(r.Reports) != int(traffic.Statuses) || len(r.Bodies[0]) == 0 {
-		return fmt.Errorf("read one recipient: got %+v, %w", r, err)
+		return fmt.Errorf("read one recipient: got %+v: %w", r, errors.Join(err, errNotStored))
 	}
 	in, err := s.RecipientBatches(ctx, number, store.Paging{})
 	if err != nil || len(in.Items) == 0 || in.Items[0].Key != key {
-		return fmt.Errorf("read its batches by number: got %d, %w", len(in.Items), err)
+		return fmt.Errorf("read its batches by number: got %d: %w", len(in.Items), errors.Join(err, errNotStored))
 	}
 	return nil
 }

@@ -99,13 +99,13 @@ func (l *loader) checkURL(key, text string) string {
 	if strings.ContainsAny(text, "@?") { // the URL may contain a password
 		l.source.maskedLines[l.source.places[key].line] = true
 	}
-	textParser, err := sinch.ParseURL(text)
+	cleaned, err := sinch.ParseURL(text)
 	if err != nil {
 		l.problem(key, "%s", err)
 		l.markInvalid(key)
 		return text
 	}
-	return textParser
+	return cleaned
 }
 
 // checkPublicURL rejects a public.url that ends with the webhook's path, which dlrloop adds itself. It warns if Sinch

@@ -43,9 +43,9 @@ func comments(t *testing.T) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
 	for _, file := range []string{"config.go", "plan.go"} {
-		textParser, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 		require.NoError(t, err)
-		for _, d := range textParser.Decls {
+		for _, d := range parsed.Decls {
 			general, ok := d.(*ast.GenDecl)
 			if !ok || general.Tok != token.TYPE {
 				continue

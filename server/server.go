@@ -42,7 +42,7 @@ type Options struct {
 type Server struct {
 	config     *config.Config
 	options    Options
-	replica    string // name among the replicas that share the store; "" without a shared store
+	replica    string // name of this replica; "" if none is configured and the store is not shared
 	log        *slog.Logger
 	store      store.Store
 	metrics    *metrics.Metrics

@@ -207,8 +207,9 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 	case ctx.Err() != nil:
 		return 0, nil
 	case err != nil:
+		delay := r.plan.Backoff.Delay(min(r.failures, 32), 0, r.random())
 		r.failures++
-		return wait + r.plan.Backoff.Delay(min(r.failures, 32), 0, r.random()), err
+		return wait + delay, err
 	}
 	r.failures = 0
 	if read > 0 && len(due) == pageSize {

@@ -18,7 +18,7 @@ func Cuts(t *rapid.T, row []byte, read func(row []byte) error) {
 	garbled[place] ^= rapid.ByteRange(1, 255).Draw(t, "flipped")
 	require.NotPanics(t, func() { _ = read(garbled) })
 	garbage := rapid.SliceOfN(rapid.Byte(), 0, 64).Draw(t, "garbage")
-	for _, format := range []byte{0, 1, 2} {
+	for _, format := range []byte{0, 1, 2, 3, 4} {
 		require.NotPanics(t, func() { _ = read(append([]byte{format}, garbage...)) })
 	}
 }
