@@ -11,16 +11,17 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Access checks credentials, Host and origin of requests to the private listener. It is safe for concurrent use.
+// Access checks credentials, Host and origin of requests to the private listener and the gateway. It is safe for
+// concurrent use.
 type Access struct {
 	basic, bearer []Digest
 	challenges    []string // values of WWW-Authenticate; nil if no credentials are configured
 	crossOrigin   *http.CrossOriginProtection
 }
 
-// New returns an Access with the credentials of private.credentials: basic holds user names and passwords, bearer holds
-// tokens. A request needs one of the credentials. If both lists are empty, Access does not check callers, so only this
-// machine may be able to reach the listener. The error names the configuration key of each invalid credential.
+// New returns an Access that accepts the configured private.credentials: basic holds user names with passwords, bearer
+// holds tokens. If both lists are empty, it accepts any caller, so other machines must not be able to reach the
+// listener. The error names the configuration key of each invalid credential.
 func New(basic []Basic, bearer []string) (*Access, error) {
 	a := &Access{bearer: DigestsOf(bearer), crossOrigin: http.NewCrossOriginProtection()}
 	var faults Faults
@@ -56,18 +57,18 @@ func Loopback(address string) bool {
 	return err == nil && LoopbackHost(host)
 }
 
-// LoopbackHost reports whether host, a name or an IP address without a port, means this machine. The only name that
-// counts is localhost, since any other name may resolve to any address.
+// LoopbackHost reports whether host is the name localhost or a loopback IP address, without a port. It returns false
+// for any other name, since it may resolve to any address.
 func LoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
-// ErrCredentials means that a request has no credential, or a wrong one.
+// ErrCredentials means that a request has a wrong credential, or none although the listener requires one.
 var ErrCredentials = errors.New("this listener requires a credential; the request has none or a wrong one")
 
-// Check checks the caller of r. If credentials are configured, it returns nil for a request with a valid one, else
-// ErrCredentials. If none are configured, it returns the result of CheckHost.
+// Check returns nil if the caller of r may use the listener. With configured credentials, a request without a valid one
+// gets ErrCredentials. Without configured credentials, Check returns the result of CheckHost for the Host header.
 func (a *Access) Check(r *http.Request) error {
 	if a.challenges == nil {
 		return CheckHost(r.Host)
@@ -85,8 +86,8 @@ func (a *Access) Check(r *http.Request) error {
 	return ErrCredentials
 }
 
-// CheckOrigin stops cross-site request forgery. If a page of another site made a browser send r, and r may change
-// something, it returns a problem that is answered 403, else nil.
+// CheckOrigin stops cross-site request forgery. It returns a problem with status 403 if a browser sent r for a page of
+// another site and the method of r can change something. Otherwise it returns nil.
 func (a *Access) CheckOrigin(r *http.Request) error {
 	if a.crossOrigin.Check(r) == nil {
 		return nil
@@ -94,9 +95,9 @@ func (a *Access) CheckOrigin(r *http.Request) error {
 	return problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused")
 }
 
-// CheckHost stops DNS rebinding, by which a web page could read answers through a browser on this machine. It returns
-// nil if host, the Host header of a request, is localhost or an IP address. Otherwise it returns a problem that is
-// answered 421. With credentials the check is not needed, since a browser does not send them to another host name.
+// CheckHost stops DNS rebinding, which lets a web page read answers of this machine through a browser. It returns nil
+// if host, the Host header of a request, is localhost, a name below it, or an IP address, else a problem with status
+// 421. A listener with credentials needs no such check: a browser does not send them to another host name.
 func CheckHost(host string) error {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

@@ -23,11 +23,11 @@ func (b Basic) Check(report func(member, text string)) {
 	}
 }
 
-// Faults collects the errors that Check methods report about a configuration. Join them with errors.Join.
+// Faults collects the errors that Check methods find in a configuration. Join them with errors.Join.
 type Faults []error
 
-// At returns a function to pass to a Check method as report. The function appends an error to f that begins with the
-// configuration key of the fault: key, a dot and member, or key alone if member is empty.
+// At returns a function to pass to a Check method as its argument report. Each call of the function appends to f an
+// error that begins with the full configuration key: key.member, or key alone if member is empty.
 func (f *Faults) At(key string) func(member, text string) {
 	return func(member, text string) {
 		*f = append(*f, fmt.Errorf("%s: %s", strings.TrimSuffix(key+"."+member, "."), text))

@@ -9,7 +9,7 @@ import (
 // length of a secret.
 type Digest [sha256.Size]byte
 
-// DigestOf returns the digest of secret, to be compared with Digest.In.
+// DigestOf returns the digest of secret. Compare it with the digests of the accepted secrets by calling Digest.In.
 func DigestOf(secret string) Digest { return sha256.Sum256([]byte(secret)) }
 
 // DigestsOf returns the digest of each secret, in the same order. It returns nil if there are no secrets.

@@ -15,9 +15,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// HalfClose tests a client that closes its sending side while it waits for the answer. It sends request, the bytes of
-// an HTTP request, to the handler h over TCP, and blocks h in the operation op of the store s. After it has closed the
-// sending side and net/http has canceled the request's context, it lets op continue. It returns the answer.
+// HalfClose tests that a client that closes its sending side early still gets an answer. It sends request, raw HTTP, to
+// h over TCP and blocks h in the operation op of the store s. After it has closed the sending side and net/http has
+// canceled the request's context, it unblocks the store and returns the answer.
 func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.Operation,
 	request string,
 ) (status int, body string) {
@@ -48,8 +48,8 @@ func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.
 	return status, body
 }
 
-// RawRequest returns the bytes of an HTTP/1.1 request for HalfClose. header holds complete lines that end in \r\n, or
-// nothing; Host and Content-Length are added.
+// RawRequest returns the bytes of an HTTP/1.1 request, for HalfClose. The argument header holds further header lines,
+// each ending in \r\n, and may be empty. RawRequest adds Host and Content-Length.
 func RawRequest(method, path, header, body string) string {
 	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n%s\r\n%s", method, path, len(body),
 		header, body)

@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// OpenStore returns an empty store that is closed when the test ends. Feedback is due after a second, and the reports
-// of a batch count as missing after an hour without a report.
+// OpenStore returns an empty store that is closed when the test ends. Delivery feedback becomes due one second after it
+// is owed. If a batch gets no report for one hour, its remaining reports count as missing.
 func OpenStore(t *testing.T) *boltstore.Store {
 	t.Helper()
 	s, err := boltstore.Open(t.Context(), boltstore.Config{
@@ -39,7 +39,7 @@ func OpenStore(t *testing.T) *boltstore.Store {
 // Quiet returns a logger that discards everything.
 func Quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// Log keeps log lines in memory for a test. It may be read while loggers write to it. The zero value is an empty log.
+// Log keeps log lines in memory for a test. String may be called while loggers write. The zero value is an empty log.
 type Log struct {
 	mu  sync.Mutex
 	buf bytes.Buffer // guarded by mu
@@ -59,7 +59,7 @@ func (l *Log) String() string {
 	return l.buf.String()
 }
 
-// Logger returns a logger that writes all levels to l, each line as JSON.
+// Logger returns a logger that writes lines of every level to l, as JSON.
 func (l *Log) Logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
@@ -70,7 +70,7 @@ type Reply struct {
 	Content []byte
 }
 
-// Problem is the body of a problem+json answer as a client decodes it.
+// Problem is the JSON body of an answer with the Content-Type application/problem+json.
 type Problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
@@ -91,7 +91,7 @@ func (a Reply) Problem(t *testing.T) Problem {
 	return p
 }
 
-// BasicHeader returns the value of the header Authorization for HTTP Basic; its argument is "user:password".
+// BasicHeader returns the value of an Authorization header for HTTP Basic. Its argument has the form "user:password".
 func BasicHeader(userAndPassword string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userAndPassword))
 }

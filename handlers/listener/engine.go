@@ -11,10 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// NewEngine returns a gin engine without routes, for one listener. If a handler panics, f logs the panic and answers
-// with a problem of the kind panics. trustedProxies are the IP addresses and networks of proxies whose X-Forwarded-For
-// names the client; an invalid one is an error. The context of a request does not end when the client closes its
-// connection.
+// NewEngine returns a gin engine without routes. The engine answers a handler's panic with a problem of the kind given
+// by panics, and keeps the context of a request alive when the client closes its connection. trustedProxies lists the
+// IP addresses and networks of proxies whose X-Forwarded-For names the client; an invalid entry is an error.
 func NewEngine(f problem.Failures, panics problem.Kind, trustedProxies []string) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode) // a setting of the whole process; any other mode prints to stdout
 	e := gin.New()
@@ -31,15 +30,15 @@ func NewEngine(f problem.Failures, panics problem.Kind, trustedProxies []string)
 	return e, nil
 }
 
-// Get makes h the handler for GET and HEAD requests whose path matches path, a pattern of gin.
+// Get makes h the handler of GET and HEAD requests for path, which may be a gin pattern such as /batches/:id.
 func Get(r gin.IRoutes, path string, h gin.HandlerFunc) {
 	r.GET(path, h)
 	r.HEAD(path, h)
 }
 
-// recovery is a middleware that logs a handler's panic and answers with a problem of the given kind. If the answer has
-// begun it aborts the connection, so that the caller does not take a part for the whole. It passes on
-// http.ErrAbortHandler, which a handler raises on purpose.
+// recovery is a middleware that logs a handler's panic and answers with a problem of the given kind. If a part of the
+// answer was already sent, it aborts the connection, so that the client notices that the rest is missing. It does not
+// recover http.ErrAbortHandler, which a handler raises on purpose.
 func recovery(f problem.Failures, kind problem.Kind) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		defer func() {

@@ -7,9 +7,9 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// WithoutTrace returns a handler that answers 405 to the methods TRACE, TRACK (Microsoft's TRACE) and CONNECT, in upper
-// or lower case, and passes all other requests to next. A server behind the gateway that answers TRACE would reveal the
-// plan's token to the caller, and CONNECT would open a tunnel.
+// WithoutTrace returns a handler that answers TRACE, TRACK (Microsoft's TRACE) and CONNECT with 405, in upper or lower
+// case, and passes all other requests to next. Passed on by the gateway, TRACE could reveal the service plan's token to
+// the caller, and CONNECT could open a tunnel.
 func WithoutTrace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !traces(r.Method) {

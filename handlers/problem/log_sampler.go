@@ -9,8 +9,8 @@ import (
 // callbacks fail alike; the metrics count all of them.
 const LogEvery = 5 * time.Second
 
-// LogSampler limits log lines about problems to one per Kind every LogEvery. The zero value is ready to use. It is safe
-// for concurrent use.
+// LogSampler limits log lines about problems to one per Kind in any period of LogEvery. The zero value is ready to use.
+// It is safe for concurrent use.
 type LogSampler struct {
 	kinds [len(kinds)]struct {
 		last     atomic.Int64 // Unix nanoseconds

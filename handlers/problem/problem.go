@@ -16,12 +16,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Kind identifies a type of problem. Each kind has a section in docs/problems.md, and the type of a problem is the URL
-// of that section.
+// Kind identifies a type of problem. Each kind has a section in docs/problems.md. The URL of that section is the value
+// of "type" in the answer.
 type Kind uint8
 
-// The kinds of problems in dlrloop's answers. Of selects the kind for an error. The array kinds holds the title, the
-// status and the log level of each.
+// The kinds of problems in dlrloop's answers. Function Of selects the kind for an error. The array kinds holds the
+// title, the status and the log level of each kind.
 const (
 	KindInternal Kind = iota
 	KindUnavailable
@@ -48,7 +48,7 @@ func (k Kind) Slug() string { return kinds[k].slug }
 // Level returns the level of the log line about a problem of this kind.
 func (k Kind) Level() slog.Level { return kinds[k].level }
 
-// typePrefix is the beginning of a problem's type, which is a URL; the slug of the kind follows.
+// typePrefix is the beginning of the URL that an answer has as its "type". The kind's slug follows.
 const typePrefix = "https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#"
 
 // kinds holds the properties of each kind: its anchor in docs/problems.md, title, HTTP status and log level.
@@ -80,8 +80,8 @@ var kinds = [...]struct {
 	KindUpstream: {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
 }
 
-// Problem is an error with the properties of its HTTP answer (RFC 9457). Handlers may return any error: Of converts
-// those that are not a *Problem.
+// Problem is an error that says how to answer the request (RFC 9457). Handlers may return any error: function Of
+// converts an error that is not a *Problem.
 type Problem struct {
 	Kind      Kind
 	Status    int    // overrides the status of the kind; 0 keeps it
@@ -90,7 +90,7 @@ type Problem struct {
 	Cause     error  // for the log only
 }
 
-// Error returns the detail and the cause, for the log.
+// Error returns the Detail and the Cause. Only the log may show this text, since the caller must not see the Cause.
 func (p *Problem) Error() string {
 	switch {
 	case p.Cause == nil:
@@ -104,7 +104,7 @@ func (p *Problem) Error() string {
 // Unwrap returns the Cause, for errors.Is and errors.As.
 func (p *Problem) Unwrap() error { return p.Cause }
 
-// StatusCode returns the HTTP status of the answer: Status, or that of the kind if Status is 0.
+// StatusCode returns the HTTP status of the answer: the field Status or, if that is 0, the default status of the Kind.
 func (p *Problem) StatusCode() int {
 	if p.Status != 0 {
 		return p.Status
@@ -112,33 +112,33 @@ func (p *Problem) StatusCode() int {
 	return kinds[p.Kind].status
 }
 
-// NotFound returns a *Problem, answered 404. what names the thing that was not found, such as "batch X of plan Y".
+// NotFound returns a *Problem with status 404. The argument what names the missing thing, such as "batch X of plan Y".
 func NotFound(what string) error {
 	return &Problem{Kind: KindNotFound, Detail: what + " was not found"}
 }
 
-// BadParameter returns a *Problem, answered 400, about the query parameter called name. wrong says what is wrong with
-// its value, allowed what is allowed. Neither may quote the value, which may be a phone number.
+// BadParameter returns a *Problem with status 400 about the query parameter called name. The texts say what is wrong
+// with its value, and what is allowed. Neither may quote the value, since it may be a phone number.
 func BadParameter(name, wrong, allowed string) error {
 	detail := fmt.Sprintf("%s: %s; allowed: %s", name, wrong, allowed)
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}
 }
 
-// BadBody returns a *Problem, answered 400, about a request body. wrong says what is wrong and what is expected.
+// BadBody returns a *Problem with status 400 about a request body. The text says what is wrong and what is expected.
 func BadBody(wrong string) error { return &Problem{Kind: KindBadBody, Detail: wrong} }
 
-// Unauthorized returns a *Problem, answered 401, about a missing or wrong credential. detail is the text for the
-// client. The handler must also set the header WWW-Authenticate.
+// Unauthorized returns a *Problem with status 401 about a missing or wrong credential, with a text for the client. The
+// handler must also set the header WWW-Authenticate.
 func Unauthorized(detail string) error { return &Problem{Kind: KindUnauthorized, Detail: detail} }
 
-// Forbidden returns a *Problem for a request that is refused whatever its credentials are. status is 403 or 421, detail
-// the text for the client.
+// Forbidden returns a *Problem for a request that no credential would allow. Pass the status, 403 or 421, and the text
+// for the client.
 func Forbidden(status int, detail string) error {
 	return &Problem{Kind: KindForbidden, Status: status, Detail: detail}
 }
 
-// Of converts an error of a handler into the problem to answer. err must not be nil. If err wraps a *Problem, Of
-// returns that *Problem itself; an error that Of does not know becomes KindInternal.
+// Of converts a handler's error, which must not be nil, into the problem with which to answer. If err wraps a *Problem,
+// Of returns that *Problem itself. An error of an unknown type becomes a problem of KindInternal.
 func Of(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -161,9 +161,8 @@ func Of(err error) *Problem {
 	return &Problem{Kind: KindInternal, Detail: "see the log for this request id", Cause: err}
 }
 
-// OfStore returns a new problem for a call of the store that failed with err, which must name the call. The kind is
-// KindBusy if the store is busy or closed or did not answer in time, else KindUnavailable. Both are answered 503 with
-// Retry-After. The caller may replace the Detail.
+// OfStore returns a new problem with status 503 for a failed store call; the text of err must name the call. The kind
+// is KindBusy if the store was busy, closed or too slow, else KindUnavailable. The caller may replace the Detail.
 func OfStore(err error) *Problem {
 	if Of(err).Kind == KindBusy {
 		return &Problem{Kind: KindBusy, Detail: "retry later", Cause: err}
@@ -171,8 +170,8 @@ func OfStore(err error) *Problem {
 	return &Problem{Kind: KindUnavailable, Detail: "the store failed, see the log; retry later", Cause: err}
 }
 
-// Unread converts the error of reading a request body into the error that a handler returns. An *http.MaxBytesError
-// stays unchanged, and [Of] answers it 413. Any other error becomes the cause of a KindIncomplete problem.
+// Unread converts an error that occurred while a request body was read, so that a handler can return it. It returns an
+// *http.MaxBytesError unchanged, which [Of] answers with 413. For any other error it returns a KindIncomplete problem.
 func Unread(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err
@@ -186,22 +185,22 @@ const retryAfter = 5 * time.Second
 // Failures answers failed requests and logs each failure to Log, which must not be nil.
 type Failures struct{ Log *slog.Logger }
 
-// Fail answers the request of c with the problem that Of returns for err, and logs the problem. It aborts c, so no
-// further handler runs. The answer must not have begun.
+// Fail answers the request of c with the problem that function Of returns for err, and logs the problem. It stops gin
+// from running further handlers. No part of the answer may have been written before.
 func (f Failures) Fail(c *gin.Context, err error) {
 	p := Of(err)
 	f.Report(c, p, p.Answer(c), 0)
 }
 
-// Answer writes p as the answer to the request of c, and logs nothing. It aborts c, so no further handler runs. It
-// returns the request id of the answer, which the caller passes to Failures.Report.
+// Answer writes p as the answer to the request of c, and stops gin from running further handlers. It logs nothing: pass
+// the returned request id to Failures.Report.
 func (p *Problem) Answer(c *gin.Context) (id string) {
 	c.Abort()
 	return p.Write(c.Writer, c.Request)
 }
 
-// Write writes p to w as the answer to r. It returns the request id of the answer: the one that the caller sent, or a
-// random one. All errors that dlrloop itself answers are written here. The answer must not have begun.
+// Write writes p to w as the answer to r. It returns the request id in the answer: the one that the caller sent, else a
+// random one. No part of the answer may have been written before.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	if id = RequestID(r); id == "" {
 		id = rand.Text()
@@ -228,8 +227,8 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	return id
 }
 
-// Report logs that the request of c was answered with p. id is the request id that Answer returned. unlogged is the
-// result of LogSampler.Allow: how many earlier problems of the same kind were not logged.
+// Report logs that the request of c was answered with p. Pass the request id that Answer returned, and as unlogged the
+// number of earlier problems of the same kind that LogSampler kept out of the log.
 func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) {
 	ctx, level := c.Request.Context(), kinds[p.Kind].level
 	if !f.Log.Enabled(ctx, level) {
@@ -247,7 +246,7 @@ func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) 
 }
 
 // RequestID returns the request id that the caller sent in X-Request-Id. It returns "" if the header is missing, is
-// longer than 128 bytes, or contains a space or anything but printable ASCII.
+// longer than 128 bytes, or contains a space or anything else that is not visible ASCII.
 func RequestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	if len(id) > 128 {
