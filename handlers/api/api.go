@@ -57,9 +57,9 @@ var openapiYAML []byte
 //go:embed index.html
 var indexHTML []byte
 
-// New returns the handler of the private listener. It reads and writes the store s, answers /metrics with scrape, and
-// logs failed requests to log. The error names the configuration key of invalid credentials, or of a Listen address
-// that other machines can reach although no credentials are set.
+// New returns the handler of the private listener. It reads and writes the store s, serves /metrics with the handler
+// scrape, and logs failed requests. The error names the configuration key of invalid credentials, or of a Listen
+// address that other machines can reach although no credentials are set.
 func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error) {
 	if len(c.Basic)+len(c.Bearer) == 0 && !access.Loopback(c.Listen) {
 		return nil, fmt.Errorf("private.listen: other machines can reach %q and could read phone numbers there: "+
@@ -125,7 +125,7 @@ func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error)
 	return e, nil
 }
 
-// setHeaders is a middleware that sets the security headers of every answer, and repeats the caller's request id.
+// setHeaders is a middleware that sets the security headers and the request id of the caller in every answer.
 func setHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	if id := problem.RequestID(c.Request); id != "" {

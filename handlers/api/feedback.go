@@ -49,7 +49,7 @@ type requeueRequest struct {
 }
 
 // requeueView is the answer to a requeue of feedback. Batches counts the batches whose feedback is due now, Recipients
-// the recipients whose feedback had been given up. More means that the time was too short for all batches, and the
+// the recipients whose feedback had been given up. If More is true, the time was too short for all batches, and the
 // client should repeat the request.
 type requeueView struct {
 	Batches    int  `json:"batches"`
@@ -108,8 +108,8 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	return request, nil
 }
 
-// requeueBatch requeues the feedback of one batch: dead feedback, which was given up, is owed again, and a waiting
-// feedback task becomes due now. For a batch with neither it does nothing and returns zeros.
+// requeueBatch makes the feedback of one batch due now, both the waiting feedback and the dead feedback, which had been
+// given up. If the batch has neither, requeueBatch does nothing and returns zeros.
 func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
 	b, err := p.store.Batch(ctx, key)
 	if err != nil {
@@ -128,10 +128,9 @@ func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueVi
 // requeueWorkers is how many batches are requeued concurrently, so that the store commits many of them together.
 const requeueWorkers = 32
 
-// requeuePlan requeues the feedback of a plan, or of all plans if plan is empty. First it makes the waiting tasks due,
-// which also ends a pause of the plan. Dead feedback, which was given up, comes last, since its new tasks could fail at
-// once and would then be requeued twice. After half of Config.Patience requeuePlan reads no further page of batches and
-// sets More.
+// requeuePlan makes the feedback of a service plan due now, or of all if plan is empty. It makes waiting feedback due
+// first and dead feedback (given up) last; in the other order, feedback that fails again at once would be requeued
+// twice. After half of Config.Patience it starts no further page of batches and sets More.
 func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error) {
 	r := &requeuing{queue: p.store, enough: time.Now().Add(p.config.Patience / 2)}
 	plans, err := []string{plan}, error(nil)
@@ -151,7 +150,7 @@ func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error)
 	return requeueView{int(r.batches.Load()), int(r.recipients.Load()), r.more}, err
 }
 
-// pending returns the ids of the plans with feedback that waits to be sent.
+// pending returns the ids of the service plans with feedback that waits to be sent.
 func (p *API) pending(ctx context.Context) (plans []string, err error) {
 	stats, err := p.store.Stats(ctx)
 	if err != nil {
@@ -173,8 +172,8 @@ type requeuing struct {
 	more                bool // it stopped before the last page
 }
 
-// waiting makes all waiting feedback tasks of the plan due. If all are due already, it requeues one of them, since only
-// a requeue ends a pause of the plan.
+// waiting makes all waiting feedback of a service plan due now. If all of it is due already, waiting requeues one
+// batch: after a failure the relay may have paused all feedback calls of the plan, and the requeue ends the pause.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
@@ -223,7 +222,7 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	}
 }
 
-// batch requeues the feedback of one batch. If retention has deleted the batch since it was listed, found is false.
+// batch requeues the feedback of one batch. It returns false if retention has deleted the batch since it was listed.
 func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
 	n, err := r.queue.Requeue(ctx, key, store.Now())
 	if errors.Is(err, store.ErrNotFound) {

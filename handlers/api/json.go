@@ -17,15 +17,15 @@ func (i instant) MarshalJSON() ([]byte, error) {
 	return []byte(i.UTC().Format(`"` + instantLayout + `"`)), nil
 }
 
-// rawBytes shows the body of a callback in an answer: as Raw if it is valid JSON, else as Base64. Neither is shown if
-// the body was not kept.
+// rawBytes holds the body of a callback for an answer: in Raw if it is valid JSON, else in Base64. Both are empty if
+// the store did not keep the body.
 type rawBytes struct {
 	Raw    json.RawMessage `json:"raw,omitempty"`
 	Base64 []byte          `json:"raw_base64,omitempty"`
 }
 
-// showRaw returns b, the body of a callback, as it is shown in answers. It does not copy b. Raw requires valid UTF-8,
-// too: encoding/json accepts any bytes within a string, but other parsers do not.
+// showRaw converts b, the body of a callback, for an answer, and does not copy b. It sets Raw only if b is also valid
+// UTF-8: encoding/json accepts any bytes within a string, but other parsers do not.
 func showRaw(b []byte) rawBytes {
 	if utf8.Valid(b) && json.Valid(b) {
 		return rawBytes{Raw: b}
@@ -43,7 +43,7 @@ func viewPage[T, V any](p store.Page[T], view func(T) V) pageView[V] {
 	return pageView[V]{Items: viewAll(p.Items, view), NextCursor: p.Next}
 }
 
-// viewAll converts each item with the function view. It never returns nil, so that an empty list is encoded as [].
+// viewAll returns the results of calling view for each item. They are never nil, so JSON shows an empty list as [].
 func viewAll[T, V any](items []T, view func(T) V) []V {
 	views := make([]V, 0, len(items))
 	for _, item := range items {

@@ -14,9 +14,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// query reads the query parameters of a request. Its methods do not return an error but record the first fault, such as
-// an invalid value, which err returns in the end. A parameter of the request that no method has read is a fault, too: a
-// misspelled filter would otherwise select everything.
+// query reads the query parameters of a request. Its methods record the first fault, such as an invalid value, and
+// method err returns it in the end. A parameter that no method has read is a fault, too, since a misspelled filter
+// would otherwise select everything.
 type query struct {
 	values url.Values
 	read   []string // names of the parameters read
@@ -32,8 +32,8 @@ func parseQuery(raw string) *query {
 	return q
 }
 
-// fail records a fault of the query parameter called name, if it is the first. wrong says what is wrong, allowed what
-// is allowed. Neither may quote the value, because errors are logged and the value may be a phone number.
+// fail records a fault of the query parameter called name, unless an earlier fault was recorded. The texts say what is
+// wrong and what is allowed. They must not quote the value, because errors are logged and it may be a phone number.
 func (q *query) fail(name, wrong string, allowed ...string) {
 	if q.fault == nil {
 		q.fault = problem.BadParameter(name, wrong, strings.Join(allowed, ", "))
@@ -71,8 +71,8 @@ func (q *query) status(name string) dlr.Status { return dlr.ParseStatus(q.text(n
 // latest is the last second of the year 9999 in Unix seconds. RFC 3339 cannot express a later time.
 const latest = 253402300799
 
-// time parses the query parameter called name, which is RFC 3339 or Unix seconds. The result is UTC, truncated to the
-// millisecond, and zero if the parameter is missing.
+// time returns the query parameter called name, given in RFC 3339 or in Unix seconds, as a time in UTC with
+// milliseconds. It returns the zero time if the parameter is missing.
 func (q *query) time(name string) time.Time {
 	s := q.text(name)
 	if s == "" {
@@ -90,7 +90,7 @@ func (q *query) time(name string) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-// ordered records a fault if both times are set and to is not after from.
+// ordered records a fault of the parameter "to" if both times are set and to is not later than from.
 func (q *query) ordered(from, to time.Time) {
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		q.fail("to", "not after from", "a time after from")

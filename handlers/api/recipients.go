@@ -67,8 +67,8 @@ func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	return pageView[recipientView]{Items: views, NextCursor: page.Next}, nil
 }
 
-// flag tells whether a recipient's batch wants delivery feedback. It reads the batch from the store only if the
-// recipient is owed feedback. Otherwise it returns FlagUnknown, since the answer does not depend on the flag.
+// flag returns whether a recipient's batch wants delivery feedback. If the recipient is not owed feedback, the answer
+// of the API does not depend on it, so flag returns FlagUnknown without reading the batch from the store.
 func (p *API) flag(ctx context.Context, in store.RecipientInBatch) (store.Flag, error) {
 	if in.Recipient.Feedback != store.FeedbackOwed {
 		return store.FlagUnknown, nil

@@ -22,8 +22,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of one request that registers batches; above a limit the answer is 413. Sinch's largest batch has some
-// megabytes of parameters.
+// Limits of one request that registers batches. A request above a limit is answered 413. The parameters of Sinch's
+// largest batch take some megabytes.
 const (
 	maxRegistered      = 4 << 20  // bytes of one batch
 	maxRegisteredLines = 10_000   // batches in one request
@@ -71,8 +71,8 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	return r.ended(read(r, c))
 }
 
-// fetchNow reports whether the query parameter check is "now". dlrloop then fetches the missing reports of the
-// registered batches from Sinch at once.
+// fetchNow reports whether the query parameter called check is "now". dlrloop then fetches the missing reports of the
+// batches from Sinch at once.
 func (q *query) fetchNow() bool {
 	s := q.text("check")
 	if s != "" && s != "now" {
@@ -81,8 +81,8 @@ func (q *query) fetchNow() bool {
 	return s == "now"
 }
 
-// readerOf returns the method that reads a body of the given Content-Type: one for JSON, lines for NDJSON. For any
-// other type the error is a problem that is answered 415.
+// readerOf returns the method that reads a body of the given Content-Type, JSON or NDJSON. For any other type it
+// returns a problem with status 415.
 func readerOf(contentType string) (func(*registration, *gin.Context) error, error) {
 	switch t, _, err := mime.ParseMediaType(contentType); {
 	case err == nil && t == "application/json":
@@ -159,9 +159,8 @@ func (r *registration) moveDeadlines() {
 	_ = r.connection.SetWriteDeadline(time.Now().Add(3 * r.config.Patience))
 }
 
-// submit parses body, the JSON of one batch, and records the batch in the background. It blocks while
-// registrationWorkers batches are being recorded. If body is not a batch it returns a KindBadBody problem. The caller
-// may reuse body.
+// submit parses body, the JSON of one batch, and records the batch in the background. While registrationWorkers batches
+// are being recorded, it blocks. It returns a KindBadBody problem if body is not a batch, and does not keep body.
 func (r *registration) submit(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -190,9 +189,9 @@ func (r *registration) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// ended waits until all submitted batches are recorded or have failed, and returns the answer to the request. misread
-// is the error that ended the reading of the body, or nil. An error of the store takes precedence over misread, because
-// the client may then retry the same request.
+// ended waits until all submitted batches are recorded or have failed, and returns the answer. misread is the error
+// that ended the reading of the body, or nil. If the store failed too, ended returns only the store's error, since the
+// client can then retry the same request.
 func (r *registration) ended(misread error) (registeredView, error) {
 	failed := r.workers.Wait()
 	kept := int(r.kept.Load())
@@ -209,7 +208,7 @@ func (r *registration) ended(misread error) (registeredView, error) {
 	return registeredView{kept}, nil
 }
 
-// inLine returns a copy of the problem of err whose detail begins with the line number n, counted from 1.
+// inLine converts err into a problem whose detail begins with the line number n, counted from 1.
 func inLine(n int, err error) error {
 	p := *problem.Of(err)
 	p.Detail = fmt.Sprintf("line %d: %s", n, p.Detail)

@@ -32,8 +32,8 @@ func (a *request) batch() store.BatchKey {
 	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
 }
 
-// failed returns the problem for a store call that failed with err; tried names the call, such as "list batches". The
-// problem does not quote an invalid cursor, because errors are logged and the cursor may contain a phone number.
+// failed returns the problem for a store call that failed with err. The argument tried names the call, such as "list
+// batches". The problem does not quote an invalid cursor, which may contain a phone number, because errors are logged.
 func failed(tried string, err error) error {
 	err = fmt.Errorf("%s: %w", tried, err)
 	switch {
@@ -45,8 +45,8 @@ func failed(tried string, err error) error {
 	return problem.OfStore(err)
 }
 
-// failedBatch is failed for a store call about the batch key, whose name it appends to tried. store.ErrNotFound becomes
-// a problem that is answered 404.
+// failedBatch does what failed does, for a store call about one batch; it appends the name of the batch to tried. An
+// unknown batch becomes a problem with status 404.
 func failedBatch(tried string, key store.BatchKey, err error) error {
 	batch := fmt.Sprintf("batch %s of plan %s", key.BatchID, key.Plan)
 	if errors.Is(err, store.ErrNotFound) {
@@ -55,8 +55,8 @@ func failedBatch(tried string, key store.BatchKey, err error) error {
 	return failed(tried+" "+batch, err)
 }
 
-// read returns a handler that calls f and answers with its result as JSON, or with the problem of its error. The
-// context of f ends after Config.Patience.
+// read returns a handler that calls f and answers with the result as JSON, or with a problem if f fails. The context
+// that f gets ends after Config.Patience.
 func (p *API) read(f func(context.Context, *request) (any, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
@@ -71,8 +71,8 @@ func (p *API) read(f func(context.Context, *request) (any, error)) gin.HandlerFu
 	}
 }
 
-// answerJSON writes v as JSON with status 200. HTML is not escaped, so that raw callbacks stay as they came. If v
-// cannot be encoded, answerJSON writes nothing and returns the error.
+// answerJSON writes v as JSON with status 200. It does not escape HTML, so a callback's body looks as it was received.
+// If v cannot be encoded, answerJSON returns an error and writes nothing.
 func answerJSON(c *gin.Context, v any) error {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)

@@ -17,8 +17,8 @@ const (
 	maxRange  = 366 * 24 * time.Hour
 )
 
-// timeseriesView is the answer to GET /api/v1/timeseries. It counts messages by the time at which dlrloop recorded
-// their reports. Times holds the start of each step of the time range, and each series has one count per step.
+// timeseriesView is the answer to GET /api/v1/timeseries. It counts messages by the time when dlrloop recorded their
+// reports. The range is divided into steps: Times holds the start of each, and each series has one count per step.
 type timeseriesView struct {
 	From        instant      `json:"from"`
 	To          instant      `json:"to"`
@@ -88,8 +88,8 @@ func (q *query) span() span {
 
 func (s span) points() int { return int(s.to.Sub(s.from) / s.step) }
 
-// counted returns a series of message counts for each plan and status with messages in the time range s, sorted by plan
-// and status. It reads one day at a time, since the minutes of a whole year might not fit into memory.
+// counted returns one series for each service plan and status with messages in the time range, sorted by plan and
+// status. It reads one day at a time, since the counts of all minutes of a year might not fit into memory.
 func (p *API) counted(ctx context.Context, plan string, s span) ([]seriesView, error) {
 	const atOnce = 24 * time.Hour
 	type key struct {

@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// statsView is the answer to GET /api/v1/stats: the plans' totals, the store's sizes and, if shared, its replicas.
+// statsView is the answer to GET /api/v1/stats: totals by plan, sizes of the store and, if it is shared, its replicas.
 type statsView struct {
 	Plans []planView    `json:"plans"`
 	Store storeSizeView `json:"store"`

@@ -81,8 +81,8 @@ type infoView struct {
 	Source          string  `json:"source"`
 }
 
-// fetchView shows when dlrloop next fetches the missing reports of a batch from Sinch. Attempts counts the fetches
-// since the last new report. Ended means that no fetch follows, and Due is left out.
+// fetchView shows when dlrloop will next ask Sinch for the missing reports of a batch. Attempts counts the fetches
+// since the last new report. If Ended is true, dlrloop fetches no more, and Due is left out.
 type fetchView struct {
 	Due      instant `json:"due,omitzero"`
 	Attempts int     `json:"attempts"`
@@ -115,9 +115,9 @@ func viewBatch(b *store.Batch) batchView {
 	}
 }
 
-// counts returns the number of messages in each status. For a final status this is the number of recipients in the
-// status, or the count in batch reports if larger, since batch reports need not name recipients. For an intermediate
-// status only recipients count, because no later report reduces a batch report's count.
+// counts returns the number of messages by status. For a final status it is the number of recipients in that status, or
+// the number in the batch reports if that is larger, since batch reports need not name recipients. For an intermediate
+// status only recipients count, since the number in a batch report never decreases.
 func counts(b *store.Batch) map[dlr.Status]int {
 	counts := recipientsByStatus(b)
 	claimed := make(map[dlr.Status]int)

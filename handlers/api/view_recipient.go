@@ -41,7 +41,8 @@ type recipientReportView struct {
 	rawBytes
 }
 
-// viewRecipient converts the recipient r of the batch key for an answer. flag tells whether the batch wants feedback.
+// viewRecipient converts r, a recipient of the batch with this key, for an answer. flag says whether the batch wants
+// delivery feedback.
 func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) recipientView {
 	v := recipientView{
 		Plan:     key.Plan,
@@ -71,7 +72,7 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 	return v
 }
 
-// viewRecipientWithBodies converts r as viewRecipient does, and adds the bodies of the reports.
+// viewRecipientWithBodies does what viewRecipient does, and adds the bodies of the reports.
 func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.RecipientWithBodies) recipientView {
 	v := viewRecipient(key, flag, r.Recipient)
 	for i, body := range r.Bodies {
@@ -80,8 +81,8 @@ func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.Recipi
 	return v
 }
 
-// feedbackState returns the name of the state s in answers of the API. flag tells whether the batch wants feedback: if
-// it does not, owed feedback is shown as dropped.
+// feedbackState returns the name that the API uses for the feedback state s. If the batch wants no delivery feedback,
+// owed feedback is called dropped.
 func feedbackState(s store.FeedbackState, flag store.Flag) string {
 	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
 		return "dropped"
