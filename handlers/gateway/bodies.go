@@ -40,8 +40,8 @@ func (in *requestBody) failure() error {
 	return nil
 }
 
-// whole reads the whole body; length is the Content-Length in bytes, negative if unknown. If the body is too large or
-// incomplete, the error comes from problem.Unread.
+// whole reads the whole body. length is the Content-Length in bytes, or negative if unknown. If the body is too large
+// or incomplete, whole returns the error that problem.Unread makes of it.
 func (in *requestBody) whole(length int64) ([]byte, error) {
 	var body []byte
 	var err error
@@ -57,10 +57,10 @@ func (in *requestBody) whole(length int64) ([]byte, error) {
 	return body, nil
 }
 
-// errStalled cancels a call to Sinch without progress: the request is not read or not answered, or the answer stalls.
+// errStalled is the cause for canceling a call to Sinch in which neither the request nor the answer makes progress.
 var errStalled = errors.New("the call to Sinch made no progress")
 
-// answerBody is the body of Sinch's answer on its way to the caller. It may take any time in total, but may not stall.
+// answerBody is the body of Sinch's answer as it is passed to the caller. It limits only the time without progress.
 type answerBody struct {
 	io.ReadCloser
 	connection *http.ResponseController // to the caller

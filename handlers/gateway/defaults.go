@@ -9,9 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// completeSend inserts missing members into the body of a send: delivery_report if feedback_enabled is set, and
-// callback_url if reports are requested. It does nothing for other operations, or if the plan has no Callback. It reads
-// the whole body, and returns a *problem.Problem or *http.MaxBytesError if that fails.
+// completeSend adds what is missing to the JSON of a send: delivery_report if feedback_enabled is true, and
+// callback_url if reports are requested. It does nothing for a call that is not a send, or if the plan has no Callback.
+// It reads the whole body, and returns a *problem.Problem or *http.MaxBytesError if that fails.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
 	if callback == "" || p.operation != metrics.GatewaySend ||
@@ -43,8 +43,8 @@ type insertion struct {
 	text        string
 }
 
-// spliced returns a reader of body with all insertions applied, which must be sorted by offset. The reader uses body,
-// which must not be modified.
+// spliced returns a reader of body with all insertions applied. The insertions must be sorted by offset. The reader
+// reads from body itself, so body must not be modified.
 func spliced(body []byte, insertions []insertion) io.Reader {
 	var parts []io.Reader
 	from := 0
@@ -59,8 +59,8 @@ func spliced(body []byte, insertions []insertion) io.Reader {
 // recipient, with the final status.
 const reportDefault = "per_recipient_final"
 
-// completion returns the insertions that add the missing members to body, the JSON of a send, sorted by offset.
-// callback is the webhook's URL. A null member counts as missing. There are none if body is not a JSON object.
+// completion returns the insertions, sorted by offset, that add a missing delivery_report and callback_url to body, the
+// JSON of a send. Null counts as missing; callback is the URL to add. If body is not a JSON object, it returns none.
 func completion(body []byte, callback string) []insertion {
 	object := bytes.TrimSpace(body)
 	if !json.Valid(body) || object[0] != '{' {
@@ -104,7 +104,7 @@ func completion(body []byte, callback string) []insertion {
 
 func absent(value []byte) bool { return value == nil || string(value) == "null" }
 
-// requestsReports reports whether kind, the JSON value of delivery_report, asks for reports: a string but not "none".
+// requestsReports reports whether the JSON value of delivery_report asks for reports: any string except "none" does.
 func requestsReports(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"

@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recordFeedback records the caller's delivery feedback as a confirmation, which dlrloop sends to Sinch later. It
-// answers as Sinch would, but 202 only once the confirmation is durable. After an error nothing is answered yet.
+// recordFeedback records the caller's delivery feedback, which dlrloop sends to Sinch later, and answers as Sinch
+// would. It answers 202 only once the feedback is durable. If it returns an error, it has not answered.
 func (p *proxiedRequest) recordFeedback() error {
 	confirmation, invalid, err := p.readFeedback()
 	if err != nil {
@@ -58,10 +58,10 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch returns the info about the batch in the request's path, and makes sure that Sinch accepts the caller's
-// token. known is the batch in the store, or nil. If known wants feedback, its info is enough; otherwise the batch is
-// fetched from Sinch and recorded. With tokenOnly the batch is not fetched, and info may be nil. info is also nil if
-// the batch id is invalid. refusal is Sinch's answer if it is not 200, to be forwarded.
+// feedbackBatch makes sure that Sinch accepts the caller's token, and returns the info about the batch in the path. It
+// fetches the info from Sinch and records it, unless tokenOnly is set or the store's batch, known, wants feedback. info
+// may be nil with tokenOnly, and is nil for an invalid batch id; refusal is an answer of Sinch other than 200, to be
+// forwarded.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.BatchInfo, refusal *lookup, err error,
 ) {
@@ -85,8 +85,8 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 	return &found, nil, p.record(ctx, found)
 }
 
-// validBatchID reports whether the batch id in the request's path can be looked up at Sinch. It must not be longer than
-// dlr.MaxBatchID, nor contain a slash, which would change the path of the lookup.
+// validBatchID reports whether the gateway can fetch the batch in the request's path from Sinch. The id must not be
+// longer than dlr.MaxBatchID, nor contain a slash, which would change the path of the fetch.
 func (p *proxiedRequest) validBatchID() bool {
 	return len(p.batchID) <= dlr.MaxBatchID && !strings.Contains(p.batchID, "/")
 }
@@ -100,7 +100,7 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 	return nil
 }
 
-// record makes entry durable for the plan of the request, and blocks until then. The error is a *problem.Problem.
+// record makes an entry of the request's plan durable, and blocks until it is. The error is a *problem.Problem.
 func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), Entry: entry}); err != nil {
 		return notRecorded("record", err)
@@ -108,8 +108,8 @@ func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The caller's
-// feedback may be stored all the same. The caller may repeat the request, because a repeat does not count again.
+// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The caller
+// may repeat the request: even if its feedback was stored nevertheless, the repeat does not count again.
 func notRecorded(tried string, err error) error {
 	refused := problem.OfStore(fmt.Errorf("%s: %w", tried, err))
 	refused.Detail = "the confirmation may not be recorded; retry later"
@@ -126,7 +126,7 @@ func violation(text string) *invalidBody {
 	return &invalidBody{Code: "syntax_constraint_violation", Text: text}
 }
 
-// answerInvalid answers 400 with w as JSON, in the form of Sinch's own answers to invalid requests.
+// answerInvalid answers an invalid request as Sinch does, with status 400 and w as JSON.
 func (p *proxiedRequest) answerInvalid(w *invalidBody) {
 	body, _ := json.Marshal(w) // two strings can be encoded
 	p.w.Header().Set("Content-Type", "application/json")
@@ -134,7 +134,7 @@ func (p *proxiedRequest) answerInvalid(w *invalidBody) {
 }
 
 // readFeedback reads and parses the body of a delivery feedback call. If Sinch would refuse the body, *invalidBody is
-// the answer to send. The error is the problem of a body that is too large, incomplete or badly compressed.
+// the answer to send, else nil. The error is a problem if the body is too large, incomplete or badly compressed.
 func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error) {
 	body, err := p.body.whole(p.r.ContentLength)
 	if err != nil {
@@ -157,8 +157,8 @@ func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error
 	return c, invalid, nil
 }
 
-// parseFeedback parses the body of a delivery feedback call by Sinch's rules. The Confirmation lacks its BatchID. If
-// the body is valid, *invalidBody is nil; otherwise its code is one of Sinch's, and its text is our own.
+// parseFeedback parses the body of a delivery feedback call by Sinch's rules, and leaves BatchID empty. For an invalid
+// body it also returns the answer to send, with one of Sinch's codes but a text by dlrloop.
 func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	// A struct would match the name in any case. It must be exact, since an empty list means every recipient.
 	var members map[string]json.RawMessage
@@ -190,7 +190,7 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 }
 
 // isNumber reports whether Sinch accepts text as a phone number; one invalid number makes Sinch refuse the whole call.
-// Sinch accepts fewer separators than dlr.MSISDN, and requires three digits.
+// Sinch accepts fewer separators than dlr.MSISDN does, and requires at least three digits.
 func isNumber(text string) bool {
 	digits, ok := dlr.MSISDN(text)
 	return ok && len(digits) >= 3 && len(text) <= dlr.MaxNumber && strings.Trim(text, "+0123456789 -()[]") == "" &&

@@ -21,7 +21,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config configures the gateway: the plans that it serves and who may call them. Zero limits get their defaults.
+// Config configures the gateway: the service plans, their callers and limits. A limit of zero means the default.
 type Config struct {
 	Plans []Plan
 	// Listen is the address that the gateway is served on, as host:port. On a loopback address without credentials the
@@ -43,7 +43,7 @@ func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Plan configures a service plan of Sinch whose API the gateway serves. ID and Endpoint are required.
+// Plan configures a service plan of Sinch whose API calls go through the gateway. ID and Endpoint are required.
 type Plan struct {
 	ID string
 	// Project is the project id that clients with a project's access key send in place of ID; empty if there is no
@@ -68,8 +68,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Gateway is a reverse proxy for Sinch's API under /xms/v1/{plan}/…. It passes requests and answers on unchanged,
-// except as Plan configures. It records in the store each batch that an answer of Sinch contains.
+// Gateway is a reverse proxy for the paths /xms/v1/{plan}/… of Sinch's API. It passes on requests and answers
+// unchanged, except as Plan configures, and records in the store each batch that it finds in an answer of Sinch.
 type Gateway struct {
 	config     Config
 	store      Store
@@ -87,22 +87,22 @@ type Gateway struct {
 	traffic    *traffic
 }
 
-// servedPlan is a configured plan with its parsed endpoint and its current webhook URL.
+// servedPlan is a configured service plan with its parsed endpoint and its current webhook URL.
 type servedPlan struct {
 	Plan
 	endpoint *url.URL
 	callback atomic.Pointer[string]
 }
 
-// ErrOpenToken is the error of New if a plan has a Client but Config has no credentials. Everybody could then send
+// ErrOpenToken is the error of New if a plan has a Client but no credentials are configured. Any caller could then send
 // messages with the plan's own token.
 var ErrOpenToken = errors.New(
 	"plan lets everyone who reaches the gateway, even from this machine, send at your cost; " +
 		"set private.credentials, which callers then need, or gateway: {token: caller}",
 )
 
-// New returns the gateway, which records batches and the callers' delivery feedback in the store s. The error wraps
-// ErrOpenToken if anybody could send messages at the plan owner's cost. Call Drain before s is closed.
+// New returns a gateway that records batches and the callers' delivery feedback in the store s. The error wraps
+// ErrOpenToken if any caller could send messages at the plan owner's cost. Call Drain before you close s.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
 	c = c.withDefaults()
 	g := &Gateway{
@@ -151,8 +151,8 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 	return nil
 }
 
-// SetCallbacks replaces Plan.Callback for sends that arrive from now on. urls maps plan ids to webhook URLs; other
-// plans keep theirs. A plan that New got without a Callback stays without one: its sends are not changed.
+// SetCallbacks replaces Plan.Callback for sends that arrive from now on. urls maps plan ids to webhook URLs; a plan
+// whose id is missing keeps its URL. A plan that was created without a Callback stays without one.
 func (g *Gateway) SetCallbacks(urls map[string]string) {
 	for _, p := range g.plans {
 		if callback, given := urls[p.ID]; given && p.Callback != "" {
@@ -174,8 +174,8 @@ func (g *Gateway) Handler() http.Handler {
 	}))
 }
 
-// Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next. Put no
-// middleware in front of it that could hide the connection, because the gateway sets the connection's deadlines.
+// Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next. No
+// middleware around it may hide the connection, because the gateway sets the connection's deadlines.
 func (g *Gateway) Before(next http.Handler) http.Handler {
 	return listener.WithoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGateway(r) {
@@ -186,8 +186,8 @@ func (g *Gateway) Before(next http.Handler) http.Handler {
 	}))
 }
 
-// ServeHTTP passes a request whose path is below /xms/v1/ on to Sinch, or answers it with a problem. Serve Handler or
-// Before instead, which also refuse TRACE.
+// ServeHTTP passes a request whose path is below /xms/v1/ on to Sinch, or answers it with a problem. It does not refuse
+// TRACE, so give http.Server the result of Handler or Before instead.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := newProxiedRequest(g, w, r)
 	defer p.end()
@@ -204,15 +204,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Drain makes the gateway answer new requests with 503. It blocks until all earlier requests have ended and their
-// batches are recorded, or until ctx ends. Then the store may be closed, which ends recordings that still run.
+// Drain makes the gateway answer new requests with 503, and waits until earlier requests have ended and their batches
+// are recorded, or until ctx ends. The store may then be closed, even if ctx ended first.
 func (g *Gateway) Drain(ctx context.Context) {
 	g.traffic.drain(ctx)
 	g.transport.CloseIdleConnections()
 }
 
-// authorize returns nil if the caller of r may use plan, else the problem to answer. plan is nil if no such plan is
-// configured. If the plan has no Client, any token is accepted, since Sinch checks the token.
+// authorize returns nil if the caller of r may use the plan, else the problem to answer. It accepts any token for a
+// plan without a Client, since Sinch checks the token. plan is nil if it is not configured.
 func (g *Gateway) authorize(r *http.Request, plan *servedPlan) error {
 	if g.checksHost {
 		if err := access.CheckHost(r.Host); err != nil {

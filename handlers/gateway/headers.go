@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// endToEnd lists the headers that are passed on to Sinch even if the caller's Connection header names them. Without
-// them the request would lose its credential or change its meaning. Headers that begin with Content- are treated alike.
+// endToEnd lists headers that are passed on to Sinch even if the caller's Connection header names them; so are all
+// headers that begin with Content-. Without them the request would lose its credential or change its meaning.
 var endToEnd = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Idempotency-Key", "User-Agent",
 }
 
-// overriding lists the headers that some servers obey in place of the path or the method. The gateway removes them: a
-// request could otherwise leave the plan's path, or become a TRACE, after the check.
+// overriding lists headers by which some servers replace the path or the method of a request. The gateway removes them,
+// as a request that passed its checks could otherwise leave the plan's path or become a TRACE.
 var overriding = []string{
 	"X-Original-Uri", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 }
 
-// sanitize changes the headers of r.Out, the request to Sinch. It restores those in endToEnd, which ReverseProxy
-// removes if Connection names them. It removes those in overriding, those that describe the internal network, and
-// trailers, since a server may merge trailers into the headers.
+// sanitize changes the headers of r.Out, the request to Sinch. It restores the headers in endToEnd, which ReverseProxy
+// removes if Connection names them. It removes those in overriding, those that describe the internal network, and all
+// trailers, since a server may treat a trailer as a header.
 func sanitize(r *httputil.ProxyRequest) {
 	for name, values := range r.In.Header {
 		switch {

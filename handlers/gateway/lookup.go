@@ -12,20 +12,20 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxLookup is how many bytes of Sinch's answer to a lookup are read. A batch of 1000 recipients has some tens of
-// thousands; its parameters may add megabytes.
+// maxLookup is how many bytes of an answer of Sinch the method get reads. The JSON of a batch with 1000 recipients has
+// some tens of thousands of bytes, and its parameters may add megabytes.
 const maxLookup = 4 << 20
 
-// lookup is Sinch's answer to a GET that the gateway itself sends, to look something up.
+// lookup is Sinch's answer to a GET that the gateway itself sends, for example to fetch a batch.
 type lookup struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// get looks something up at Sinch: it sends a GET with the token of the caller's request or of the plan. tail is the
-// escaped path, and the query, after the plan's endpoint. get blocks up to config.Timeout. Concurrent calls with the
-// same plan, token and tail share one *lookup, which must not be modified.
+// get sends a GET to the plan's endpoint plus tail (an escaped path and query), with the token of the caller or the
+// plan. It waits up to config.Timeout for Sinch's answer. Concurrent calls with the same plan, token and tail share one
+// answer, which must not be modified.
 func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -69,8 +69,8 @@ func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, err
 	return &lookup{a.StatusCode, a.Header, body}, nil
 }
 
-// checkToken finds out whether Sinch accepts the caller's token for the plan, by fetching a list of one batch. If it
-// does, refusal is nil, else Sinch's answer, to be forwarded to the caller. err is a *problem.Problem.
+// checkToken finds out whether Sinch accepts the caller's token, by requesting a list of one batch. If Sinch does not
+// answer 200, refusal is its answer, to be forwarded to the caller. The error is a *problem.Problem.
 func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
@@ -83,8 +83,8 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	return nil, nil
 }
 
-// fetchBatch fetches the batch in the request's path from Sinch. If Sinch does not answer 200, b is nil, and refusal is
-// the answer, to be forwarded to the caller. err is a *problem.Problem.
+// fetchBatch fetches the batch in the request's path from Sinch. If Sinch does not answer 200, the batch is nil, and
+// refusal is Sinch's answer, to be forwarded to the caller. The error is a *problem.Problem.
 func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {
@@ -107,7 +107,7 @@ func (p *proxiedRequest) accept() {
 	}
 }
 
-// lookupFailed returns the problem for a lookup at Sinch that failed with err or got an invalid answer.
+// lookupFailed returns the problem for a GET of the gateway itself that failed with err or got an invalid answer.
 func (p *proxiedRequest) lookupFailed(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -126,7 +126,7 @@ func (p *proxiedRequest) forward(a *lookup) {
 	p.answer(a.status, a.body)
 }
 
-// answer answers the caller without passing the request on to Sinch. The outcome in the metrics follows from status.
+// answer answers the caller without passing the request on to Sinch. The metrics count it by the class of its status.
 func (p *proxiedRequest) answer(status int, body []byte) {
 	p.status, p.answering, p.outcome = status, true, outcomeOfStatus(status)
 	if len(body) == 0 {

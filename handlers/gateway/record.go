@@ -36,9 +36,9 @@ const (
 	maxRemembered    = 4096                   // batches whose last recorded content is remembered
 )
 
-// observe records the batches in a, an answer of Sinch, before the caller gets the answer. It reads up to maxObserved
-// bytes of the body, and puts them in front of the rest again. If the answer breaks off, observe returns an error, so
-// that the caller gets a problem instead of half an answer.
+// observe records the batches in Sinch's answer a before the caller gets it. It reads up to maxObserved bytes of the
+// body and restores them for the caller. If the body breaks off within these bytes, observe returns an error, so that
+// the caller gets a problem instead of half an answer.
 func (p *proxiedRequest) observe(a *http.Response) error {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel,
@@ -79,7 +79,8 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches in body, an answer with the Content-Encoding encoding. unread is why body is incomplete.
+// observed parses the batches in body, an answer of Sinch with this Content-Encoding. unread says why body is
+// incomplete.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {
@@ -142,8 +143,8 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 // errEncoding means that a body has a Content-Encoding other than gzip.
 var errEncoding = errors.New("the Content-Encoding is not gzip")
 
-// decompressed decodes body, whose Content-Encoding is encoding. It returns body itself if it is not compressed, and
-// errEncoding if the encoding is not gzip. If the result has more than limit bytes, it returns an *http.MaxBytesError.
+// decompressed decodes body according to its Content-Encoding. It returns an uncompressed body itself, errEncoding for
+// an encoding other than gzip, and an *http.MaxBytesError if the result has more than limit bytes.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":
@@ -166,8 +167,8 @@ func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	return plain, nil
 }
 
-// recorder records the batches in Sinch's answers. The caller's answer waits for the store only up to recordPatience,
-// even if the store fails. slots is a semaphore that limits how many answers are recorded at once.
+// recorder records the batches in Sinch's answers. No caller waits longer than recordPatience for that, even if the
+// store fails. The semaphore slots limits how many answers are recorded at once.
 type recorder struct {
 	*Gateway
 	slots chan struct{}
@@ -257,8 +258,8 @@ func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	return r.store.Record(ctx, a)
 }
 
-// skipRecorded removes the batches that have not changed since they were last recorded, since an application may fetch
-// a batch many times. It changes the lists in place.
+// skipRecorded removes from the argument the batches whose JSON has not changed since it was last recorded. An
+// application may fetch the same batch many times.
 func (r *recorder) skipRecorded(of *observed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -49,7 +49,7 @@ func newProxiedRequest(g *Gateway, w http.ResponseWriter, r *http.Request) *prox
 	return p
 }
 
-// serve answers the request. If it returns an error, nothing has been written, and the caller answers with refuse.
+// serve answers the request. If it returns an error, it has written nothing, and the caller must call refuse.
 func (p *proxiedRequest) serve() error {
 	if err := p.authorize(p.r, p.plan); err != nil {
 		return err
@@ -127,8 +127,8 @@ func (p *proxiedRequest) proxy() error {
 	return nil
 }
 
-// rewrite prepares r.Out, the request to Sinch. Its URL is the plan's endpoint followed by the caller's path. sanitize
-// changes some headers, and everything else stays unchanged.
+// rewrite prepares r.Out, the request to Sinch: it sets the URL to the plan's endpoint plus the caller's path, and
+// calls sanitize for the headers. Everything else stays unchanged.
 func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
@@ -139,8 +139,8 @@ func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	sanitize(r)
 }
 
-// answered processes a, Sinch's answer, before the caller gets it: it updates the cached tokens, records the batches,
-// and wraps the body in an answerBody. After an error the caller gets a problem instead of a.
+// answered processes Sinch's answer a before the caller gets it: it updates the cache of tokens, records the batches,
+// and makes the body an answerBody. If it returns an error, the caller gets a problem instead of the answer.
 func (p *proxiedRequest) answered(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols {
 		p.guard.Stop()
@@ -162,8 +162,8 @@ func (p *proxiedRequest) answered(a *http.Response) error {
 	return nil
 }
 
-// updateTokens learns from a, Sinch's answer, whether Sinch accepts the token. It caches or forgets the caller's token
-// accordingly. If Sinch refuses the plan's own token, it tells the plan's Client.
+// updateTokens adds the caller's token to the cache if Sinch's answer shows that Sinch accepts it, or removes it if
+// Sinch refused it. If Sinch refused the plan's own token instead, updateTokens calls Client.Refused.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
@@ -178,8 +178,8 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 	}
 }
 
-// unanswered returns the problem for a call to Sinch that failed with err. If reading the caller's body failed and the
-// caller may safely repeat the call, the problem is that of the body, else that of upstream.
+// unanswered returns the problem for a call to Sinch that failed with err. The problem is about the caller's body if
+// the body could not be read and the caller may safely repeat the call. Otherwise it is the result of upstream.
 func (p *proxiedRequest) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)
@@ -207,8 +207,8 @@ func (p *proxiedRequest) repeatable() bool {
 	return true
 }
 
-// upstream returns the problem for a call to Sinch that got no complete answer because of err. The status is 504 after
-// a timeout, else 502. The detail tells the caller whether to repeat the call.
+// upstream returns the problem for a call to which Sinch gave no complete answer because of err. The status is 504
+// after a timeout, else 502. The detail says whether the caller may repeat the call.
 func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	refused := &problem.Problem{Kind: problem.KindUpstream, Cause: err}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() ||
@@ -230,8 +230,8 @@ func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	return refused
 }
 
-// noToken returns the problem for a request that was not sent, because fetching an access token for the plan's project
-// failed with err.
+// noToken returns the problem for a request that was not sent to Sinch, because the gateway failed with err to get an
+// access token for the plan's project.
 func (p *proxiedRequest) noToken(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -277,8 +277,8 @@ func (p *proxiedRequest) end() {
 	}
 }
 
-// panicked returns the problem for a panic, described by err. It is an internal error, unless Sinch may have received a
-// call that must not be repeated: then upstream's problem says so.
+// panicked returns the problem for a panic, described by err. If Sinch may have received a call that must not be
+// repeated, upstream makes the problem, which then says so. Otherwise it is an internal error.
 func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)

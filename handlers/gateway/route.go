@@ -42,10 +42,9 @@ func routeOf(r *http.Request) route {
 	return to
 }
 
-// staysInPlan reports whether tail, the escaped path after the plan id, stays below the plan on whatever server
-// resolves it. Servers differ: some decode a path more than once, treat a backslash as a slash, drop parameters after a
-// semicolon, cut at an encoded question mark or number sign, or ignore spaces at the end of a segment. Some fold other
-// alphabets into ASCII or end at a control character. Sinch's paths need none of these.
+// staysInPlan reports whether every server would resolve tail, the escaped path after the plan id, to a path below the
+// plan. Some decode twice, treat a backslash as a slash, ignore spaces or what follows a semicolon, an encoded ? or #,
+// or a control character, or map other alphabets to ASCII. Sinch's own paths contain nothing of the kind.
 func staysInPlan(tail string) bool {
 	path := unescaped(tail)
 	for i := range len(path) {
@@ -64,8 +63,8 @@ func staysInPlan(tail string) bool {
 	return true
 }
 
-// operationOf returns which operation of Sinch's API a call is, and the decoded batch id in its path, or "" if there is
-// none. tail is the escaped path after the plan id.
+// operationOf returns the operation of Sinch's API that a call requests, and the decoded batch id in the path, or "" if
+// the path has none. tail is the escaped path after the plan id.
 func operationOf(method, tail string) (op metrics.GatewayOperation, batchID string) {
 	path := strings.Split(strings.TrimPrefix(tail, "/"), "/")
 	for i := range path {

@@ -14,8 +14,8 @@ const (
 // digest is the SHA-256 of a token, or of the JSON of a batch.
 type digest = [sha256.Size]byte
 
-// tokens caches the callers' tokens that Sinch accepted, by plan id and digest. It has at most maxTokens entries, and
-// each is valid for tokenMemory.
+// tokens caches which callers' tokens Sinch has accepted, by plan id and digest of the token. It has at most maxTokens
+// entries, and an entry expires after tokenMemory.
 type tokens struct {
 	mu   sync.Mutex
 	good map[tokenKey]time.Time // time of expiry; guarded by mu

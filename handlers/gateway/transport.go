@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Timeouts of the connections to Sinch and to callers. setLimits adds some of them to the configured timeouts.
+// Time limits for the connections to Sinch and to callers. setLimits adds some of them to the configured ones.
 const (
 	// maxRequestTime limits a request whose steps have time limits of their own.
 	maxRequestTime = time.Hour
@@ -63,7 +63,7 @@ type traffic struct {
 
 func newTraffic() *traffic { return &traffic{idle: make(chan struct{})} }
 
-// begin counts a request and returns true; the caller must then call end. While draining it returns false.
+// begin counts a request and returns true, or false once drain was called. After true the caller must call end.
 func (t *traffic) begin() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
