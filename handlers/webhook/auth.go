@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
-// Auth configures how the callbacks of one plan are authenticated. A callback must pass every method that is set: HMAC,
-// Basic, Header and PathTokens. Any one of several secrets of a method is enough, so that a secret can be rotated.
+// Auth configures how the callbacks of one service plan are authenticated. A callback must pass each method that is
+// set: HMAC, Basic, Header and PathTokens. Any one of a method's secrets is enough, so that a secret can be rotated.
 type Auth struct {
 	HMAC       HMAC
 	Basic      []access.Basic
@@ -33,7 +33,7 @@ type HMAC struct {
 	MaxAge time.Duration
 }
 
-// Header names a header, as configured at Sinch, that every callback must have, and its accepted values.
+// Header configures a header that Sinch is set up to send with every callback. One of the Values must match.
 type Header struct {
 	Name   string
 	Values []string
@@ -68,7 +68,7 @@ type verifier struct {
 	pathTokens []access.Digest
 }
 
-// newVerifier returns the verifier for a. key is the configuration key of a; an error names key and the faulty member.
+// newVerifier returns the verifier for a. An error names key, the configuration key of a, and the faulty setting.
 func newVerifier(key string, a Auth) (*verifier, error) {
 	var faults access.Faults
 	a.Check(faults.At(key))
@@ -91,8 +91,8 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-// Check calls report for each fault of a. The argument member is the configuration key of the faulty member, such as
-// header.name, or "" for a as a whole; text says what is wrong and what to do. A list of secrets that is empty but not
+// Check calls report for each fault of a. It passes the configuration key of the faulty setting, such as header.name,
+// or "" for a as a whole, and a text that says what is wrong and what to do. A list of secrets that is empty but not
 // nil is a fault, because no callback could pass.
 func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
@@ -118,8 +118,8 @@ func (a Auth) Check(report func(member, text string)) {
 	}
 }
 
-// checkSecrets calls report for each empty secret, which anybody could send. An empty list is a fault, too, except a
-// nil list that is not required. member is the configuration key of the list.
+// checkSecrets calls report for each empty secret in a list, since anybody could send it. An empty list is a fault,
+// too, unless it is nil and not required. The argument member is the configuration key of the list.
 func checkSecrets(member string, secrets []string, required bool, report func(member, text string)) {
 	if len(secrets) == 0 && (required || secrets != nil) {
 		name := member[strings.Index(member, ".")+1:]
@@ -137,8 +137,8 @@ func IsPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// head authenticates r before its body is read, so that bodies of callers without credentials are never read. token is
-// the path segment after the plan. If a signature is required, head checks only the headers of the signature.
+// head authenticates r before its body is read, so that callers without credentials cannot make dlrloop read a body. Of
+// a signature it checks only the format and the age. The argument token is the path segment after the plan.
 func (v *verifier) head(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()

@@ -41,9 +41,9 @@ var (
 		"decompressing it takes longer than %s", gzipTime)
 )
 
-// verify reports whether the signature in the headers h covers the decompressed content of sent, a gzip body. limit is
-// the maximum size of the content in bytes. verify waits up to turnPatience until the client c may decompress, which
-// takes up to gzipTime. After an error it is unknown whether the signature is valid.
+// verify reports whether the signature in the headers h covers the decompressed content of sent, a gzip body. It waits
+// up to turnPatience for the client's turn, and decompresses for up to gzipTime and limit bytes. After an error it is
+// unknown whether the signature is valid.
 func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64, c client) (bool, error) {
 	queue := u.small
 	if len(sent) > mediumBody {
@@ -66,9 +66,9 @@ func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64
 	return verified, err
 }
 
-// unpacked reports whether sent is exactly one gzip member, and the signature in the headers h covers its content. It
-// returns errGzipTime if that is not known at the time until, errRatio if the content is more than maxRatio times
-// larger, and a KindTooLarge problem if the content has more than limit bytes.
+// unpacked reports whether sent consists of exactly one gzip member whose content the signature in the headers h
+// covers. It returns errGzipTime if the time until comes first, errRatio if the content is more than maxRatio times
+// larger than sent, and a KindTooLarge problem if the content has more than limit bytes.
 func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until time.Time) (bool, error) {
 	from := &untilReader{bytes.NewReader(sent), until}
 	z := unzipper(from)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// checkName calls report if Name cannot be the name of a header with a secret, or is empty although Values are set.
+// checkName calls report if no header called Name can carry a secret, or if Name is empty although Values are set.
 func (h Header) checkName(report func(member, text string)) {
 	switch {
 	case h.Name == "" && h.Values != nil:

@@ -23,9 +23,9 @@ const (
 )
 
 // signatures verifies Sinch's signature: the base64 of an HMAC-SHA256 over the body, a dot, the nonce, a dot and the
-// timestamp. The key is the text of the secret. The nonce may contain only letters, digits, - and _, the timestamp only
-// digits: with a dot in one of them, bytes could move between body, nonce and timestamp under the same signature. A
-// nonce may be used again, since Sinch may repeat the callback; the store recognizes repeats by their content.
+// timestamp. The nonce may contain only letters, digits, - and _, the timestamp only digits: with a further dot, bytes
+// could move between body, nonce and timestamp under the same signature. The same nonce may come again, since Sinch may
+// repeat a callback, and the store recognizes repeats by their content.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration
@@ -39,7 +39,7 @@ func newSignatures(h HMAC) *signatures {
 	return s
 }
 
-// head returns an error if the signature headers in h cannot be valid for any body.
+// head returns an error if the signature headers in h cannot be valid for any body: missing, malformed or out of date.
 func (s *signatures) head(h http.Header) error {
 	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if signature == "" || nonce == "" || timestamp == "" {
@@ -82,8 +82,8 @@ func (s *signatures) verifies(h http.Header, body []byte) bool {
 	return false
 }
 
-// verifiesStream reads r to its end, and reports whether the signature in the headers h covers the n bytes that it
-// read. buf is scratch space for copying. The error is that of r.
+// verifiesStream reads r to its end, and reports whether the signature in the headers h covers the n bytes that were
+// read. It overwrites buf, which it needs for copying. The error comes from r.
 func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
 	macs := make([]io.Writer, len(s.keys))
 	for i, key := range s.keys {

@@ -33,8 +33,8 @@ type bodies struct {
 	shed       int           // status of the answer if the memory is used up; 0 is 503
 }
 
-// bodyReader reads the body of one callback, and charges its buffers to the memory budget. The caller calls releaseAll
-// once the callback is recorded. The body may be used after that: the store limits its own memory.
+// bodyReader reads the body of one callback, and counts its buffers against the memory budget. The caller must call
+// releaseAll once the callback is recorded. The body stays valid after that: the store limits its own memory.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
@@ -46,20 +46,20 @@ type bodyReader struct {
 	dropped    atomic.Bool
 }
 
-// drop makes read stop and return a problem with the cause errDropped. It may be called from any goroutine.
+// drop makes the method read stop and return a problem with the cause errDropped. Any goroutine may call drop.
 func (in *bodyReader) drop() {
 	in.dropped.Store(true)
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
-// speed returns the average bytes per second at which the body has arrived. Each body gets a credit of one second at
-// the minimum speed, so that a new one does not look slow.
+// speed returns the average speed of the body in bytes per second. It counts each body as if it had arrived at the
+// minimum speed for a second before, so that a new one does not look slow.
 func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
-// read blocks until the body of r has arrived, and returns it as received, which may be compressed. It returns a
-// problem if the body is too large, incomplete, too slow or dropped in favor of others, or if memory is short.
+// read blocks until the body of r has arrived, and returns it as received, perhaps compressed. It returns a problem if
+// memory is short, or if the body is too large, incomplete, too slow or dropped to make room for others.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)
@@ -105,9 +105,8 @@ func earlier(a, b time.Time) time.Time {
 // change it.
 func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
 
-// unpack returns the decompressed content of sent if it is gzip. Any other body is returned unchanged. So is damaged
-// gzip, which cannot be parsed and goes to the quarantine. The error is the problem of content that is too large, or
-// for which there is no memory.
+// unpack returns the decompressed content of sent if it is gzip. It returns any other body unchanged, and also damaged
+// gzip, which then goes to the quarantine. The error is a problem if the content is too large or memory is short.
 func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
@@ -177,8 +176,8 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	return in.resize(ctx, buf, int64(len(buf)))
 }
 
-// resize returns a copy of buf with a capacity of size bytes. The copy is charged to the memory budget, and buf no
-// longer. While memory is short resize blocks; its error is that of acquire.
+// resize returns a copy of buf with a capacity of size bytes. It counts the copy against the memory budget in place of
+// buf. While memory is short it blocks, and it returns the error of acquire.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err

@@ -9,17 +9,17 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// budget limits the memory of all bodies with two semaphores that count bytes. A quarter of the memory is for buffers
-// up to border bytes, the rest for larger buffers, so that large bodies never keep ordinary callbacks out. Buffers up
-// to free bytes are not counted, because the number of connections limits them.
+// budget limits the memory of all bodies with two semaphores that count bytes: one quarter is for buffers up to border
+// bytes, the rest for larger ones, so that large bodies never keep ordinary callbacks out. Buffers up to free bytes are
+// not counted, because the limit on connections bounds them.
 type budget struct {
 	shares       [2]*semaphore.Weighted
 	free, border int64
 }
 
-// MemoryRatio is the minimum of public.memory divided by public.max_body. Decompressing a body needs the compressed
-// body, the full buffer and the larger buffer that replaces it. All three must fit into the three quarters of the
-// memory that large bodies may use.
+// MemoryRatio is the minimum of public.memory divided by public.max_body. Decompressing a body needs three buffers at
+// once: the compressed body, the full buffer, and the larger one that replaces it. They must fit into three quarters of
+// the memory, since one quarter is reserved for small bodies.
 const MemoryRatio = 4
 
 func newBudget(memory int64) budget {
@@ -31,7 +31,7 @@ func newBudget(memory int64) budget {
 	}
 }
 
-// share returns the index in shares of the semaphore that counts a buffer of size bytes, or -1 if none counts it.
+// share returns which of the semaphores in shares counts a buffer of size bytes, or -1 if the buffer is not counted.
 func (b *budget) share(size int64) int {
 	switch {
 	case size <= b.free:
@@ -45,8 +45,8 @@ func (b *budget) share(size int64) int {
 // errNoRoom is the logged cause for refusing a callback when the memory budget is used up.
 var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
 
-// acquire charges a buffer of size bytes to the memory budget. If memory is short it drops slow bodies of callers that
-// are not authenticated yet, and blocks up to in.patience. Then it returns a KindShed problem.
+// acquire counts a buffer of size bytes against the memory budget. If memory is short, it drops slow bodies of callers
+// not authenticated yet, and blocks until memory is free. After in.patience it returns a KindShed problem.
 func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	i := in.budget.share(size)
 	if i < 0 {
@@ -68,9 +68,9 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 // numbers and the copy for the journal.
 const decodedSize = 3
 
-// decode acquires the memory for parsing a body of size bytes; the caller releases it with done. After in.patience
-// decode returns a KindShed problem. This memory has its own budget, so that complete bodies never wait for arriving
-// ones.
+// decode acquires the memory for parsing a body of size bytes; the caller must release it by calling done. After
+// in.patience decode returns a KindShed problem. The memory has a budget of its own, so that complete bodies do not
+// wait for arriving ones.
 func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.share(size)
 	if i < 0 {

@@ -26,8 +26,8 @@ type endpoint struct {
 	sampler   problem.LogSampler
 }
 
-// newEndpoint returns the endpoint for the callbacks of plan. key is the configuration key of the plan's credentials,
-// which errors name. Refused callbacks are logged to log.
+// newEndpoint returns the endpoint for the callbacks of plan, which logs refused callbacks. The argument key is the
+// configuration key of the plan's credentials, which errors name.
 func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	v, err := newVerifier(key, plan.Auth)
 	if err != nil {
@@ -77,8 +77,8 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 	}
 }
 
-// process authenticates, reads and parses a callback for the endpoint h, and blocks until it is durable. token is the
-// path segment after the plan. The outcome is valid only if the error is nil.
+// process authenticates, reads and parses a callback for the endpoint h, and blocks until it is durable. The argument
+// token is the path segment after the plan. The returned outcome is valid only if the error is nil.
 func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
 	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
 	defer in.releaseAll()
@@ -95,7 +95,7 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 }
 
 // receive authenticates a callback for the endpoint h, reads its body with reader, and returns the decompressed body.
-// token is the path segment after the plan. The error is the problem to answer.
+// The argument token is the path segment after the plan. The error says how to answer the callback.
 func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bodyReader) ([]byte, error) {
 	if err := h.verifier.head(c.Request, token); err != nil {
 		return nil, h.unverified(c, err)
@@ -118,8 +118,8 @@ func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bod
 	return reader.unpack(c.Request.Context(), sent)
 }
 
-// verifyUnpacked verifies a body whose signature does not cover sent, the bytes as received. If sent is gzip, the
-// signature may cover the decompressed bytes. It returns nil if so, else the problem to answer.
+// verifyUnpacked is called if the signature does not cover sent, the body as received. It returns nil if sent is gzip
+// and the signature covers the decompressed content. Otherwise it returns the problem to answer.
 func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error {
 	if !isGzip(sent) {
 		return h.unverified(c, errSignature)
@@ -157,7 +157,7 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 
-// quarantined logs that a callback could not be parsed, once every problem.LogEvery. The API lists all of them.
+// quarantined logs that a callback could not be parsed, once every problem.LogEvery. The API lists all such callbacks.
 func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	if unlogged, ok := h.sampler.Allow(problem.KindBadBody); ok {
 		h.failures.Log.LogAttrs(ctx, slog.LevelWarn, "callback could not be parsed, kept in quarantine",
@@ -178,9 +178,9 @@ func (h *endpoint) unverified(c *gin.Context, err error) error {
 	return &problem.Problem{Kind: problem.KindUnauthorized, Detail: "authentication failed", Cause: cause}
 }
 
-// asUnverified changes the kind of a problem that ended a callback before its signature was verified. Anybody can cause
-// such problems, so they are counted apart from those of authenticated callbacks. A plan without HMAC authenticates the
-// callback before the body is read, so err is returned unchanged.
+// asUnverified changes the kind of a problem that came up before the signature of a callback was verified. Anybody can
+// cause such problems, so they are counted separately. For a plan without HMAC it returns err unchanged, since there
+// the callback is authenticated before its body is read.
 func (h *endpoint) asUnverified(err error) error {
 	refused, ok := errors.AsType[*problem.Problem](err)
 	if !ok || h.verifier.hmac == nil {
@@ -214,8 +214,8 @@ func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome
 	return outcomeOf(refused.Kind)
 }
 
-// lossy reports whether the answer p loses a callback for good, since Sinch repeats it only after 5xx and 429. A
-// callback that failed authentication does not count, because anybody could raise the alert with one.
+// lossy reports whether a callback that is answered with p is lost, since Sinch repeats a callback only after 5xx and
+// 429. A callback that failed authentication does not count, because anybody could raise the alert with it.
 func lossy(p *problem.Problem) bool {
 	if p.Kind == problem.KindUnauthorized || p.Kind == problem.KindTooLargeUnverified {
 		return false

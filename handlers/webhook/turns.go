@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Limits of a turns, so that its memory and its waiting times are bounded.
+// Limits of the semaphore type turns, which bound its memory and how long its callers wait.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
 	maxWaitingClient = 32  // waiting callers of one client
 	maxProven        = 256 // clients in turns.proven
 )
 
-// turns is a semaphore for costly work that is fair between clients: waiting clients get a turn one after the other,
-// however many callers they have. Clients that have sent a valid signature (proven) come first. Use newTurns.
+// turns is a semaphore for costly work that is fair between clients: waiting clients take turns, however many callers
+// each of them has. Clients that have sent a valid signature (proven) come first. Create it with newTurns.
 type turns struct {
 	mu      sync.Mutex
 	free    int                        // turns; guarded by mu, like all fields below
@@ -29,7 +29,7 @@ type turns struct {
 // client is the network address of a caller. For IPv6 it is the /64 network, since one machine usually has all of it.
 type client = netip.Prefix
 
-// clientOf returns the client for ip, a result of gin's ClientIP. All invalid addresses are the same client.
+// clientOf returns the client for ip, the text that gin's ClientIP returned. All invalid addresses count as one client.
 func clientOf(ip string) client {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -70,8 +70,8 @@ func (t *turns) take(c client, patience time.Duration) error {
 	}
 }
 
-// queue takes a free turn and returns a nil channel. If no turn is free, the caller is queued under its client c, and
-// the channel is closed when its turn comes. If too many callers wait, queue returns errNoTurn.
+// queue takes a free turn and returns a nil channel. If no turn is free, it adds the caller to those of client c and
+// returns a channel that is closed when the caller's turn comes. If too many callers wait, it returns errNoTurn.
 func (t *turns) queue(c client) (chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -101,7 +101,7 @@ func (t *turns) lineUp(c client) {
 	t.order = append(t.order, c)
 }
 
-// leave removes a caller that stops waiting, and returns errNoTurn, or nil if its turn has come meanwhile.
+// leave removes a caller that gave up waiting, and returns errNoTurn. If its turn came before that, it returns nil.
 func (t *turns) leave(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -138,7 +138,7 @@ func (t *turns) end() {
 	t.lineUp(c)
 }
 
-// prove records that client c has sent a valid signature. If there are maxProven already, c replaces any of them.
+// prove records that client c has sent a valid signature. If maxProven clients are recorded, c replaces one of them.
 func (t *turns) prove(c client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,19 +11,19 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// maxUnknownPlans limits how many unconfigured plan ids are logged, since callers may invent any number of ids.
+// maxUnknownPlans limits how many ids of plans that are not configured are logged, since callers may invent any number.
 const maxUnknownPlans = 100
 
-// unknownPlans is the set of logged plan ids that are not configured. The zero value is an empty set.
+// unknownPlans holds the ids of plans that are not configured and were logged. The zero value is ready to use.
 type unknownPlans struct {
 	mu      sync.Mutex
 	plans   map[string]struct{} // guarded by mu
 	sampler problem.LogSampler  // limits the log lines once plans is full
 }
 
-// allow reports whether to log a callback for plan, an id that is not configured. The first callback for each id is
-// logged. After maxUnknownPlans ids only one callback every problem.LogEvery is logged, and unlogged is the number of
-// those left out before it.
+// allow reports whether to log a callback for an id that is not configured. It allows the first callback for each of
+// maxUnknownPlans ids, then one callback for other ids every problem.LogEvery. unlogged is the number of those that
+// were not logged since the previous one.
 func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -40,9 +40,9 @@ func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	return 0, true
 }
 
-// unknownPlan answers a callback for a plan that is not configured, or for a path outside of /webhooks/. The plan id
-// may be misspelled in our configuration or in the callback URL at Sinch. The answer is 503, so that Sinch repeats the
-// callback for long enough to correct that.
+// unknownPlan answers a callback for a plan that is not configured, or for a path outside of /webhooks/. Perhaps the
+// plan id is misspelled, in the configuration or in the callback URL at Sinch. The answer is 503, so Sinch repeats the
+// callback long enough for somebody to correct that.
 func (p *Webhook) unknownPlan(c *gin.Context, plan string) {
 	begun := time.Now()
 	plan = plan[:min(len(plan), 64)]

@@ -9,8 +9,8 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Maximum numbers of bodies that are arriving from callers not authenticated yet: in all, and from one client. An
-// ordinary callback hardly counts, since its body arrives together with its head.
+// Maximum numbers of bodies that are arriving from callers not authenticated yet: of all clients, and of one client. An
+// ordinary callback hardly counts, since its body arrives together with its headers.
 const (
 	maxUnverified       = 1024
 	maxUnverifiedClient = 256
@@ -68,8 +68,8 @@ func (u *unverified) remove(body *bodyReader) {
 	}
 }
 
-// makeRoom drops bodies, slowest first, until size bytes of the memory budget are free for body. share is the index of
-// the budget's semaphore that counts these bytes. Bodies faster than body are kept, so makeRoom may free less.
+// makeRoom drops the slowest bodies until size bytes of the memory budget are free for body. It keeps those faster than
+// body, so it may free less. share is the index of the semaphore in the budget that counts the bytes.
 func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -96,7 +96,7 @@ func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowe
 	return slowest
 }
 
-// drop removes body from the set and makes its read fail with errDropped. The caller holds mu.
+// drop removes body from the set, and makes the reading of it fail with errDropped. The caller holds mu.
 func (u *unverified) drop(body *bodyReader) {
 	u.remove(body)
 	body.drop()

@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// Config configures the public listener: the plans whose callbacks are accepted, and its limits. Zero limits get their
-// defaults.
+// Config configures the public listener: its limits, and the service plans whose callbacks it accepts. A limit of zero
+// means the default.
 type Config struct {
 	Plans []Plan
 
@@ -35,7 +35,7 @@ type Config struct {
 	TrustedProxies []string
 }
 
-// Plan configures a plan whose callbacks are accepted. ID is the plan's id in the URL, where it follows /webhooks/.
+// Plan configures a service plan whose callbacks are accepted. Its ID is the path segment after /webhooks/ in the URL.
 type Plan struct {
 	ID   string
 	Auth Auth
@@ -81,8 +81,8 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Webhook is the handler of the public listener, which Sinch calls. It serves only the webhook and /healthz. No fault
-// of ours makes Sinch drop a report: docs/problems.md describes what Sinch does after each answer.
+// Webhook is the handler of the public listener, which Sinch calls; it serves only the webhook and /healthz. If dlrloop
+// fails, it answers so that Sinch repeats the callback. docs/problems.md describes what Sinch does after each answer.
 type Webhook struct {
 	recorder     Recorder
 	metrics      *metrics.Metrics
@@ -97,7 +97,7 @@ type Webhook struct {
 }
 
 // New returns the handler of the public listener, which records callbacks with r. The error names the configuration key
-// of an invalid value; a plan without authentication is invalid unless Auth.None is set. The http.Server must set
+// of an invalid value, such as a plan with neither authentication nor Auth.None. The http.Server must set
 // ReadHeaderTimeout, since Webhook limits only the time for the body.
 func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	c = c.withDefaults()
@@ -130,8 +130,8 @@ func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, 
 // Handler returns the HTTP handler of the public listener.
 func (p *Webhook) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
 
-// SetPlans replaces all plans and their credentials for callbacks that arrive from now on. It may be called while
-// callbacks are served. If it returns an error, which names the configuration key, nothing has changed.
+// SetPlans replaces all plans and their credentials for callbacks that arrive from now on. It is safe to call while
+// callbacks are served. If it returns an error, which names the configuration key, the old plans stay in use.
 func (p *Webhook) SetPlans(plans []Plan) error {
 	webhooks := make(map[string]*endpoint, len(plans))
 	for i, plan := range plans {
