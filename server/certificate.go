@@ -50,8 +50,8 @@ func (c *certificate) read() (changed bool, err error) {
 	return old == nil || !slices.EqualFunc(old.Certificate, pair.Certificate, bytes.Equal), nil
 }
 
-// readPEM reads a file and returns an error if the file ends within a PEM block. tls.X509KeyPair would accept such a
-// chain and serve it without the intermediate certificates.
+// readPEM reads a file and returns an error if the file ends within a PEM block, for example while it is being written.
+// tls.X509KeyPair would accept such a chain and serve it without the intermediate certificates.
 func readPEM(path string) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {

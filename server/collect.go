@@ -13,15 +13,15 @@ const (
 	minGCPercent, maxGCPercent = 100, 400
 )
 
-// gcPercent returns the GOGC value for a live heap of inUse bytes. It lets the heap grow to the size small or to twice
-// the live heap, whichever is larger, but at most to five times the live heap. A fixed value would either collect too
-// often while the live heap is small, or let a large heap grow to several times its size.
+// gcPercent returns the GOGC value for a live heap of inUse bytes. The heap may then grow to the larger of small and
+// twice the live heap, but at most to five times the live heap. A fixed value would collect too often while the live
+// heap is small, or let a large heap grow to several times its size.
 func gcPercent(inUse, small uint64) int {
 	inUse = max(inUse, 1)
 	return int(min(max(minGCPercent*inUse, 100*(max(small, inUse)-inUse))/inUse, maxGCPercent))
 }
 
-// tuneGC makes the runtime adapt GOGC to the live heap after each garbage collection: see gcPercent. small is in bytes.
+// tuneGC makes the runtime set GOGC to the result of gcPercent after each garbage collection. small is in bytes.
 func tuneGC(small uint64) {
 	afterEachGC(func() { debug.SetGCPercent(gcPercent(readMetric("/gc/heap/live:bytes"), small)) })
 }

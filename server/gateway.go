@@ -42,7 +42,7 @@ func newGateway(c *config.Config, s *Server) (*gateway.Gateway, error) {
 	return gateway.New(g, s.store, s.metrics, s.log)
 }
 
-// endpointOf returns the base URL of Sinch's API for the plan. The plan needs no credentials.
+// endpointOf returns the base URL of Sinch's API for a service plan, which need not have credentials.
 func endpointOf(p config.Plan) (string, error) {
 	return sinch.Config{
 		Plan: p.ID, Region: p.Region, BaseURL: p.BaseURL,
@@ -50,7 +50,7 @@ func endpointOf(p config.Plan) (string, error) {
 	}.Endpoint()
 }
 
-// callbackURLs returns the webhook URL of each plan, by plan id. Of several tokens for the URL path it uses the first.
+// callbackURLs returns the webhook URL of each service plan, by plan id. It ends in the first path token, if any.
 func callbackURLs(c *config.Config) map[string]string {
 	urls := make(map[string]string, len(c.Plans))
 	for _, p := range c.Plans {

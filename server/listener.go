@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// Time limits of HTTP connections, and the maximum size of request headers in bytes. The webhook extends readTimeout
-// while a body arrives.
+// Time limits of HTTP connections, and the maximum size of request headers in bytes. While a body arrives, the webhook
+// extends readTimeout.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
@@ -33,7 +33,7 @@ type listener struct {
 	certificate *certificate // nil for plain HTTP
 }
 
-// listen binds address but does not serve yet. name is for errors and logs. Without TLS files it uses plain HTTP.
+// listen binds address but does not serve yet. Errors and logs show name. Without TLS files it uses plain HTTP.
 func listen(ctx context.Context, name, address string, files config.TLS, h http.Handler, log *slog.Logger) (*listener,
 	error,
 ) {
@@ -60,8 +60,8 @@ func listen(ctx context.Context, name, address string, files config.TLS, h http.
 	return &listener{Listener: tls.NewListener(l, c.config()), name: name, http: s, certificate: c}, nil
 }
 
-// errorLog receives the lines of http.Server.ErrorLog. It logs them at DEBUG, since clients can cause most of them at
-// will. It logs a failed accept at WARN, since the machine then lacks a resource, usually file descriptors.
+// errorLog receives the lines of http.Server.ErrorLog. It logs them at DEBUG, since any client can cause most of them.
+// It logs a failed accept at WARN, since the machine then lacks a resource, usually file descriptors.
 type errorLog struct{ log *slog.Logger }
 
 func (e errorLog) Write(line []byte) (int, error) {

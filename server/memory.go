@@ -6,9 +6,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// shares holds how many bytes of memory.limit each part of dlrloop may use. The rest is for API reads, the database's
-// bookkeeping and garbage. With PostgreSQL, the goroutines that commit arrivals get the bytes of queue, backlog and
-// step together. docs/architecture.md has the same table.
+// shares holds how many bytes of the setting memory.limit each part of dlrloop may use. The rest is for API reads, the
+// database's bookkeeping and garbage. With PostgreSQL, the goroutines that commit arrivals may use the bytes of queue,
+// backlog and step together. docs/architecture.md has the same table.
 type shares struct {
 	bodies  int64 // 1/4 (public.memory): bodies of callbacks in flight, until they are recorded
 	queue   int   // 1/16: arrivals that wait for a commit
@@ -17,8 +17,8 @@ type shares struct {
 	heap    int64 // 4/5: everything that Go's runtime manages, including the above
 }
 
-// maxStep limits the memory in bytes of one fold step, a transaction that applies reports to the state. Without it the
-// fold would take more memory on a larger machine.
+// maxStep limits the memory in bytes of one fold step, a transaction that applies reports to the state. Without this
+// limit a step would use more memory on a larger machine.
 const maxStep = 64 << 20
 
 // sharesOf divides the configured memory limit, or config.DefaultMemory if there is none.

@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// observer returns the functions that the store calls after commits, folds, failures and deletions. They update the
-// metrics, log failures and deletions, and pass the changes of each fold to the relay and to Options.Folded.
+// observer returns the functions that the store calls after commits, changes of the state, failures and deletions. They
+// update the metrics, log, and pass the changes of the state to the feedback relay and to Options.Folded.
 func (s *Server) observer() store.Observer {
 	counted, failed := s.metrics.Observer(), newFailureLog(s.log)
 	return store.Observer{
@@ -48,7 +48,7 @@ func (s *Server) observer() store.Observer {
 // every call fail. The metrics count each failure.
 const failureLogInterval = 5 * time.Second
 
-// failureLog logs the store's failures, at most one per operation and interval. It is safe for concurrent use.
+// failureLog logs the store's failures, at most one per operation and failureLogInterval. It may be used concurrently.
 type failureLog struct {
 	to *slog.Logger
 

@@ -5,5 +5,5 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Policies returns the feedback policy of each plan. Commands that open the store without a server need the policies.
+// Policies returns the store's policy for each service plan. Commands that open the store without a server need them.
 func Policies(c *config.Config) store.Policies { return policiesOf(c) }

@@ -11,9 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// reload applies the webhooks' credentials in the configuration each time Options.Reloads receives a value. An invalid
-// configuration changes nothing, and other settings take effect at the next start. At the same times and every
-// certificateInterval, reload reads the TLS files, even if the configuration is invalid. It blocks until ctx ends.
+// reload applies the credentials of webhooks each time Options.Reloads receives a value; other settings take effect at
+// the next start, and an invalid configuration changes nothing. It reads the TLS files in any case, at these times and
+// every certificateInterval. It blocks until ctx ends.
 func (s *Server) reload(ctx context.Context) error {
 	var failed error // of the last reload of the configuration
 	ticker := time.NewTicker(certificateInterval)
@@ -48,7 +48,7 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	return err
 }
 
-// reloadCertificates reads the TLS files of all listeners. It logs a listener's error only when the error has changed.
+// reloadCertificates reads the TLS files of all listeners. If reading fails again with the same error, it logs nothing.
 func (s *Server) reloadCertificates(ctx context.Context) error {
 	var errs []error
 	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {
@@ -76,8 +76,8 @@ func (s *Server) reloadCertificates(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// reloadOnce loads the configuration and applies the webhooks' credentials in it. It returns an error if the list of
-// plans has changed. restart reports whether other settings have changed, which need a restart.
+// reloadOnce loads the configuration and applies the credentials of its webhooks. The result restart reports whether
+// settings have changed that need a restart. A changed list of plans is an error.
 func (s *Server) reloadOnce() (restart bool, err error) {
 	c, err := s.options.Reload()
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Server) reloadOnce() (restart bool, err error) {
 	return !reflect.DeepEqual(withoutWebhooks(c), withoutWebhooks(s.config)), nil
 }
 
-// withoutWebhooks returns a copy of c with only the settings that take effect at the next start.
+// withoutWebhooks returns a copy of c without the webhooks, that is, with only the settings that need a restart.
 func withoutWebhooks(c *config.Config) config.Config {
 	rest := *c
 	rest.File, rest.Warnings = "", nil

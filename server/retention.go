@@ -48,7 +48,7 @@ func (s *Server) leaderLease(name string) *store.LeaderLease {
 }
 
 // retentionRound deletes old batches if this replica holds the leader lease and the last round began at least
-// retentionInterval ago. It returns when the latest round began, which is last if this call did nothing.
+// retentionInterval ago. It returns when the latest round began: just now, or the time last if it deleted nothing.
 func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, last time.Time) (time.Time, error) {
 	begin := time.Now()
 	before := begin.Add(-time.Duration(s.config.Store.Retention))

@@ -190,8 +190,8 @@ func (s *Server) Close() error {
 	return errors.Join(append(errs, s.store.Close())...)
 }
 
-// watchStore blocks until ctx ends or the store stops itself after a fatal error, which it returns. Only the next start
-// can find out what is on disk.
+// watchStore blocks until ctx ends or the store stops itself after a fatal error, which it returns. The process must
+// then end, since only the next start can find out what is on disk.
 func (s *Server) watchStore(ctx context.Context) error {
 	select {
 	case <-s.storeStopped():
@@ -201,7 +201,8 @@ func (s *Server) watchStore(ctx context.Context) error {
 	}
 }
 
-// storeStopped returns a channel that is closed when the store has shut itself down; nil for a store that never does.
+// storeStopped returns a channel that is closed when the store has stopped itself. It is nil if the store never does
+// so.
 func (s *Server) storeStopped() <-chan struct{} {
 	if stopper, ok := s.store.(store.Stopper); ok {
 		return stopper.Done()

@@ -41,8 +41,8 @@ func policiesOf(c *config.Config) store.Policies {
 	return func(plan string) store.Policy { return policies[plan] }
 }
 
-// policyOf returns the store's policy for a plan: which reports earn feedback, and when a report counts as missing. If
-// the plan has no credentials to fetch reports from Sinch, no report counts as missing.
+// policyOf returns the store's policy for a service plan: which reports earn feedback, and when a report counts as
+// missing. Without credentials to fetch reports from Sinch, no report counts as missing.
 func policyOf(p config.Plan) store.Policy {
 	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
 	policy.MaxWait = max(time.Duration(p.Feedback.Backoff.Cap), store.MaxRetryAfter)
@@ -55,9 +55,9 @@ func policyOf(p config.Plan) store.Policy {
 	return policy
 }
 
-// Migrate migrates the schema of the PostgreSQL database to the version of this program, even if the setting
-// store.migrate is false. It returns the versions before and after. If distribute is true, it then distributes the
-// tables over the workers of a Citus cluster. The store in c must be PostgreSQL.
+// Migrate brings the schema of the PostgreSQL database in c to the version of this program, even if store.migrate is
+// false. It returns the versions before and after. If distribute is true, it then distributes the tables over the
+// workers of a Citus cluster.
 func Migrate(ctx context.Context, c *config.Config, distribute bool) (from, to int64, err error) {
 	return pgstore.Migrate(ctx, postgresOf(c, replicaOf(c), store.Observer{}), distribute)
 }

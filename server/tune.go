@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// Tune sets the Go runtime's parameters for c, except those that the environment sets (GOMAXPROCS, GOGC, GOMEMLIMIT).
-// Call it once, at the start of the process. The runtime's memory limit becomes its share of the setting memory.limit.
+// Tune sets parameters of the Go runtime for c, except those set by the environment (GOMAXPROCS, GOGC, GOMEMLIMIT). The
+// runtime's memory limit becomes four fifths of the setting memory.limit. Call Tune once, at the start of the process.
 func Tune(c *config.Config) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		// A thread that waits for a disk sync keeps its processor slot until the scheduler takes it back, possibly long

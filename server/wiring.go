@@ -60,8 +60,8 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	return err
 }
 
-// newRelay creates the feedback relay and the reconciler, which fetches missing reports. Both use the same Sinch client
-// for a plan, and leave out plans without credentials.
+// newRelay creates the relay, which sends feedback, and the reconciler, which fetches missing reports. For each service
+// plan both use the same Sinch client. A plan without credentials is left out.
 func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconciler, error) {
 	var relayed []feedback.Plan
 	var reconciled []reconcile.Plan
