@@ -2,11 +2,10 @@ package metrics
 
 import "strings"
 
-// callingCodes lists the E.164 calling codes of each country by its ISO 3166 code, or XK for Kosovo, which has none.
-// The longest listed code that a number begins with decides its country. North American codes include the area code; a
-// number there that matches no longer code counts as US. A territory whose numbers begin with the same four digits as
-// those of its mainland counts with the mainland. Codes that belong to no country, such as those of satellite networks,
-// are not listed.
+// callingCodes lists the E.164 calling codes of each country, after its ISO 3166 code (XK for Kosovo, which has none).
+// The longest code with which a number begins decides its country; North American codes include the area code, and
+// other numbers there count as US. A territory counts with its mainland if four digits do not tell them apart. Codes of
+// no country, such as those of satellite networks, are missing.
 const callingCodes = `
 US 1; other 10 11
 CA 1204 1226 1236 1249 1250 1257 1263 1289 1306 1343 1354 1365 1367 1368 1382 1387 1403 1416 1418 1428 1431 1437
@@ -45,7 +44,7 @@ const (
 	minDigits, maxDigits = 7, 15
 )
 
-// countries gives each country an index, and finds the index for a phone number by its leading digits.
+// countries finds the country of a phone number by its leading digits. It identifies each country by an index in names.
 type countries struct {
 	names    []string      // ISO 3166 codes; names[0] is other
 	byPrefix [10_000]uint8 // index in names, by the first four digits
@@ -85,8 +84,8 @@ func newCountries() *countries {
 	return c
 }
 
-// of returns the index in c.names of the country of a phone number. Pass the number as bare digits. The index is 0,
-// which means other, if the country is unknown.
+// of returns the index in c.names of the country of a phone number, which must be digits only. If the country is
+// unknown the index is 0, which means other.
 func (c *countries) of(number string) int {
 	if len(number) < minDigits || len(number) > maxDigits {
 		return 0

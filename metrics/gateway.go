@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// GatewayOperation is what an application asked the gateway, dlrloop's proxy for Sinch's API, to do.
+// GatewayOperation is the kind of call that an application made to the gateway, dlrloop's proxy for Sinch's API.
 type GatewayOperation string
 
 // The values of GatewayOperation, in the label operation of the gateway metrics.

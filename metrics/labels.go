@@ -57,8 +57,8 @@ func (o Outcome) possible(t dlr.Type) bool {
 }
 
 // expectedPairs returns the code classes that Sinch reports with each status, according to its documentation and test
-// data. Only these pairs exist at zero for every plan, because all pairs would be most of what a replica exports. Any
-// other pair counts under its status and the class other, from its first message on.
+// data. A plan has a series at zero only for these pairs, because series for all pairs would be most of what a replica
+// exports. For any other pair, messages count under the status and the class other.
 func expectedPairs() map[dlr.Status][]dlr.Class {
 	network := []dlr.Class{dlr.ClassSMSC, dlr.ClassHLR, dlr.ClassMSC}
 	return map[dlr.Status][]dlr.Class{
@@ -86,7 +86,7 @@ func typeLabels() []dlr.Type { return append(dlr.Types(), other) }
 // callReasons returns the values of the label reason of feedback_calls_total: how a feedback attempt can end.
 func callReasons() []store.Reason { return reasonsExcept(store.ReasonUnknownPlan) }
 
-// readReasons returns the values of the label reason of reconcile_reads_total: how a read of a missing report can end.
+// readReasons returns the values of the label reason of reconcile_reads_total: how fetching a missing report can end.
 func readReasons() []store.Reason { return reasonsExcept(store.ReasonNotANumber) }
 
 func reasonsExcept(one store.Reason) []store.Reason {

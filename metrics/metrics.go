@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config lists the plans that have a label value of their own; all others count as "other".
+// Config lists the service plans that have a label value of their own. All other plans count as "other".
 type Config struct {
 	Plans      []string // the configured plans
 	Version    string   // version of this program
@@ -127,7 +127,7 @@ func (m *Metrics) registerReports() {
 	m.routes = m.newRoutes()
 }
 
-// final holds, for one final status, the label result of its messages and the histogram of their delivery latency.
+// final holds, for one final status, the value of the label result that its messages get, and their latency histogram.
 type final struct {
 	result  result
 	latency prometheus.Observer
@@ -172,8 +172,8 @@ func (m *Metrics) registerProcess(c Config) {
 		Set(float64(c.StoreLimit))
 }
 
-// Callback counts a callback and observes took, the time since its header was read. Pass the type as received, or an
-// empty type if the body was not parsed that far.
+// Callback counts a callback and records took, the time since its header was read. Pass the report type as received, or
+// "" if the body was not parsed.
 func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duration) {
 	if !o.hasType() {
 		t = other
@@ -200,19 +200,19 @@ func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) 
 	m.callSeconds.Observe(took.Seconds())
 }
 
-// FeedbackRate sets this replica's current and maximum rate of feedback calls for the plan, in calls per second.
+// FeedbackRate sets this replica's current and maximum rate of feedback calls for a service plan, in calls per second.
 func (m *Metrics) FeedbackRate(plan string, current, ceiling float64) {
 	p := m.plan(plan)
 	p.rate.Set(current)
 	p.rateCeiling.Set(ceiling)
 }
 
-// FeedbackNotANumber counts a feedback attempt that made no call because recipients are not phone numbers.
+// FeedbackNotANumber counts an attempt to send feedback that made no call, because recipients are not phone numbers.
 func (m *Metrics) FeedbackNotANumber(plan string) {
 	m.plan(plan).calls.of(store.ReasonNotANumber).Inc()
 }
 
-// Circuit sets the state of the plan's circuit breaker: closed, half_open or open.
+// Circuit sets the state of the plan's circuit breaker for feedback calls: closed, half_open or open.
 func (m *Metrics) Circuit(plan, state string) {
 	p := m.plan(plan)
 	for _, s := range circuitLabels() {
@@ -224,7 +224,7 @@ func (m *Metrics) Circuit(plan, state string) {
 // BatchLookup counts one lookup of a batch at Sinch. The result is found, unknown, unknown_plan or failed.
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
 
-// ReconcileRead counts one attempt to read a missing report from Sinch, by its result r.
+// ReconcileRead counts one attempt to fetch a missing report from Sinch, by its result r.
 func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.of(r).Inc() }
 
 // CertificateExpires sets when the certificate of a listener (public or gateway) expires.

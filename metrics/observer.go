@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Observer returns the functions that a store must call so that the metrics count its commits, folds and errors.
+// Observer returns the functions by which a store reports its commits, changes, errors and deletions to the metrics.
 func (m *Metrics) Observer() store.Observer {
 	return store.Observer{
 		Committed: func(arrivals, _ int, took time.Duration, err error) {

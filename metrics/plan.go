@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// callback and message hold the label values, except plan, of a counter of callbacks_total or messages_total.
+// callback and message hold the label values of a series of callbacks_total or messages_total, except the label plan.
 type (
 	callback struct {
 		typ     dlr.Type
@@ -21,7 +21,7 @@ type (
 	}
 )
 
-// plan holds the series of one plan, so that counting a report does not look them up in the Prometheus vectors.
+// plan holds the series of one service plan, so that counting a report does not look them up in Prometheus vectors.
 type plan struct {
 	callbacks *seriesOf[callback, prometheus.Counter]
 	messages  *seriesOf[message, prometheus.Counter]
@@ -60,7 +60,7 @@ func (m *Metrics) newPlan(name string) *plan {
 	}
 }
 
-// messageLabels returns the function that labels messages by status and class. A class outside expectedPairs is other.
+// messageLabels returns a function that returns the labels of a message. A class outside expectedPairs becomes other.
 func messageLabels() func(message) []string {
 	statuses, pairs := setOf(statusLabels()), expectedPairs()
 	return func(m message) []string {

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// maxCountries is how many countries have series of their own: the first that occur, which are likely to be those the
-// plans send to. It bounds the number of series even if a sender sends everywhere or invents numbers.
+// maxCountries is how many countries have series of their own: those that occur first, likely the ones to which the
+// plans send most. It limits the series even if somebody sends everywhere or invents numbers.
 const maxCountries = 45
 
 // routes counts messages in a final status by the country of the recipient (route_messages_total).

@@ -1,7 +1,7 @@
 package metrics
 
-// seriesOf finds the series S of a Prometheus vector by a key K. Series that create made are found without a lock; the
-// others are looked up in the vector.
+// seriesOf finds the series of a Prometheus vector that belongs to a key. Without a lock it finds the series of each
+// key that was passed to create; it looks up all others in the vector.
 type seriesOf[K comparable, S any] struct {
 	made   map[K]S
 	with   func(labels ...string) S // WithLabelValues of the vector
@@ -12,7 +12,7 @@ func newSeries[K comparable, S any](with func(labels ...string) S, labels func(K
 	return &seriesOf[K, S]{make(map[K]S), with, labels}
 }
 
-// create creates the series of a key at zero. It must not be called after the first call of the method of.
+// create creates the series of a key at zero. It must not be called once the method called of is in use.
 func (s *seriesOf[K, S]) create(key K) { s.made[key] = s.with(s.labels(key)...) }
 
 func (s *seriesOf[K, S]) of(key K) S {
@@ -22,7 +22,7 @@ func (s *seriesOf[K, S]) of(key K) S {
 	return s.with(s.labels(key)...)
 }
 
-// byLabel finds the series S of a Prometheus vector by the value T of the only label that is not fixed yet.
+// byLabel finds the series of a Prometheus vector by the value of one label. All other labels of the vector are fixed.
 type byLabel[T ~string, S any] struct {
 	*seriesOf[T, S]
 	values []T // the closed set; may include other
