@@ -16,9 +16,9 @@ const (
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
 )
 
-// Check returns an error if b cannot be a batch from Sinch. The id must have 1 to dlr.MaxBatchID bytes, and b.To or
-// b.CreatedAt must be set: an object without both is not a complete batch, and its missing feedback_enabled would
-// wrongly count as false. The error contains no part of b.
+// Check returns an error if b cannot be a batch from Sinch. The id must have 1 to dlr.MaxBatchID bytes, and at least
+// one of b.To and b.CreatedAt must be set. Otherwise b would be only part of a batch, and the absent feedback_enabled
+// would wrongly count as false. The error contains no part of b.
 func Check(b *sinch.Batch) error {
 	switch {
 	case b.ID == "":

@@ -12,14 +12,16 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// load describes the load on a program variant: each connection sends its next report when its last one is answered.
+// load describes the load on a program under comparison: each connection sends its next report when its last one is
+// answered.
 type load struct {
 	connections int           // number of concurrent connections
 	warmup      time.Duration // time before the measurement starts
 	measured    time.Duration // length of the measurement
 }
 
-// measurement is the result of sending reports to one program variant: latencies and acknowledged reports.
+// measurement is the result of sending reports to one program under comparison: the latencies, and how many reports
+// were acknowledged.
 type measurement struct {
 	latencies
 	took         time.Duration         // measured time
@@ -75,7 +77,8 @@ type driver struct {
 	from, until time.Time // bounds of the measurement
 }
 
-// connection is one connection to a program variant, with the latencies and acknowledged reports of that connection.
+// connection is one connection to a program under comparison, with the latencies and acknowledged reports of that
+// connection.
 type connection struct {
 	*traffic.Connection
 	driver       *driver

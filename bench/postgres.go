@@ -23,16 +23,16 @@ func settings() map[string]string {
 	}
 }
 
-// cluster is the PostgreSQL server of a benchmark run. Each measurement of the program variant called postgres uses a
-// new database. All measurements of the variant called stored use the same prefilled database.
+// cluster is the PostgreSQL server of a benchmark run. Each measurement of the program under comparison called postgres
+// uses a new database. All measurements of the program called stored use the same prefilled database.
 type cluster struct {
 	server *pgtest.Server
 	made   int
-	stored string // URL of the database of the program variant stored
+	stored string // URL of the database of the program under comparison stored
 }
 
 // newCluster starts a PostgreSQL server in dir. If recipients is not 0, it also creates a database with that many
-// recipients for the program variant called stored. It calls progress with a line of text now and then.
+// recipients for the program under comparison called stored. It calls progress with a line of text now and then.
 func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
 	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: dir, Settings: settings()})
 	if err != nil {
@@ -68,8 +68,8 @@ func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	return url, s.Close()
 }
 
-// database returns the URL of the database for the next measurement of program variant s, or "" if s does not use
-// PostgreSQL. It runs a checkpoint first, so that the measurement does not include the cost of earlier writes. The
+// database returns the URL of the database for the next measurement of program under comparison s, or "" if s does not
+// use PostgreSQL. It runs a checkpoint first, so that the measurement does not include the cost of earlier writes. The
 // caller must call drop, which removes the database if it was created only for this measurement.
 func (r *run) database(ctx context.Context, s subject) (url string, drop func() error, err error) {
 	drop = func() error { return nil }
@@ -105,8 +105,9 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 	return nil
 }
 
-// startCluster sets r.cluster to a new PostgreSQL server if a program variant of the run needs one. The database of the
-// variant called stored gets this number of recipients. The caller must call end, which stops the server.
+// startCluster sets r.cluster to a new PostgreSQL server if a program under comparison of the run needs one. The
+// database of the program called stored gets this number of recipients. The caller must call end, which stops the
+// server.
 func (r *run) startCluster(ctx context.Context, stored int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil

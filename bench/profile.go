@@ -9,7 +9,7 @@ import (
 )
 
 // startProfile starts a CPU profile of this process. The function finish writes this and an allocation profile to files
-// in dir, named after program variant s. If dir is empty, both functions do nothing.
+// in dir, named after program under comparison s. If dir is empty, both functions do nothing.
 func startProfile(dir string, s subject) (finish func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil

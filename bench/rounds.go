@@ -18,30 +18,32 @@ type run struct {
 	rounds      int
 	warmup      time.Duration
 	measured    time.Duration
-	dir         string // for files of the program variants
+	dir         string // for files of the programs under comparison
 	profiles    string // directory; empty: no profiles
 
 	upstream *traffic.Upstream
-	cluster  *cluster // nil if no program variant is on PostgreSQL
-	stored   int      // number of measurements of the program variant stored so far
+	cluster  *cluster // nil if no program under comparison is on PostgreSQL
+	stored   int      // number of measurements of the program under comparison stored so far
 	reports  *requests
 }
 
-// figures holds the results of one measurement: of one program variant, in one round, with one number of connections.
+// figures holds the results of one measurement: of one program under comparison, in one round, with one number of
+// connections.
 type figures struct {
 	throughput     float64 // reports per second
 	p50, p99, p999 time.Duration
-	cpu            time.Duration // of the program variant, per report
+	cpu            time.Duration // of the program under comparison, per report
 
 	reports  int   // number of reports sent
 	database usage // of PostgreSQL, total
 }
 
-// results holds the figures by number of connections and by program variant. Each slice has one element per round.
+// results holds the figures by number of connections and by program under comparison. Each slice has one element per
+// round.
 type results map[int]map[subject][]figures
 
-// all measures every program variant with every number of connections, once in each round. The variants take turns
-// within a round, so that slow phases of the machine affect all of them alike.
+// all measures every program under comparison with every number of connections, once in each round. The programs take
+// turns within a round, so that slow phases of the machine affect all of them alike.
 func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	all := make(results)
 	for _, n := range r.connections {
@@ -62,7 +64,8 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	return all, nil
 }
 
-// one starts program variant s with an empty directory, measures it with this number of connections, and stops it.
+// one starts program under comparison s with an empty directory, measures it with this number of connections, and stops
+// it.
 func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
 	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
@@ -103,9 +106,9 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}, nil
 }
 
-// load sends the reports to process p, which runs program variant s. If the variant is a complete dlrloop server, load
-// also verifies that it stored all acknowledged reports. For the variant called feedback, load also waits until dlrloop
-// has sent all delivery feedback.
+// load sends the reports to process p, which runs program under comparison s. If the program is a complete dlrloop
+// server, load also verifies that it stored all acknowledged reports. For the program called feedback, load also waits
+// until dlrloop has sent all delivery feedback.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {
@@ -154,8 +157,8 @@ func each(rounds []figures, value func(figures) float64) spread {
 	return spreadOf(values)
 }
 
-// ratio divides a figure of one program variant by that of another in the same round, and returns the median, minimum
-// and maximum. rounds and others hold the figures of the two variants by round; value selects the figure.
+// ratio divides a figure of one program under comparison by that of another in the same round, and returns the median,
+// minimum and maximum. rounds and others hold the figures of the two programs by round; value selects the figure.
 func ratio(rounds, others []figures, value func(figures) float64) spread {
 	values := make([]float64, min(len(rounds), len(others)))
 	for i := range values {

@@ -21,11 +21,12 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// subject names a program variant: one of the programs that the benchmark compares, such as dlrloop on PostgreSQL.
+// subject names a program under comparison: one of the programs that the benchmark compares, such as dlrloop on
+// PostgreSQL.
 type subject string
 
-// The program variants, as the flag -subjects and the tables name them. The same client sends the same bytes to every
-// variant, and the same handler verifies and decodes the bytes.
+// The programs under comparison, as the flag -subjects and the tables name them. The same client sends the same bytes
+// to every program, and the same handler verifies and decodes the bytes.
 const (
 	subjectNull     subject = "null"     // stores nothing: the cost of HTTP, signature and decoding
 	subjectAppend   subject = "append"   // appends the bodies to a flat file: the limit set by the disk
@@ -41,14 +42,15 @@ func (s subject) valid() bool {
 
 func (s subject) onPostgres() bool { return s == subjectPostgres || s == subjectStored }
 
-// addresses holds the listen addresses of a program variant. A child process writes them as JSON for its parent.
+// addresses holds the listen addresses of a program under comparison. A child process writes them as JSON for its
+// parent.
 type addresses struct {
 	Public  string
 	Private string // only of a whole server
 }
 
-// serve runs the program variant that o.serve names in this process until ctx ends. It calls function serving once,
-// with the listen addresses, when the variant accepts connections.
+// serve runs the program under comparison that o.serve names in this process until ctx ends. It calls function serving
+// once, with the listen addresses, when the program accepts connections.
 func serve(ctx context.Context, o options, serving func(addresses)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch o.serve {
@@ -119,8 +121,8 @@ func serveWebhook(
 	return nil
 }
 
-// serveForParent runs the program variant that o.serve names until the parent process closes the standard input of this
-// process. It writes the listen addresses to the standard output as JSON.
+// serveForParent runs the program under comparison that o.serve names until the parent process closes the standard
+// input of this process. It writes the listen addresses to the standard output as JSON.
 func serveForParent(o options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -128,7 +130,7 @@ func serveForParent(o options) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	server.Tune(config.Default()) // like `dlrloop serve`, for all program variants
+	server.Tune(config.Default()) // like `dlrloop serve`, for all programs under comparison
 	finish, err := startProfile(o.profiles, o.serve)
 	if err != nil {
 		return err

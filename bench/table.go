@@ -23,15 +23,16 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons are the columns that divide a figure of each program variant by the same figure of another variant, in
-// the same round. The field other names that other variant, and column is the index of the figure in columns.
+// comparisons are the columns that divide a figure of each program under comparison by the same figure of another
+// program, in the same round. The field other names that other program, and column is the index of the figure in
+// columns.
 var comparisons = []struct {
 	other  subject
 	column int
 }{{subjectAppend, 0}, {subjectAppend, 2}, {subjectDlrloop, 0}, {subjectPostgres, 0}}
 
-// table writes the results to out, with one row for each number of connections and program variant. Each value is the
-// median over the rounds. Ratios also show their minimum and maximum.
+// table writes the results to out: one row for each number of connections and each program under comparison. Each value
+// is the median over the rounds. A ratio to another program also shows its minimum and maximum.
 func table(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")

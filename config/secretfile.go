@@ -33,8 +33,9 @@ func (l *loader) passwords(key string, pairs []Basic) {
 	}
 }
 
-// secret reads the file at path, unless path is empty, into the secret at key, and then calls check for the secret. The
-// key of path is the key of the secret plus _file, such as token_file. It is a problem if both keys are set.
+// secret stores the content of the file at path in into, and then calls check with the secret. It does not read a file
+// if path is empty. key is the configuration key of the secret, such as token; token_file is then the key of path. If
+// both keys are set, secret records a problem.
 func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {

@@ -60,7 +60,8 @@ func (s *source) maskLines(n ast.Node) { ast.Walk(masker{s}, n) }
 // masker is the ast.Visitor that maskLines uses.
 type masker struct{ *source }
 
-// Visit masks the lines of one node: from its first token up to the start of the next token.
+// Visit marks the lines of one YAML node as masked, so that no error message quotes the secret there. The lines reach
+// from the node's first token to the token after the node.
 func (h masker) Visit(n ast.Node) ast.Visitor {
 	first := n.GetToken()
 	end := len(h.lines)

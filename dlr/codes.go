@@ -34,7 +34,7 @@ func Classes() []Class {
 // Permanence tells whether sending the same message to the same recipient again may succeed.
 type Permanence string
 
-// The values of Permanence, as Sinch's list of codes states them.
+// The values of Permanence: whether Sinch's list of delivery error codes calls the error of a code permanent.
 const (
 	Permanent Permanence = "permanent"
 	Temporary Permanence = "temporary"

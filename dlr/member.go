@@ -122,7 +122,7 @@ func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// stringEnd returns the index after the closing quote of the JSON string at the start of b.
+// stringEnd returns the index after the closing quote of the JSON string with which b begins. The string must be valid.
 func stringEnd(b []byte) int {
 	for i := 1; ; i++ {
 		switch b[i] {

@@ -6,9 +6,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// shares holds how many bytes of the setting memory.limit each part of dlrloop may use. The rest is for API reads, the
-// database's bookkeeping and garbage. With PostgreSQL, the goroutines that commit arrivals may use the bytes of queue,
-// backlog and step together. docs/architecture.md has the same table.
+// shares divides the setting memory.limit: each field is how many bytes one part of dlrloop may use. The rest is for
+// API reads, the database's bookkeeping and garbage. docs/architecture.md has the same table. With PostgreSQL, the sum
+// of the fields queue, backlog and step is the memory for committing arrivals.
 type shares struct {
 	bodies  int64 // 1/4 (public.memory): bodies of callbacks in flight, until they are recorded
 	queue   int   // 1/16: arrivals that wait for a commit

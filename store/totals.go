@@ -14,8 +14,8 @@ type PlanStats struct {
 	Feedback    Tally         // present state of the batches that retention has not deleted
 }
 
-// StatusTotal counts the messages of a plan in one status and one class of codes. Status is a documented status or
-// dlr.Other, so only a limited number of pairs exist.
+// StatusTotal counts the messages of a plan in one status and one class of delivery error codes. Status is documented
+// or dlr.Other, so only a limited number of pairs exist.
 type StatusTotal struct {
 	Status   dlr.Status
 	Class    dlr.Class

@@ -24,8 +24,8 @@ type load struct {
 // times holds percentiles of the time from sending a batch to the answer, over the batches of one round.
 type times struct{ p50, p99 time.Duration }
 
-// compare measures in each round batches sent directly to the API, and then batches sent through dlrloop's gateway. So
-// slow phases of the machine affect both alike. The results have one element per round.
+// compare measures both ways in every round: batches sent directly to the API, then batches sent through dlrloop's
+// gateway. A time in which the machine is slow thus affects both. The results have one element per round.
 func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, through []times, err error) {
 	for range rounds {
 		d, err := drive(ctx, w.direct, l)

@@ -9,7 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// figures holds the measurements for one number of stored recipients and one memory limit. Sizes are in bytes.
+// figures holds the measurements of one run, in which the store's size and the memory limit are fixed. Sizes are in
+// bytes.
 type figures struct {
 	stored int
 	limit  string // memory.limit

@@ -79,8 +79,8 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches in body, an answer of Sinch with this Content-Encoding. unread says why body is
-// incomplete.
+// observed parses the batches in body, the answer of Sinch with this Content-Encoding, and returns them with what is
+// known about the request. unread is nil if body is complete, else the error that ended it.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {

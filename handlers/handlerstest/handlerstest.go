@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// OpenStore returns an empty store that is closed when the test ends. Delivery feedback becomes due one second after it
-// is owed. If a batch gets no report for one hour, its remaining reports count as missing.
+// OpenStore returns an empty store that is closed when the test ends. The store collects delivery feedback for one
+// second before it may be sent. If a batch gets no report for one hour, its remaining reports count as missing.
 func OpenStore(t *testing.T) *boltstore.Store {
 	t.Helper()
 	s, err := boltstore.Open(t.Context(), boltstore.Config{

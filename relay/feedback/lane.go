@@ -91,8 +91,9 @@ func (l *lane) run(ctx context.Context) error {
 	return err
 }
 
-// loop claims tasks and applies their outcomes until ctx ends. The workers use the second context for their calls to
-// Sinch; it ends later than ctx. loop returns an error only if the store is closed.
+// loop claims the plan's feedback tasks, starts a worker for each, and applies the outcomes, until ctx ends. The
+// workers use the second context for their calls to Sinch; it ends later than ctx. loop fails only if the store is
+// closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for {
 		wait, err := l.claim(ctx, calls)

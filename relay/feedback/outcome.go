@@ -89,8 +89,8 @@ func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
 	return o
 }
 
-// dead returns o with a settlement that makes all claimed feedback dead. If the step was reading the full report, only
-// the reading is given up, and recipients that are already known still get their feedback.
+// dead returns o with a settlement that makes all claimed feedback dead: nothing is retried. If what failed was the
+// fetch of the full report, only the fetch is given up, and recipients that are already known still get their feedback.
 func (o outcome) dead(c store.Claim) outcome {
 	o.settlement.Outcome, o.settlement.FullReportFetched = store.OutcomeDead, c.Batch.NeedsFullReport
 	if o.step != stepReadFull {

@@ -157,7 +157,8 @@ func (u *Upstream) FailAll(answer http.HandlerFunc) {
 	}
 }
 
-// FailPlan makes a handler answer all requests of a plan and operation until Heal. A nil handler drops the connection.
+// FailPlan makes a handler answer all requests of a plan for one operation, such as PostFeedback, until Heal is called.
+// A nil handler drops the connection.
 func (u *Upstream) FailPlan(plan, operation string, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

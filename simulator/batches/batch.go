@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// retention is how long after its dispatch the API returns a batch. Later reads are answered 404.
+// retention is how long the API keeps a batch after its dispatch. Then it answers 404 to a read of the batch.
 const retention = 14 * 24 * time.Hour
 
 // batch is an accepted batch with the present state of its messages. The mutex of the Store guards it.

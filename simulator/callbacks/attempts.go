@@ -145,7 +145,8 @@ func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	c.retries++
 }
 
-// giveUp stops the attempts of c. If c was acknowledged before and only its repetition failed, c stays acknowledged.
+// giveUp stops the attempts to deliver the callback c. The simulator also repeats callbacks on purpose: if c was
+// acknowledged before and only such a repetition failed, c stays acknowledged.
 func (s *Sender) giveUp(ctx context.Context, c *callback) {
 	s.counts.Unsettled--
 	if c.result != ledger.Pending {
@@ -159,7 +160,8 @@ func (s *Sender) giveUp(ctx context.Context, c *callback) {
 		slog.String("type", e.Type), slog.String("batch_id", e.Batch), slog.Int("attempts", len(c.attempts)))
 }
 
-// reportAttempt adds the last attempt of c to the feed of observers and to the debug log.
+// reportAttempt passes the attempt made, the last one of the callback c, to all observers of the simulator and to the
+// debug log.
 func (s *Sender) reportAttempt(ctx context.Context, c *callback, made attempt) {
 	e := c.entry(ledger.CallbackAnswered)
 	e.Attempt, e.Answer, e.Failure = len(c.attempts), int(made.status), made.failure.String()

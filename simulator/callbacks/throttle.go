@@ -6,10 +6,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// throttle limits the rate of callbacks to one URL after the URL answered 429; the zero value does not limit. A 429
-// halves the limit, at most once a second, since several callbacks in flight may get a 429 for the same reason. Each
-// second without a 429 raises the limit by 1/15 (one halving is made good in about ten seconds), and the limit is
-// removed when it exceeds the rate at which the first 429 came.
+// throttle limits the rate of callbacks to one URL that has answered 429. The zero value does not limit. A 429 halves
+// the limit, but at most once a second. Each second without a 429 multiplies the limit by 16/15, until it exceeds the
+// rate at which the first 429 came and is removed.
 type throttle struct {
 	limiter *rate.Limiter // nil: no limit
 	ceiling rate.Limit    // the rate at which the first 429 came

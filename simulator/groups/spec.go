@@ -80,7 +80,8 @@ func (c change) check() error {
 	return err
 }
 
-// name returns the new name of the group, or nil if the request removes the name or leaves it as it is.
+// name returns the new name of the group. It returns nil if the request removes the name, and also if the request does
+// not contain a name; c.Name is nil only in the second case.
 func (c change) name() (name *string, err error) {
 	if c.Name != nil {
 		err = xms.Decode(c.Name, &name)

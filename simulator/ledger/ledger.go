@@ -106,8 +106,8 @@ func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	return owed
 }
 
-// AppliedFeedback returns how often feedback was applied to each message. It includes phone numbers that were in the
-// feedback but are not in the batch.
+// AppliedFeedback returns how often feedback was accepted for each message. Feedback may also name phone numbers to
+// which no message of the batch went; they are included.
 func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	applied := map[BatchRecipient]int{}
 	for _, b := range l.Batches {

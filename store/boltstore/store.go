@@ -172,7 +172,8 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.backlog.Acknowledge(ctx)
 }
 
-// Settle implements store.Store: it records the result of a feedback attempt, as Record does, with the arrival time at.
+// Settle implements store.Store: it records the result of a feedback attempt, as Record does. at is when the attempt
+// ended.
 // The task stays leased until the result is applied to the database, even if the lease's time ends before that.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	s.leases.settle(settlement.Lease, true)
