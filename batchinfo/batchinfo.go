@@ -10,15 +10,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of the fields ReportKind and Numbers of the batch info. Sinch allows at most 1000 recipients in a batch.
+// Limits of the fields ReportKind and Numbers in the result of Of. Sinch allows at most 1000 recipients in a batch.
 const (
 	maxKind    = 64      // bytes of the report kind; the rest of a longer one is cut off
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
 )
 
-// Check returns an error if b cannot be a batch from Sinch. The id must have 1 to dlr.MaxBatchID bytes, and at least
-// one of b.To and b.CreatedAt must be set. Otherwise b would be only part of a batch, and the absent feedback_enabled
-// would wrongly count as false. The error contains no part of b.
+// Check returns an error if b cannot be a complete batch from Sinch. The id must have 1 to dlr.MaxBatchID bytes, and
+// b.To or b.CreatedAt must be set. In a fragment of a batch, the absent feedback_enabled would wrongly count as false.
+// The error contains no part of b.
 func Check(b *sinch.Batch) error {
 	switch {
 	case b.ID == "":
@@ -32,8 +32,8 @@ func Check(b *sinch.Batch) error {
 }
 
 // Of converts b, a batch from Sinch, into the info that the store keeps about it; source tells how dlrloop obtained b.
-// Call Check first, since the store cannot keep an id of more than dlr.MaxBatchID bytes. The field Recipients counts
-// all numbers and groups of the batch, but the field Numbers holds only the first 65 536 numbers.
+// Call Check first, since the store cannot keep an id of more than dlr.MaxBatchID bytes. In the result, Recipients
+// counts all numbers and groups of b, but Numbers holds at most the first 65 536 numbers.
 func Of(b *sinch.Batch, source store.Source) store.BatchInfo {
 	numbers, groups := b.Numbers(), b.Groups()
 	kind := string(b.DeliveryReport)

@@ -23,11 +23,11 @@ func (b Basic) Check(report func(member, text string)) {
 	}
 }
 
-// Faults collects the errors that Check methods find in a configuration. Join them with errors.Join.
+// Faults collects the errors that Basic.Check and similar methods report. Join them with errors.Join.
 type Faults []error
 
-// At returns a function to pass to a Check method as its argument report. Each call of the function appends to f an
-// error that begins with the full configuration key: key.member, or key alone if member is empty.
+// At returns a function for the argument report of methods such as Basic.Check. Each call of the function appends an
+// error to f. The error begins with the full configuration key: key.member, or key alone if member is empty.
 func (f *Faults) At(key string) func(member, text string) {
 	return func(member, text string) {
 		*f = append(*f, fmt.Errorf("%s: %s", strings.TrimSuffix(key+"."+member, "."), text))
@@ -40,8 +40,8 @@ func (Basic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a password.
 func (Basic) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Digests returns the digest of user:password in UTF-8 and, if it differs, the one in ISO 8859-1. Clients use either,
-// since RFC 7617 leaves the encoding open: curl, browsers and proxies differ, and Sinch does not document its own.
+// Digests returns the digest of user:password encoded in UTF-8 and, if that differs, encoded in ISO 8859-1. RFC 7617
+// lets the client choose the encoding, and Sinch does not document its choice.
 func (b Basic) Digests() []Digest {
 	pair := b.User + ":" + b.Password
 	found := []Digest{DigestOf(pair)}

@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Config configures the private listener: its address, the credentials of its callers, the plans and a time limit.
+// Config configures the private listener: its address, the credentials, the service plans and a time limit.
 type Config struct {
 	// Listen is the address that the listener is served on, as host:port. An address that other machines can reach
 	// requires credentials.
@@ -39,7 +39,7 @@ func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// defaultPatience is the default of Config.Patience, shorter than the WriteTimeout of the http.Server.
+// defaultPatience is the default of Config.Patience. It must be shorter than the WriteTimeout of the http.Server.
 const defaultPatience = 10 * time.Second
 
 // API is the handler of the private listener. It serves the HTTP API, the metrics and the health checks. Its answers
@@ -57,9 +57,9 @@ var openapiYAML []byte
 //go:embed index.html
 var indexHTML []byte
 
-// New returns the handler of the private listener. It reads and writes the store s, serves /metrics with the handler
-// scrape, and logs failed requests. The error names the configuration key of invalid credentials, or of a Listen
-// address that other machines can reach although no credentials are set.
+// New returns the handler of the private listener, which uses the store s, serves /metrics with scrape and logs failed
+// requests to log. Without credentials, c.Listen must be an address that only this machine can reach. The error names
+// the configuration key of the invalid value.
 func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error) {
 	if len(c.Basic)+len(c.Bearer) == 0 && !access.Loopback(c.Listen) {
 		return nil, fmt.Errorf("private.listen: other machines can reach %q and could read phone numbers there: "+
@@ -125,7 +125,7 @@ func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error)
 	return e, nil
 }
 
-// setHeaders is a middleware that sets the security headers and the request id of the caller in every answer.
+// setHeaders is a middleware that sets the security headers of every answer, and repeats the caller's X-Request-Id.
 func setHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	if id := problem.RequestID(c.Request); id != "" {
@@ -137,7 +137,7 @@ func setHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// guard returns a middleware that refuses requests without a valid credential and cross-site requests of a browser.
+// guard returns a middleware that refuses requests without valid credentials, and those by pages of other sites.
 func (p *API) guard(a *access.Access) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		err := a.Check(c.Request)

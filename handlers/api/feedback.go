@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Values of the query parameter state of GET /api/v1/feedback: feedback that waits to be sent (the default), or dead
-// feedback, which was given up.
+// Values of the query parameter state of GET /api/v1/feedback. They select feedback that waits to be sent (the
+// default), or feedback that dlrloop has given up.
 const (
 	feedbackPending = "pending"
 	feedbackDead    = "dead"
@@ -41,16 +41,16 @@ func (p *API) feedback(ctx context.Context, a *request) (any, error) {
 	return viewPage(page, viewBatch), nil
 }
 
-// requeueRequest selects the feedback that POST /api/v1/feedback/requeue sends again: of a batch, of a plan, or all.
+// requeueRequest is the body of POST /api/v1/feedback/requeue. It selects feedback of one batch, of one plan, or all.
 type requeueRequest struct {
 	Plan    string `json:"plan"`
 	BatchID string `json:"batch_id"`
 	All     bool   `json:"all"`
 }
 
-// requeueView is the answer to a requeue of feedback. Batches counts the batches whose feedback is due now, Recipients
-// the recipients whose feedback had been given up. If More is true, the time was too short for all batches, and the
-// client should repeat the request.
+// requeueView is the answer to a requeue request. Batches counts the batches whose feedback is due now. Recipients
+// counts the recipients whose feedback was dead (given up) before. If More is true, there was no time for some batches,
+// and the client should repeat the request.
 type requeueView struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
@@ -108,8 +108,8 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	return request, nil
 }
 
-// requeueBatch makes the feedback of one batch due now, both the waiting feedback and the dead feedback, which had been
-// given up. If the batch has neither, requeueBatch does nothing and returns zeros.
+// requeueBatch makes the feedback of one batch due now, whether it waits to be sent or is dead (given up). If the batch
+// has no such feedback, requeueBatch does nothing and returns zeros.
 func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
 	b, err := p.store.Batch(ctx, key)
 	if err != nil {
@@ -125,12 +125,12 @@ func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueVi
 	return requeueView{Batches: 1, Recipients: n}, nil
 }
 
-// requeueWorkers is how many batches are requeued concurrently, so that the store commits many of them together.
+// requeueWorkers is how many batches are requeued concurrently. The store commits concurrent calls together.
 const requeueWorkers = 32
 
-// requeuePlan makes the feedback of a service plan due now, or of all if plan is empty. It makes waiting feedback due
-// first and dead feedback (given up) last; in the other order, feedback that fails again at once would be requeued
-// twice. After half of Config.Patience it starts no further page of batches and sets More.
+// requeuePlan makes the feedback of one service plan due now, or of all plans if plan is empty. It starts with waiting
+// feedback and ends with dead feedback: in the other order, feedback that fails again at once would be requeued twice.
+// After half of Config.Patience it requeues no further page of batches and sets More.
 func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error) {
 	r := &requeuing{queue: p.store, enough: time.Now().Add(p.config.Patience / 2)}
 	plans, err := []string{plan}, error(nil)
@@ -172,8 +172,8 @@ type requeuing struct {
 	more                bool // it stopped before the last page
 }
 
-// waiting makes all waiting feedback of a service plan due now. If all of it is due already, waiting requeues one
-// batch: after a failure the relay may have paused all feedback calls of the plan, and the requeue ends the pause.
+// waiting makes the feedback of a service plan due now, except dead feedback. If all of it is due already, it still
+// requeues one batch, because a requeue ends a pause of the plan's feedback calls after a failure.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
@@ -192,7 +192,7 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	return nil
 }
 
-// pages requeues all batches that q selects, page by page. After the time r.enough it stops and sets r.more.
+// pages requeues, page by page, all batches that q selects. If it stops early, after the time r.enough, it sets r.more.
 func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)

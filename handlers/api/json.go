@@ -17,14 +17,14 @@ func (i instant) MarshalJSON() ([]byte, error) {
 	return []byte(i.UTC().Format(`"` + instantLayout + `"`)), nil
 }
 
-// rawBytes holds the body of a callback for an answer: in Raw if it is valid JSON, else in Base64. Both are empty if
-// the store did not keep the body.
+// rawBytes shows the body of a callback in an answer: as Raw if the body is valid JSON, else as Base64. Both fields are
+// empty if the store did not keep the body.
 type rawBytes struct {
 	Raw    json.RawMessage `json:"raw,omitempty"`
 	Base64 []byte          `json:"raw_base64,omitempty"`
 }
 
-// showRaw converts b, the body of a callback, for an answer, and does not copy b. It sets Raw only if b is also valid
+// showRaw converts b, the body of a callback, for an answer, without copying it. It sets Raw only if b is also valid
 // UTF-8: encoding/json accepts any bytes within a string, but other parsers do not.
 func showRaw(b []byte) rawBytes {
 	if utf8.Valid(b) && json.Valid(b) {
@@ -43,7 +43,7 @@ func viewPage[T, V any](p store.Page[T], view func(T) V) pageView[V] {
 	return pageView[V]{Items: viewAll(p.Items, view), NextCursor: p.Next}
 }
 
-// viewAll returns the results of calling view for each item. They are never nil, so JSON shows an empty list as [].
+// viewAll returns the result of view for each item. The slice is never nil, so that JSON shows an empty list as [].
 func viewAll[T, V any](items []T, view func(T) V) []V {
 	views := make([]V, 0, len(items))
 	for _, item := range items {

@@ -14,9 +14,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// query reads the query parameters of a request. Its methods record the first fault, such as an invalid value, and
-// method err returns it in the end. A parameter that no method has read is a fault, too, since a misspelled filter
-// would otherwise select everything.
+// query reads the query parameters of a request. Its methods record the first fault, such as an invalid value, for the
+// method err to return. A parameter that no method has read is a fault, too: otherwise a misspelled filter would select
+// everything.
 type query struct {
 	values url.Values
 	read   []string // names of the parameters read
@@ -32,8 +32,8 @@ func parseQuery(raw string) *query {
 	return q
 }
 
-// fail records a fault of the query parameter called name, unless an earlier fault was recorded. The texts say what is
-// wrong and what is allowed. They must not quote the value, because errors are logged and it may be a phone number.
+// fail records a fault of the query parameter called name, unless a fault was recorded before. The argument wrong says
+// what is wrong with the value. No argument may quote the value, since errors are logged and it may be a phone number.
 func (q *query) fail(name, wrong string, allowed ...string) {
 	if q.fault == nil {
 		q.fault = problem.BadParameter(name, wrong, strings.Join(allowed, ", "))
@@ -53,7 +53,7 @@ func (q *query) text(name string) string {
 	return given[0]
 }
 
-// oneOf returns the query parameter called name, which must be one of allowed. The first of allowed is the default.
+// oneOf returns the query parameter called name, one of allowed. Other values are faults; allowed[0] is the default.
 func (q *query) oneOf(name string, allowed ...string) string {
 	s := q.text(name)
 	if s == "" {
@@ -71,8 +71,8 @@ func (q *query) status(name string) dlr.Status { return dlr.ParseStatus(q.text(n
 // latest is the last second of the year 9999 in Unix seconds. RFC 3339 cannot express a later time.
 const latest = 253402300799
 
-// time returns the query parameter called name, given in RFC 3339 or in Unix seconds, as a time in UTC with
-// milliseconds. It returns the zero time if the parameter is missing.
+// time returns the query parameter called name, in RFC 3339 or Unix seconds, as a time in UTC truncated to the
+// millisecond. It returns the zero time if the parameter is missing or invalid.
 func (q *query) time(name string) time.Time {
 	s := q.text(name)
 	if s == "" {
@@ -97,7 +97,7 @@ func (q *query) ordered(from, to time.Time) {
 	}
 }
 
-// step parses the query parameter called name: whole minutes from 1m to maxRange, or fallback if it is missing.
+// step returns the query parameter called name, whole minutes up to maxRange, or fallback if it is missing.
 func (q *query) step(name string, fallback time.Duration) time.Duration {
 	s := q.text(name)
 	if s == "" {
@@ -114,7 +114,7 @@ func (q *query) step(name string, fallback time.Duration) time.Duration {
 	return d
 }
 
-// paging returns the query parameters cursor and limit, which every list accepts. A missing parameter is zero.
+// paging returns the query parameters cursor and limit, which every list accepts. A missing one is zero in the result.
 func (q *query) paging() store.Paging {
 	p := store.Paging{Cursor: q.text("cursor")}
 	s := q.text("limit")
@@ -129,7 +129,7 @@ func (q *query) paging() store.Paging {
 	return p
 }
 
-// err returns the first fault as a *problem.Problem (status 400), or nil. Call it after all parameters were read.
+// err returns the first fault as a *problem.Problem (status 400), or nil. Call it last, as it finds unread parameters.
 func (q *query) err() error {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		if slices.Contains(q.read, name) {

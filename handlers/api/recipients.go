@@ -67,8 +67,8 @@ func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	return pageView[recipientView]{Items: views, NextCursor: page.Next}, nil
 }
 
-// flag returns whether a recipient's batch wants delivery feedback. If the recipient is not owed feedback, the answer
-// of the API does not depend on it, so flag returns FlagUnknown without reading the batch from the store.
+// flag returns whether the batch of a recipient wants delivery feedback. If in.Recipient.Feedback is not FeedbackOwed,
+// it returns FlagUnknown without reading the batch, since the API's answer is the same for every flag.
 func (p *API) flag(ctx context.Context, in store.RecipientInBatch) (store.Flag, error) {
 	if in.Recipient.Feedback != store.FeedbackOwed {
 		return store.FlagUnknown, nil

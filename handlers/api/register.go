@@ -22,24 +22,24 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of one request that registers batches. A request above a limit is answered 413. The parameters of Sinch's
-// largest batch take some megabytes.
+// Limits of one request that registers batches. A request above a limit is answered with status 413. The message
+// parameters of Sinch's largest batch take some megabytes.
 const (
 	maxRegistered      = 4 << 20  // bytes of one batch
 	maxRegisteredLines = 10_000   // batches in one request
 	maxRegistration    = 64 << 20 // bytes of one request
 )
 
-// registrationWorkers is how many batches are recorded concurrently, so that the store commits many of them together.
+// registrationWorkers is how many batches are recorded concurrently. The store commits concurrent calls together.
 const registrationWorkers = 32
 
-// registeredView is the answer to a request that registers batches: how many were recorded, including unchanged ones.
+// registeredView is the answer to a request that registers batches. Registered counts them, including unchanged ones.
 type registeredView struct {
 	Registered int `json:"registered"`
 }
 
-// register answers POST /api/v1/plans/{plan}/batches: it records batches that the application sent without the gateway.
-// The body is Sinch's answer to the send as JSON, or several such answers as NDJSON.
+// register answers POST /api/v1/plans/{plan}/batches: it records batches that an application sent to Sinch without the
+// gateway. The body contains Sinch's answers to those sends: a single one as JSON, or several as NDJSON.
 func (p *API) register(c *gin.Context) {
 	v, err := p.doRegister(c)
 	if err == nil {
@@ -71,8 +71,8 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	return r.ended(read(r, c))
 }
 
-// fetchNow reports whether the query parameter called check is "now". dlrloop then fetches the missing reports of the
-// batches from Sinch at once.
+// fetchNow reports whether the query parameter called check is "now". If so, dlrloop asks Sinch at once for the missing
+// reports of the batches.
 func (q *query) fetchNow() bool {
 	s := q.text("check")
 	if s != "" && s != "now" {
@@ -81,7 +81,7 @@ func (q *query) fetchNow() bool {
 	return s == "now"
 }
 
-// readerOf returns the method that reads a body of the given Content-Type, JSON or NDJSON. For any other type it
+// readerOf returns the method one if contentType is JSON, or the method lines if it is NDJSON. For any other type it
 // returns a problem with status 415.
 func readerOf(contentType string) (func(*registration, *gin.Context) error, error) {
 	switch t, _, err := mime.ParseMediaType(contentType); {
@@ -118,8 +118,8 @@ func (r *registration) one(c *gin.Context) error {
 	return r.submit(c.Request.Context(), body)
 }
 
-// lines reads a body with one batch per line (NDJSON). It passes each batch to submit while the rest of the body
-// arrives. It skips empty lines and stops at the first error.
+// lines reads a body with one batch per line (NDJSON), and passes each line to submit as soon as it has arrived. It
+// skips empty lines and stops at the first error.
 func (r *registration) lines(c *gin.Context) error {
 	defer r.moveDeadlines()
 	lines := bufio.NewScanner(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistration))
@@ -159,8 +159,8 @@ func (r *registration) moveDeadlines() {
 	_ = r.connection.SetWriteDeadline(time.Now().Add(3 * r.config.Patience))
 }
 
-// submit parses body, the JSON of one batch, and records the batch in the background. While registrationWorkers batches
-// are being recorded, it blocks. It returns a KindBadBody problem if body is not a batch, and does not keep body.
+// submit parses body, the JSON of one batch, and records the batch in the background. It blocks while too many batches
+// are being recorded. It returns a KindBadBody problem if body is not a batch, and does not keep body.
 func (r *registration) submit(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -190,8 +190,8 @@ func (r *registration) record(ctx context.Context, entry store.Entry) error {
 }
 
 // ended waits until all submitted batches are recorded or have failed, and returns the answer. misread is the error
-// that ended the reading of the body, or nil. If the store failed too, ended returns only the store's error, since the
-// client can then retry the same request.
+// that ended the reading of the body, or nil. If the store failed too, ended returns only the store's error, because it
+// tells the client to retry the same request.
 func (r *registration) ended(misread error) (registeredView, error) {
 	failed := r.workers.Wait()
 	kept := int(r.kept.Load())

@@ -32,8 +32,8 @@ func (a *request) batch() store.BatchKey {
 	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
 }
 
-// failed returns the problem for a store call that failed with err. The argument tried names the call, such as "list
-// batches". The problem does not quote an invalid cursor, which may contain a phone number, because errors are logged.
+// failed returns the error to answer after a store call failed with err. The argument tried names the call, such as
+// "list batches". The result does not quote an invalid cursor, which may contain a phone number, as errors are logged.
 func failed(tried string, err error) error {
 	err = fmt.Errorf("%s: %w", tried, err)
 	switch {
@@ -45,8 +45,8 @@ func failed(tried string, err error) error {
 	return problem.OfStore(err)
 }
 
-// failedBatch does what failed does, for a store call about one batch; it appends the name of the batch to tried. An
-// unknown batch becomes a problem with status 404.
+// failedBatch is like failed, for a store call about one batch; it adds the id and plan of the batch to tried. If the
+// store does not have the batch, the result is a problem with status 404.
 func failedBatch(tried string, key store.BatchKey, err error) error {
 	batch := fmt.Sprintf("batch %s of plan %s", key.BatchID, key.Plan)
 	if errors.Is(err, store.ErrNotFound) {
@@ -55,8 +55,8 @@ func failedBatch(tried string, key store.BatchKey, err error) error {
 	return failed(tried+" "+batch, err)
 }
 
-// read returns a handler that calls f and answers with the result as JSON, or with a problem if f fails. The context
-// that f gets ends after Config.Patience.
+// read returns a handler that answers with the result of f as JSON, or with a problem if f fails. The context that f
+// gets ends after Config.Patience.
 func (p *API) read(f func(context.Context, *request) (any, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)

@@ -33,14 +33,14 @@ type Recipients interface {
 	RecipientBatches(ctx context.Context, number string, p store.Paging) (store.Page[store.RecipientInBatch], error)
 }
 
-// Totals is the part of Store that reads the totals of plans, the message counts per minute, and the store's gauges.
+// Totals is the part of Store that reads the totals of plans, the message counts per minute, and the store's sizes.
 type Totals interface {
 	Stats(ctx context.Context) ([]store.PlanStats, error)
 	Timeseries(ctx context.Context, plan string, from, to time.Time) ([]store.MinuteCount, error)
 	Gauges() store.Gauges
 }
 
-// Queue is the part of Store that lists the batches with feedback tasks, and requeues the feedback of a batch.
+// Queue is the part of Store that lists the batches with unsent feedback, and makes the feedback of a batch due now.
 type Queue interface {
 	Tasks(ctx context.Context, q store.TaskQuery) (store.Page[*store.Batch], error)
 	Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error)

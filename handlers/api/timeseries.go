@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of one answer to GET /api/v1/timeseries. A request above a limit is answered 400.
+// Limits of one answer to GET /api/v1/timeseries. A request above a limit is answered with status 400.
 const (
 	maxPoints = 10_000 // steps
 	maxRange  = 366 * 24 * time.Hour
@@ -58,8 +58,8 @@ func (p *API) timeseries(ctx context.Context, a *request) (any, error) {
 	return v, nil
 }
 
-// span reads the query parameters from, to and step. The default is the last hour, including the current minute. The
-// range is widened to whole steps.
+// span reads the query parameters from, to and step. The default is the last hour, including the current minute. If
+// from or to lies within a step, the range includes the whole step.
 func (q *query) span() span {
 	s := span{from: q.time("from"), to: q.time("to"), step: q.step("step", time.Minute)}
 	if s.to.IsZero() {
@@ -88,8 +88,8 @@ func (q *query) span() span {
 
 func (s span) points() int { return int(s.to.Sub(s.from) / s.step) }
 
-// counted returns one series for each service plan and status with messages in the time range, sorted by plan and
-// status. It reads one day at a time, since the counts of all minutes of a year might not fit into memory.
+// counted returns the messages per step of s: one series for each service plan and status that occurs, sorted by both.
+// An empty plan means all. It reads one day at a time, since all minutes of a year might not fit into memory.
 func (p *API) counted(ctx context.Context, plan string, s span) ([]seriesView, error) {
 	const atOnce = 24 * time.Hour
 	type key struct {

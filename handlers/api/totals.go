@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// statsView is the answer to GET /api/v1/stats: totals by plan, sizes of the store and, if it is shared, its replicas.
+// statsView is the answer to GET /api/v1/stats: totals by plan, sizes of the store, and the processes that share it.
 type statsView struct {
 	Plans []planView    `json:"plans"`
 	Store storeSizeView `json:"store"`
@@ -48,7 +48,7 @@ type tallyView struct {
 }
 
 // storeSizeView holds the store's sizes, which may be some seconds old. Unfolded counts the reports and other arrivals
-// that are durable but not yet applied to the state.
+// that are durable, but not yet applied to their batches.
 type storeSizeView struct {
 	SizeBytes         int64 `json:"size_bytes"`
 	FreeBytes         int64 `json:"free_bytes"`

@@ -24,7 +24,7 @@ type batchView struct {
 	Reports            []batchReportView  `json:"reports"`
 }
 
-// codeView shows a status and a code, with the code's documented name and class. Code is nil if there was none.
+// codeView shows a status and a code, with the documented name and class of the code. Code is nil for dlr.NoCode.
 type codeView struct {
 	Status dlr.Status `json:"status"`
 	Code   *int       `json:"code,omitempty"`
@@ -82,7 +82,7 @@ type infoView struct {
 }
 
 // fetchView shows when dlrloop will next ask Sinch for the missing reports of a batch. Attempts counts the fetches
-// since the last new report. If Ended is true, dlrloop fetches no more, and Due is left out.
+// since the last new report. If Ended is true, dlrloop will not fetch again, and Due is left out.
 type fetchView struct {
 	Due      instant `json:"due,omitzero"`
 	Attempts int     `json:"attempts"`
@@ -115,9 +115,9 @@ func viewBatch(b *store.Batch) batchView {
 	}
 }
 
-// counts returns the number of messages by status. For a final status it is the number of recipients in that status, or
-// the number in the batch reports if that is larger, since batch reports need not name recipients. For an intermediate
-// status only recipients count, since the number in a batch report never decreases.
+// counts returns the number of messages by status. For a final status this is the number of recipients in that status
+// or, if larger, the number in the batch reports, which need not name recipients. For an intermediate status only
+// recipients count: they leave the status, but the number in the batch reports never decreases.
 func counts(b *store.Batch) map[dlr.Status]int {
 	counts := recipientsByStatus(b)
 	claimed := make(map[dlr.Status]int)

@@ -82,7 +82,7 @@ func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.Recipi
 }
 
 // feedbackState returns the name that the API uses for the feedback state s. If the batch wants no delivery feedback,
-// owed feedback is called dropped.
+// the state FeedbackOwed is called dropped, since that feedback will not be sent.
 func feedbackState(s store.FeedbackState, flag store.Flag) string {
 	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
 		return "dropped"

@@ -32,7 +32,7 @@ func (in *requestBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// failure returns the error that ended the reading of the body, or nil.
+// failure returns the error other than io.EOF that ended the reading of the body, or nil.
 func (in *requestBody) failure() error {
 	if err := in.failed.Load(); err != nil {
 		return *err
@@ -40,8 +40,8 @@ func (in *requestBody) failure() error {
 	return nil
 }
 
-// whole reads the whole body. length is the Content-Length in bytes, or negative if unknown. If the body is too large
-// or incomplete, whole returns the error that problem.Unread makes of it.
+// whole returns the whole body. length is the Content-Length in bytes, or negative if unknown. If the body is too large
+// or incomplete, whole returns the result of problem.Unread.
 func (in *requestBody) whole(length int64) ([]byte, error) {
 	var body []byte
 	var err error
@@ -57,10 +57,10 @@ func (in *requestBody) whole(length int64) ([]byte, error) {
 	return body, nil
 }
 
-// errStalled is the cause for canceling a call to Sinch in which neither the request nor the answer makes progress.
+// errStalled is the cause for canceling a call to Sinch if neither the request nor the answer makes progress.
 var errStalled = errors.New("the call to Sinch made no progress")
 
-// answerBody is the body of Sinch's answer as it is passed to the caller. It limits only the time without progress.
+// answerBody is the body of Sinch's answer as it is passed to the caller. It limits each stall, but not the total time.
 type answerBody struct {
 	io.ReadCloser
 	connection *http.ResponseController // to the caller

@@ -9,9 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// completeSend adds what is missing to the JSON of a send: delivery_report if feedback_enabled is true, and
-// callback_url if reports are requested. It does nothing for a call that is not a send, or if the plan has no Callback.
-// It reads the whole body, and returns a *problem.Problem or *http.MaxBytesError if that fails.
+// completeSend adds missing members to the JSON body of a send: delivery_report if feedback_enabled is true, and
+// callback_url if reports are requested. It does nothing for other calls, or if the plan has no Callback. It reads the
+// whole body, and returns a *problem.Problem or *http.MaxBytesError if that fails.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
 	if callback == "" || p.operation != metrics.GatewaySend ||
@@ -44,7 +44,7 @@ type insertion struct {
 }
 
 // spliced returns a reader of body with all insertions applied. The insertions must be sorted by offset. The reader
-// reads from body itself, so body must not be modified.
+// does not copy body, so body must not be modified.
 func spliced(body []byte, insertions []insertion) io.Reader {
 	var parts []io.Reader
 	from := 0
@@ -59,8 +59,8 @@ func spliced(body []byte, insertions []insertion) io.Reader {
 // recipient, with the final status.
 const reportDefault = "per_recipient_final"
 
-// completion returns the insertions, sorted by offset, that add a missing delivery_report and callback_url to body, the
-// JSON of a send. Null counts as missing; callback is the URL to add. If body is not a JSON object, it returns none.
+// completion returns the insertions, sorted by offset, by which completeSend completes body, the JSON of a send. Null
+// counts as missing; callback is the callback_url to add. If body is not a JSON object, the result is nil.
 func completion(body []byte, callback string) []insertion {
 	object := bytes.TrimSpace(body)
 	if !json.Valid(body) || object[0] != '{' {

@@ -58,10 +58,10 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch makes sure that Sinch accepts the caller's token, and returns the info about the batch in the path. It
-// fetches the info from Sinch and records it, unless tokenOnly is set or the store's batch, known, wants feedback. info
-// may be nil with tokenOnly, and is nil for an invalid batch id; refusal is an answer of Sinch other than 200, to be
-// forwarded.
+// feedbackBatch returns the info about the batch in the path, once Sinch has accepted the caller's token. It uses
+// known, the store's batch, if that wants feedback. Otherwise it fetches the info from Sinch and records it. The info
+// is nil for an invalid batch id, or if tokenOnly is set and known does not want feedback. If refusal is not nil, it is
+// Sinch's answer, to be forwarded to the caller.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.BatchInfo, refusal *lookup, err error,
 ) {
@@ -100,7 +100,7 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 	return nil
 }
 
-// record makes an entry of the request's plan durable, and blocks until it is. The error is a *problem.Problem.
+// record records entry for the request's plan, and blocks until it is durable. The error is a *problem.Problem.
 func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), Entry: entry}); err != nil {
 		return notRecorded("record", err)
@@ -108,8 +108,8 @@ func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The caller
-// may repeat the request: even if its feedback was stored nevertheless, the repeat does not count again.
+// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The client
+// may repeat the request: if the store has recorded the feedback in spite of the error, the repeat changes nothing.
 func notRecorded(tried string, err error) error {
 	refused := problem.OfStore(fmt.Errorf("%s: %w", tried, err))
 	refused.Detail = "the confirmation may not be recorded; retry later"
@@ -158,7 +158,7 @@ func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error
 }
 
 // parseFeedback parses the body of a delivery feedback call by Sinch's rules, and leaves BatchID empty. For an invalid
-// body it also returns the answer to send, with one of Sinch's codes but a text by dlrloop.
+// body the second result is the answer to send, else nil. Its code is one of Sinch's, but its text is ours.
 func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	// A struct would match the name in any case. It must be exact, since an empty list means every recipient.
 	var members map[string]json.RawMessage

@@ -94,8 +94,8 @@ type servedPlan struct {
 	callback atomic.Pointer[string]
 }
 
-// ErrOpenToken is the error of New if a plan has a Client but no credentials are configured. Any caller could then send
-// messages with the plan's own token.
+// ErrOpenToken is the error of New if a plan has a Client, and so an access token of its own, but no credentials are
+// configured. Any caller could then send messages with that token.
 var ErrOpenToken = errors.New(
 	"plan lets everyone who reaches the gateway, even from this machine, send at your cost; " +
 		"set private.credentials, which callers then need, or gateway: {token: caller}",
@@ -123,8 +123,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, err
 	return g, nil
 }
 
-// indexPlans fills g.plans, which maps the ids that callers use to plans: each plan's own id, and its project's id if
-// no other plan belongs to the project.
+// indexPlans fills the map g.plans by the ids that callers may use in the path: the plan's own id and, if no other plan
+// belongs to its project, the project's id.
 func (g *Gateway) indexPlans(plans []Plan) error {
 	g.plans = make(map[string]*servedPlan, len(plans))
 	projects := make(map[string][]*servedPlan)
@@ -152,7 +152,7 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 }
 
 // SetCallbacks replaces Plan.Callback for sends that arrive from now on. urls maps plan ids to webhook URLs; a plan
-// whose id is missing keeps its URL. A plan that was created without a Callback stays without one.
+// that is not in urls keeps its URL. A plan that was created without a Callback stays without one.
 func (g *Gateway) SetCallbacks(urls map[string]string) {
 	for _, p := range g.plans {
 		if callback, given := urls[p.ID]; given && p.Callback != "" {
@@ -174,8 +174,8 @@ func (g *Gateway) Handler() http.Handler {
 	}))
 }
 
-// Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next. No
-// middleware around it may hide the connection, because the gateway sets the connection's deadlines.
+// Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next.
+// Middleware that wraps the http.ResponseWriter must have Unwrap, because the gateway sets the connection's deadlines.
 func (g *Gateway) Before(next http.Handler) http.Handler {
 	return listener.WithoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGateway(r) {
@@ -211,8 +211,8 @@ func (g *Gateway) Drain(ctx context.Context) {
 	g.transport.CloseIdleConnections()
 }
 
-// authorize returns nil if the caller of r may use the plan, else the problem to answer. It accepts any token for a
-// plan without a Client, since Sinch checks the token. plan is nil if it is not configured.
+// authorize returns nil if the caller of r may use the plan, else the problem to answer. If the plan has no Client,
+// authorize does not check the token, since Sinch does. plan is nil if it is not configured.
 func (g *Gateway) authorize(r *http.Request, plan *servedPlan) error {
 	if g.checksHost {
 		if err := access.CheckHost(r.Host); err != nil {

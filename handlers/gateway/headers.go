@@ -13,14 +13,14 @@ var endToEnd = []string{
 }
 
 // overriding lists headers by which some servers replace the path or the method of a request. The gateway removes them,
-// as a request that passed its checks could otherwise leave the plan's path or become a TRACE.
+// because they could move a checked request out of the plan's path or turn it into a TRACE.
 var overriding = []string{
 	"X-Original-Uri", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 }
 
 // sanitize changes the headers of r.Out, the request to Sinch. It restores the headers in endToEnd, which ReverseProxy
-// removes if Connection names them. It removes those in overriding, those that describe the internal network, and all
-// trailers, since a server may treat a trailer as a header.
+// removes if Connection names them. It removes those in overriding, X-Forwarded headers, which describe the internal
+// network, and all trailers, since a server may treat a trailer as a header.
 func sanitize(r *httputil.ProxyRequest) {
 	for name, values := range r.In.Header {
 		switch {

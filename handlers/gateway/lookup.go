@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxLookup is how many bytes of an answer of Sinch the method get reads. The JSON of a batch with 1000 recipients has
-// some tens of thousands of bytes, and its parameters may add megabytes.
+// maxLookup limits how many bytes of Sinch's answer the method get reads. The JSON of a batch with 1000 recipients has
+// some tens of thousands of bytes, and message parameters may add megabytes.
 const maxLookup = 4 << 20
 
 // lookup is Sinch's answer to a GET that the gateway itself sends, for example to fetch a batch.
@@ -23,9 +23,9 @@ type lookup struct {
 	body   []byte
 }
 
-// get sends a GET to the plan's endpoint plus tail (an escaped path and query), with the token of the caller or the
-// plan. It waits up to config.Timeout for Sinch's answer. Concurrent calls with the same plan, token and tail share one
-// answer, which must not be modified.
+// get sends a GET to the plan's endpoint plus tail (an escaped path and query). It uses the plan's own token if there
+// is one, else the caller's. It waits up to config.Timeout for Sinch's answer. Concurrent calls with the same plan,
+// token and tail share one answer, which must not be modified.
 func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -107,7 +107,7 @@ func (p *proxiedRequest) accept() {
 	}
 }
 
-// lookupFailed returns the problem for a GET of the gateway itself that failed with err or got an invalid answer.
+// lookupFailed returns the problem for a GET to Sinch by the gateway itself that failed with err.
 func (p *proxiedRequest) lookupFailed(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -126,7 +126,7 @@ func (p *proxiedRequest) forward(a *lookup) {
 	p.answer(a.status, a.body)
 }
 
-// answer answers the caller without passing the request on to Sinch. The metrics count it by the class of its status.
+// answer answers the caller without passing the request on to Sinch. It sets the outcome for the metrics.
 func (p *proxiedRequest) answer(status int, body []byte) {
 	p.status, p.answering, p.outcome = status, true, outcomeOfStatus(status)
 	if len(body) == 0 {

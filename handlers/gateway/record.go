@@ -79,8 +79,8 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches in body, the answer of Sinch with this Content-Encoding, and returns them with what is
-// known about the request. unread is nil if body is complete, else the error that ended it.
+// observed parses the batches in body, an answer of Sinch; encoding is its Content-Encoding. unread is nil if body is
+// complete. Otherwise observed parses nothing, and the field err of the result is unread.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {
@@ -109,7 +109,7 @@ func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *o
 	return o
 }
 
-// read parses body, the JSON of one batch, and adds the batch to o. If id is not empty, the batch must have this id.
+// read calls readBatch for body and id, and adds the batch to o. If readBatch fails, it adds the failure.
 func (o *observed) read(body []byte, id string) {
 	b, err := readBatch(body, id)
 	if err != nil {
@@ -124,8 +124,8 @@ func (o *observed) fail(err error) {
 	o.bad++
 }
 
-// readBatch parses body, the JSON of a batch as Sinch returns it. If id is not empty, the batch must have this id. The
-// error contains no part of body.
+// readBatch parses body, the JSON of a batch as Sinch returns it. If id is not empty, a batch with another id is an
+// error. The error contains no part of body.
 func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -143,8 +143,8 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 // errEncoding means that a body has a Content-Encoding other than gzip.
 var errEncoding = errors.New("the Content-Encoding is not gzip")
 
-// decompressed decodes body according to its Content-Encoding. It returns an uncompressed body itself, errEncoding for
-// an encoding other than gzip, and an *http.MaxBytesError if the result has more than limit bytes.
+// decompressed decodes body according to encoding, its Content-Encoding. It returns an uncompressed body as it is. For
+// an encoding other than gzip it returns errEncoding, and for a result of more than limit bytes an *http.MaxBytesError.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":
@@ -184,7 +184,7 @@ func newRecorder(g *Gateway) *recorder {
 }
 
 // record records the batches of one answer, and counts and logs failures. It blocks until every batch is durable or has
-// failed, but at most for recordPatience. After that it goes on in the background.
+// failed. After recordPatience it returns, and the recording goes on in the background.
 func (r *recorder) record(of *observed) {
 	if of.err != nil {
 		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)
@@ -248,7 +248,7 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	}
 }
 
-// recordOne records one batch. It returns a panic of the store as an error, since no handler would recover it.
+// recordOne records one batch. It returns a panic of the store as an error, as nothing else would recover it.
 func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

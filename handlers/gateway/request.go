@@ -178,8 +178,8 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 	}
 }
 
-// unanswered returns the problem for a call to Sinch that failed with err. The problem is about the caller's body if
-// the body could not be read and the caller may safely repeat the call. Otherwise it is the result of upstream.
+// unanswered returns the problem for a call to Sinch that failed with err. If the caller's body could not be read and a
+// repeat of the call has no further effect, the problem is about the body. Otherwise it is the result of upstream.
 func (p *proxiedRequest) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)
@@ -278,7 +278,7 @@ func (p *proxiedRequest) end() {
 }
 
 // panicked returns the problem for a panic, described by err. If Sinch may have received a call that must not be
-// repeated, upstream makes the problem, which then says so. Otherwise it is an internal error.
+// repeated, the problem says so. Otherwise it is an internal error.
 func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)

@@ -42,9 +42,9 @@ func routeOf(r *http.Request) route {
 	return to
 }
 
-// staysInPlan reports whether every server would resolve tail, the escaped path after the plan id, to a path below the
-// plan. Some decode twice, treat a backslash as a slash, ignore spaces or what follows a semicolon, an encoded ? or #,
-// or a control character, or map other alphabets to ASCII. Sinch's own paths contain nothing of the kind.
+// staysInPlan reports whether tail, the escaped path after the plan id, leads to a path below the plan on every server.
+// Some decode twice, treat a backslash as a slash, map other alphabets to ASCII, ignore spaces, or ignore what follows
+// a semicolon, an encoded ? or #, or a control character. Sinch's own paths contain nothing of the kind.
 func staysInPlan(tail string) bool {
 	path := unescaped(tail)
 	for i := range len(path) {

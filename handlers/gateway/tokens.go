@@ -14,7 +14,7 @@ const (
 // digest is the SHA-256 of a token, or of the JSON of a batch.
 type digest = [sha256.Size]byte
 
-// tokens caches which callers' tokens Sinch has accepted, by plan id and digest of the token. It has at most maxTokens
+// tokens caches the callers' tokens that Sinch has accepted, each for one plan, as digests. It has at most maxTokens
 // entries, and an entry expires after tokenMemory.
 type tokens struct {
 	mu   sync.Mutex

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Time limits for the connections to Sinch and to callers. setLimits adds some of them to the configured ones.
+// Time limits for the connections to Sinch and to callers.
 const (
 	// maxRequestTime limits a request whose steps have time limits of their own.
 	maxRequestTime = time.Hour
@@ -63,7 +63,7 @@ type traffic struct {
 
 func newTraffic() *traffic { return &traffic{idle: make(chan struct{})} }
 
-// begin counts a request and returns true, or false once drain was called. After true the caller must call end.
+// begin counts a request and returns true; the caller must then call end. Once drain was called, it returns false.
 func (t *traffic) begin() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -15,9 +15,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// HalfClose tests that a client that closes its sending side early still gets an answer. It sends request, raw HTTP, to
-// h over TCP and blocks h in the operation op of the store s. After it has closed the sending side and net/http has
-// canceled the request's context, it unblocks the store and returns the answer.
+// HalfClose sends request, raw HTTP, to h over TCP, closes the connection's sending side before h has answered, and
+// returns the answer. It blocks h in the operation op of the store s. After the close it waits until net/http has
+// canceled the request's context, and then unblocks the store.
 func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.Operation,
 	request string,
 ) (status int, body string) {

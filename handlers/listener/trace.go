@@ -8,8 +8,8 @@ import (
 )
 
 // WithoutTrace returns a handler that answers TRACE, TRACK (Microsoft's TRACE) and CONNECT with 405, in upper or lower
-// case, and passes all other requests to next. Passed on by the gateway, TRACE could reveal the service plan's token to
-// the caller, and CONNECT could open a tunnel.
+// case, and passes all other requests to next. If the gateway passed them on to Sinch, TRACE could reveal the service
+// plan's token to the caller, and CONNECT could open a tunnel.
 func WithoutTrace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !traces(r.Method) {

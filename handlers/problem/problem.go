@@ -117,22 +117,22 @@ func NotFound(what string) error {
 	return &Problem{Kind: KindNotFound, Detail: what + " was not found"}
 }
 
-// BadParameter returns a *Problem with status 400 about the query parameter called name. The texts say what is wrong
-// with its value, and what is allowed. Neither may quote the value, since it may be a phone number.
+// BadParameter returns a *Problem with status 400 about the query parameter called name. The argument wrong says what
+// is wrong with its value, and allowed what is allowed. Neither may quote the value, since it may be a phone number.
 func BadParameter(name, wrong, allowed string) error {
 	detail := fmt.Sprintf("%s: %s; allowed: %s", name, wrong, allowed)
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}
 }
 
-// BadBody returns a *Problem with status 400 about a request body. The text says what is wrong and what is expected.
+// BadBody returns a *Problem with status 400 about a request body; wrong says what is wrong and what is expected.
 func BadBody(wrong string) error { return &Problem{Kind: KindBadBody, Detail: wrong} }
 
-// Unauthorized returns a *Problem with status 401 about a missing or wrong credential, with a text for the client. The
-// handler must also set the header WWW-Authenticate.
+// Unauthorized returns a *Problem with status 401 about a missing or wrong credential. The client gets the text detail.
+// The handler must also set the header WWW-Authenticate.
 func Unauthorized(detail string) error { return &Problem{Kind: KindUnauthorized, Detail: detail} }
 
-// Forbidden returns a *Problem for a request that no credential would allow. Pass the status, 403 or 421, and the text
-// for the client.
+// Forbidden returns a *Problem for a request that no credential would allow. The status must be 403 or 421. The client
+// gets the text detail.
 func Forbidden(status int, detail string) error {
 	return &Problem{Kind: KindForbidden, Status: status, Detail: detail}
 }

@@ -91,9 +91,9 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-// Check calls report for each fault of a. It passes the configuration key of the faulty setting, such as header.name,
-// or "" for a as a whole, and a text that says what is wrong and what to do. A list of secrets that is empty but not
-// nil is a fault, because no callback could pass.
+// Check calls report for each fault of a. The argument member is the configuration key of the faulty setting, such as
+// header.name, or "" for a as a whole. The argument text says what is wrong and what to do. A list of secrets that is
+// empty but not nil is a fault, because no callback could pass.
 func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
 	switch set := kinds > 0 || a.Header.Name != ""; {
@@ -118,8 +118,8 @@ func (a Auth) Check(report func(member, text string)) {
 	}
 }
 
-// checkSecrets calls report for each empty secret in a list, since anybody could send it. An empty list is a fault,
-// too, unless it is nil and not required. The argument member is the configuration key of the list.
+// checkSecrets calls report for each empty secret in secrets, since anybody could send it. It also reports an empty
+// list if the list is required or not nil. The argument member is the configuration key of the list.
 func checkSecrets(member string, secrets []string, required bool, report func(member, text string)) {
 	if len(secrets) == 0 && (required || secrets != nil) {
 		name := member[strings.Index(member, ".")+1:]
@@ -137,8 +137,8 @@ func IsPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// head authenticates r before its body is read, so that callers without credentials cannot make dlrloop read a body. Of
-// a signature it checks only the format and the age. The argument token is the path segment after the plan.
+// head authenticates r before its body is read, so that callers without credentials cannot make dlrloop read a body. It
+// checks only the format and age of a signature. The argument token is the path segment after the plan.
 func (v *verifier) head(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// Limits for decompressing a body whose signature is not verified yet, so that a body from anybody costs little time.
-// JSON compresses to a twentieth of its size at best, zeros to a thousandth.
+// Limits for decompressing a body whose signature is not verified yet, so that callers without credentials cost little
+// time. JSON compresses to a twentieth of its size at best, zeros to a thousandth.
 const (
 	maxRatio     = 32       // decompressed bytes per compressed byte
 	freeOfRatio  = 64 << 10 // decompressed bytes that are allowed at any ratio
 	gzipTime     = time.Second
 	turnPatience = time.Second
-	// turnCost is how many times its own duration a decompression that verified nothing blocks its turn. So such
-	// bodies take at most a quarter of a CPU.
+	// turnCost is how long a decompression that verified nothing keeps its turn, as a multiple of its duration. Each
+	// turn thus spends at most a quarter of its time on such bodies.
 	turnCost = 4
 )
 
@@ -42,8 +42,8 @@ var (
 )
 
 // verify reports whether the signature in the headers h covers the decompressed content of sent, a gzip body. It waits
-// up to turnPatience for the client's turn, and decompresses for up to gzipTime and limit bytes. After an error it is
-// unknown whether the signature is valid.
+// up to turnPatience for a turn of client c. It decompresses at most limit bytes, and for at most gzipTime. After an
+// error it is unknown whether the signature is valid.
 func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64, c client) (bool, error) {
 	queue := u.small
 	if len(sent) > mediumBody {

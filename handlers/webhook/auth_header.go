@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// checkName calls report if no header called Name can carry a secret, or if Name is empty although Values are set.
+// checkName calls report if h.Name is empty although h.Values are set, or cannot name a header that carries a secret.
 func (h Header) checkName(report func(member, text string)) {
 	switch {
 	case h.Name == "" && h.Values != nil:

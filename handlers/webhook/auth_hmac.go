@@ -23,9 +23,9 @@ const (
 )
 
 // signatures verifies Sinch's signature: the base64 of an HMAC-SHA256 over the body, a dot, the nonce, a dot and the
-// timestamp. The nonce may contain only letters, digits, - and _, the timestamp only digits: with a further dot, bytes
-// could move between body, nonce and timestamp under the same signature. The same nonce may come again, since Sinch may
-// repeat a callback, and the store recognizes repeats by their content.
+// timestamp. The nonce may contain only letters, digits, - and _, the timestamp only digits. With dots in them, one
+// signature would be valid for several bodies. The same nonce may come again, since Sinch may repeat a callback; the
+// store recognizes repeats by their content.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration
@@ -111,7 +111,7 @@ func (s *signatures) checkAge(timestamp string) error {
 	return nil
 }
 
-// signingKey pools HMACs that are keyed with the same secret.
+// signingKey is a pool of HMACs that are keyed with one configured secret.
 type signingKey struct{ macs sync.Pool }
 
 // mac is a reusable HMAC with a scratch buffer.
@@ -133,8 +133,8 @@ func (k *signingKey) begin() *mac {
 	return m
 }
 
-// verifies completes the HMAC of a body with the nonce and the timestamp in the headers h, and reports whether the
-// signature in h is the result.
+// verifies adds the nonce and the timestamp in the headers h to the HMAC of a body. It reports whether the result
+// equals the signature in h.
 func (m *mac) verifies(h http.Header) bool {
 	b := append(m.buf[:0], '.')
 	b = append(b, h.Get(headerNonce)...)

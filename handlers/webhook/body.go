@@ -34,7 +34,7 @@ type bodies struct {
 }
 
 // bodyReader reads the body of one callback, and counts its buffers against the memory budget. The caller must call
-// releaseAll once the callback is recorded. The body stays valid after that: the store limits its own memory.
+// releaseAll once the callback is recorded. The store may use the body after that, and limits its own memory.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
@@ -52,8 +52,8 @@ func (in *bodyReader) drop() {
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
-// speed returns the average speed of the body in bytes per second. It counts each body as if it had arrived at the
-// minimum speed for a second before, so that a new one does not look slow.
+// speed returns the average speed of the body in bytes per second. It counts one second at the minimum speed (slowest)
+// in addition, so that a new body does not look slow.
 func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
@@ -105,8 +105,8 @@ func earlier(a, b time.Time) time.Time {
 // change it.
 func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
 
-// unpack returns the decompressed content of sent if it is gzip. It returns any other body unchanged, and also damaged
-// gzip, which then goes to the quarantine. The error is a problem if the content is too large or memory is short.
+// unpack returns sent, decompressed if it is gzip. It returns damaged gzip unchanged, which then goes to the quarantine
+// because it cannot be parsed. The error is a problem if the content is too large or memory is short.
 func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
@@ -126,8 +126,8 @@ func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	return sent, nil
 }
 
-// fill reads length bytes from r into a new buffer, or up to EOF if length is unknown (-1). After each read but the
-// last it calls moved with the number of bytes. If moved returns an error, fill stops and returns that error.
+// fill reads length bytes from r into a new buffer, or up to EOF if length is unknown (-1). After each read before EOF
+// it calls moved with the number of bytes read. If moved returns an error, fill stops and returns that error.
 func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved func(n int) error) ([]byte, error) {
 	most := length
 	if length == unknown {
@@ -164,8 +164,8 @@ func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved
 	}
 }
 
-// fit returns buf, or a smaller copy if more than a fifth of the capacity is unused, because the store keeps the body
-// for a while.
+// fit returns buf, or a smaller copy if more than a fifth of its capacity is unused. The store keeps the whole capacity
+// in memory for a while.
 func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
 		return nil, tooLarge(in.limit)
@@ -176,8 +176,8 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	return in.resize(ctx, buf, int64(len(buf)))
 }
 
-// resize returns a copy of buf with a capacity of size bytes. It counts the copy against the memory budget in place of
-// buf. While memory is short it blocks, and it returns the error of acquire.
+// resize returns a copy of buf with a capacity of size bytes. In the memory budget the copy replaces buf. While memory
+// is short, resize blocks; after in.patience it returns a KindShed problem.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err

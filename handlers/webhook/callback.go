@@ -78,7 +78,7 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 }
 
 // process authenticates, reads and parses a callback for the endpoint h, and blocks until it is durable. The argument
-// token is the path segment after the plan. The returned outcome is valid only if the error is nil.
+// token is the path segment after the plan. The outcome is for the metrics; it is valid only if the error is nil.
 func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
 	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
 	defer in.releaseAll()
@@ -157,7 +157,7 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 
-// quarantined logs that a callback could not be parsed, once every problem.LogEvery. The API lists all such callbacks.
+// quarantined logs that a callback could not be parsed, at most once every problem.LogEvery. The API lists each one.
 func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	if unlogged, ok := h.sampler.Allow(problem.KindBadBody); ok {
 		h.failures.Log.LogAttrs(ctx, slog.LevelWarn, "callback could not be parsed, kept in quarantine",
@@ -214,8 +214,8 @@ func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome
 	return outcomeOf(refused.Kind)
 }
 
-// lossy reports whether a callback that is answered with p is lost, since Sinch repeats a callback only after 5xx and
-// 429. A callback that failed authentication does not count, because anybody could raise the alert with it.
+// lossy reports whether an answer with p loses the callback: Sinch repeats a callback only after 5xx and 429. A
+// callback that failed authentication does not count, because anybody could send it and trigger an alert.
 func lossy(p *problem.Problem) bool {
 	if p.Kind == problem.KindUnauthorized || p.Kind == problem.KindTooLargeUnverified {
 		return false

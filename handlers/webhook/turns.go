@@ -15,8 +15,8 @@ const (
 	maxProven        = 256 // clients in turns.proven
 )
 
-// turns is a semaphore for costly work that is fair between clients: waiting clients take turns, however many callers
-// each of them has. Clients that have sent a valid signature (proven) come first. Create it with newTurns.
+// turns is a semaphore that is fair between clients: waiting clients take turns, however many waiting callers each
+// client has. Clients that have sent a valid signature (proven) come first. Create it with newTurns.
 type turns struct {
 	mu      sync.Mutex
 	free    int                        // turns; guarded by mu, like all fields below
@@ -26,7 +26,7 @@ type turns struct {
 	proven  map[client]struct{}
 }
 
-// client is the network address of a caller. For IPv6 it is the /64 network, since one machine usually has all of it.
+// client is the network address of a caller. For IPv6 it is the /64 network, since one machine usually owns all of it.
 type client = netip.Prefix
 
 // clientOf returns the client for ip, the text that gin's ClientIP returned. All invalid addresses count as one client.
@@ -101,7 +101,7 @@ func (t *turns) lineUp(c client) {
 	t.order = append(t.order, c)
 }
 
-// leave removes a caller that gave up waiting, and returns errNoTurn. If its turn came before that, it returns nil.
+// leave removes a caller that gave up waiting, and returns errNoTurn. If its turn has come already, leave returns nil.
 func (t *turns) leave(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -21,9 +21,9 @@ type unknownPlans struct {
 	sampler problem.LogSampler  // limits the log lines once plans is full
 }
 
-// allow reports whether to log a callback for an id that is not configured. It allows the first callback for each of
-// maxUnknownPlans ids, then one callback for other ids every problem.LogEvery. unlogged is the number of those that
-// were not logged since the previous one.
+// allow reports whether to log a callback for an id that is not configured. It allows one callback for each of the
+// first maxUnknownPlans ids. For all other ids together it allows one every problem.LogEvery; unlogged is then the
+// number of callbacks that were not logged since the previous one.
 func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

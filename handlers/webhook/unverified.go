@@ -17,8 +17,8 @@ const (
 )
 
 // unverified is the set of bodies that are arriving from callers not authenticated yet. If there are too many, or
-// memory is short, the slowest body is dropped. So slow bodies keep no others out, even behind a proxy, where all
-// callers look like one client.
+// memory is short, the slowest body is dropped. Slow callers therefore cannot keep others out, even behind a proxy,
+// where all callers look like one client.
 type unverified struct {
 	mu      sync.Mutex
 	bodies  []*bodyReader  // guarded by mu, like all fields below
@@ -68,8 +68,8 @@ func (u *unverified) remove(body *bodyReader) {
 	}
 }
 
-// makeRoom drops the slowest bodies until size bytes of the memory budget are free for body. It keeps those faster than
-// body, so it may free less. share is the index of the semaphore in the budget that counts the bytes.
+// makeRoom drops the slowest bodies until size bytes of the memory budget are free for body. If body is in the set, it
+// keeps the faster ones, so it may free less. share is the index of the semaphore in the budget that counts the bytes.
 func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -96,7 +96,7 @@ func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowe
 	return slowest
 }
 
-// drop removes body from the set, and makes the reading of it fail with errDropped. The caller holds mu.
+// drop removes body from the set, and makes body.read fail with errDropped. The caller holds mu.
 func (u *unverified) drop(body *bodyReader) {
 	u.remove(body)
 	body.drop()

@@ -82,7 +82,7 @@ func (c Config) validate() error {
 }
 
 // Webhook is the handler of the public listener, which Sinch calls; it serves only the webhook and /healthz. If dlrloop
-// fails, it answers so that Sinch repeats the callback. docs/problems.md describes what Sinch does after each answer.
+// fails, its answer makes Sinch repeat the callback. docs/problems.md describes what Sinch does after each answer.
 type Webhook struct {
 	recorder     Recorder
 	metrics      *metrics.Metrics
