@@ -12,18 +12,17 @@ import (
 	"github.com/dlrloop/dlrloop/store/commit"
 )
 
-// discardStore replaces the store in the program under comparison called null. It discards every report.
+// discardStore is the store of the measured program called null. It discards every report.
 type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 
-// flatSize is the size in bytes of the file that the program under comparison called append writes. A write that would
-// exceed the size starts again at the beginning, since nothing reads the file.
+// flatSize is the size in bytes of the file that type flat writes. A write that does not fit at the end of the file
+// goes to its beginning, since nothing reads the file.
 const flatSize = 64 << 20
 
-// flat replaces the store in the program under comparison called append. It writes the bodies of reports to a
-// preallocated file, with one write and one sync for each group of concurrent reports. No store can make reports
-// durable at a lower cost.
+// flat is the store of the measured program called append. It writes the bodies of reports to a preallocated file, with
+// one write and one sync for each group of concurrent reports. No store can make reports durable with less work.
 type flat struct {
 	file      *os.File
 	offset    int

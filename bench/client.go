@@ -12,27 +12,27 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// load describes the load on a program under comparison: each connection sends its next report when its last one is
-// answered.
+// load describes the load on a measured program. Each connection sends a report, waits for the answer, and then sends
+// the next report.
 type load struct {
 	connections int           // number of concurrent connections
 	warmup      time.Duration // time before the measurement starts
 	measured    time.Duration // length of the measurement
 }
 
-// measurement is the result of sending reports to one program under comparison: the latencies, and how many reports
-// were acknowledged.
+// measurement is the result of sending reports to a measured program. The field acknowledged counts the acknowledged
+// reports by status.
 type measurement struct {
 	latencies
 	took         time.Duration         // measured time
 	acknowledged [traffic.Statuses]int // total, including the warm-up
 }
 
-// throughput returns how many reports per second were answered, without the warm-up.
+// throughput returns the number of reports answered per second after the warm-up.
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends reports to the webhook at address, such as 127.0.0.1:8080, as l describes, until the time or the reports
-// run out. It returns an error for any answer but an empty 200, and if all reports are sent before the warm-up ends.
+// drive sends reports to the webhook at address, such as 127.0.0.1:8080, for the time that l sets or until no report is
+// left. It returns an error if an answer is not an empty 200, or if no report is left after the warm-up.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)
@@ -77,8 +77,8 @@ type driver struct {
 	from, until time.Time // bounds of the measurement
 }
 
-// connection is one connection to a program under comparison, with the latencies and acknowledged reports of that
-// connection.
+// connection is one connection to a measured program. It holds the latencies of the answers, and counts the
+// acknowledged reports by status.
 type connection struct {
 	*traffic.Connection
 	driver       *driver

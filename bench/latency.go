@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// precision is the number of bits after the leading bit of a latency that determine its bucket in the histogram. The
-// relative error is at most 1/64.
+// precision is how many bits after the leading 1 bit of a latency select its bucket in the histogram. It limits the
+// relative error to 1/64.
 const precision = 6
 
 // latencies is a histogram of latencies with a bounded relative error. The zero value is empty and ready to use.
@@ -27,8 +27,8 @@ func (l *latencies) merge(o *latencies) {
 	l.total += o.total
 }
 
-// quantile returns the q-quantile of the latencies, such as p99 for 0.99, rounded down to the start of its bucket. It
-// returns 0 if the histogram is empty.
+// quantile returns the q-quantile of the latencies (p99 for q = 0.99), rounded down to the smallest latency of its
+// bucket. It returns 0 if the histogram is empty.
 func (l *latencies) quantile(q float64) time.Duration {
 	rank, counted := max(int(q*float64(l.total)+0.5), 1), 0
 	for i, n := range l.counts {

@@ -29,7 +29,7 @@ type options struct {
 	seed                  uint64
 	dir, profiles         string
 
-	serve    subject // set in a child process: the program under comparison to run
+	serve    subject // set in a child process: the measured program to run
 	upstream string  // for a child: the URL that replaces Sinch
 	plan     string  // for a child: the plan of the reports
 	database string  // for a child on PostgreSQL: the URL of its database

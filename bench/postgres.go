@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// settings returns the settings of the PostgreSQL server that the benchmark measures. They suit a server on a machine
-// of its own, and make its commits durable.
+// settings returns the configuration parameters of the measured PostgreSQL server. The values suit a dedicated machine
+// and make commits durable.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
@@ -23,16 +23,16 @@ func settings() map[string]string {
 	}
 }
 
-// cluster is the PostgreSQL server of a benchmark run. Each measurement of the program under comparison called postgres
-// uses a new database. All measurements of the program called stored use the same prefilled database.
+// cluster is the PostgreSQL server of a benchmark run. The measured program called postgres gets a new database for
+// each measurement. The one called stored always gets the same prefilled database.
 type cluster struct {
 	server *pgtest.Server
 	made   int
-	stored string // URL of the database of the program under comparison stored
+	stored string // URL of the database of the measured program called stored
 }
 
 // newCluster starts a PostgreSQL server in dir. If recipients is not 0, it also creates a database with that many
-// recipients for the program under comparison called stored. It calls progress with a line of text now and then.
+// recipients, for the measured program called stored. It passes messages about its progress to function progress.
 func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
 	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: dir, Settings: settings()})
 	if err != nil {
@@ -55,7 +55,7 @@ func newCluster(ctx context.Context, dir string, recipients int, progress func(s
 
 func (c *cluster) close(ctx context.Context) error { return c.server.Close(context.WithoutCancel(ctx)) }
 
-// create creates a database with this name and dlrloop's schema, and returns its URL.
+// create creates a database with this name and with dlrloop's tables, and returns its URL.
 func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	if err := c.execute(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", err
@@ -68,9 +68,9 @@ func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	return url, s.Close()
 }
 
-// database returns the URL of the database for the next measurement of program under comparison s, or "" if s does not
-// use PostgreSQL. It runs a checkpoint first, so that the measurement does not include the cost of earlier writes. The
-// caller must call drop, which removes the database if it was created only for this measurement.
+// database returns the URL of the database for the next measurement of s, or "" if s does not use PostgreSQL. It runs a
+// checkpoint first, so that the measurement does not include the cost of earlier writes. After the measurement, the
+// caller must call drop, which removes the database unless later measurements use it too.
 func (r *run) database(ctx context.Context, s subject) (url string, drop func() error, err error) {
 	drop = func() error { return nil }
 	switch s {
@@ -105,9 +105,9 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 	return nil
 }
 
-// startCluster sets r.cluster to a new PostgreSQL server if a program under comparison of the run needs one. The
-// database of the program called stored gets this number of recipients. The caller must call end, which stops the
-// server.
+// startCluster starts a PostgreSQL server and sets r.cluster to it, if any measured program uses PostgreSQL. stored is
+// the number of recipients in the prefilled database of the program called stored. The caller must call end, which
+// stops the server.
 func (r *run) startCluster(ctx context.Context, stored int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// process is a child process that runs one program under comparison.
+// process is a child process that runs one measured program.
 type process struct {
 	addresses
 	plan    string // plan of its reports
@@ -19,8 +19,8 @@ type process struct {
 	stdin   io.Closer
 }
 
-// start runs program under comparison s in a child process and blocks until it accepts connections. dir is for its
-// files, and upstream is the base URL of Sinch's API. The URL database and the directory profiles may be empty.
+// start runs the measured program s in a child process and blocks until it accepts connections. upstream is the base
+// URL of Sinch's API. database is a URL, or "" for no database. profiles is a directory, or "" for no profiles.
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

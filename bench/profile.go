@@ -8,8 +8,8 @@ import (
 	"runtime/pprof"
 )
 
-// startProfile starts a CPU profile of this process. The function finish writes this and an allocation profile to files
-// in dir, named after program under comparison s. If dir is empty, both functions do nothing.
+// startProfile starts a CPU profile of this process. finish writes this profile and an allocation profile to files in
+// dir whose names begin with s. If dir is empty, startProfile and finish do nothing.
 func startProfile(dir string, s subject) (finish func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil

@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// requests holds one HTTP request for each report of a run. All requests are concatenated in one slice.
+// requests holds one HTTP request for each report of a run. The field bytes holds all requests, one after the other.
 type requests struct {
 	bytes  []byte
 	ends   []int

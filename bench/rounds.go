@@ -18,32 +18,30 @@ type run struct {
 	rounds      int
 	warmup      time.Duration
 	measured    time.Duration
-	dir         string // for files of the programs under comparison
+	dir         string // for files of the measured programs
 	profiles    string // directory; empty: no profiles
 
 	upstream *traffic.Upstream
-	cluster  *cluster // nil if no program under comparison is on PostgreSQL
-	stored   int      // number of measurements of the program under comparison stored so far
+	cluster  *cluster // nil if no measured program uses PostgreSQL
+	stored   int      // number of measurements of the program called stored so far
 	reports  *requests
 }
 
-// figures holds the results of one measurement: of one program under comparison, in one round, with one number of
-// connections.
+// figures holds the results of one measurement: of one program, with one number of connections, in one round.
 type figures struct {
 	throughput     float64 // reports per second
 	p50, p99, p999 time.Duration
-	cpu            time.Duration // of the program under comparison, per report
+	cpu            time.Duration // of the measured program, per report
 
 	reports  int   // number of reports sent
 	database usage // of PostgreSQL, total
 }
 
-// results holds the figures by number of connections and by program under comparison. Each slice has one element per
-// round.
+// results maps the number of connections, and then the measured program, to the figures: one element for each round.
 type results map[int]map[subject][]figures
 
-// all measures every program under comparison with every number of connections, once in each round. The programs take
-// turns within a round, so that slow phases of the machine affect all of them alike.
+// all measures every program with every number of connections, once in each round. It measures the programs one after
+// the other within a round, so that a time in which the machine is slow affects all of them.
 func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	all := make(results)
 	for _, n := range r.connections {
@@ -64,8 +62,7 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	return all, nil
 }
 
-// one starts program under comparison s with an empty directory, measures it with this number of connections, and stops
-// it.
+// one starts the measured program s with an empty directory, measures it with this number of connections, and stops it.
 func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
 	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
@@ -106,9 +103,9 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}, nil
 }
 
-// load sends the reports to process p, which runs program under comparison s. If the program is a complete dlrloop
-// server, load also verifies that it stored all acknowledged reports. For the program called feedback, load also waits
-// until dlrloop has sent all delivery feedback.
+// load sends the reports to process p, which runs the measured program s. If s is a complete dlrloop server, load then
+// verifies that it stores exactly the acknowledged reports. For the program called feedback, load also waits until
+// dlrloop has sent all delivery feedback.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {
@@ -120,8 +117,8 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 	return m, err
 }
 
-// measureUsage calls function do and returns the resources that the PostgreSQL server used during the call. url is that
-// of the database whose size and connections are measured. If url is empty, measureUsage only calls do.
+// measureUsage calls do and returns the resources that the PostgreSQL server used during the call. url is the URL of
+// the measured database. If url is empty, measureUsage only calls do and returns a zero usage.
 func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u usage, err error) {
 	if url == "" {
 		return u, do()
@@ -148,7 +145,7 @@ func spreadOf(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// each returns the median, minimum and maximum of one figure over the rounds. value returns the figure of a round.
+// each returns the median, minimum and maximum of one figure over the rounds. value extracts the figure from one round.
 func each(rounds []figures, value func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
@@ -157,8 +154,8 @@ func each(rounds []figures, value func(figures) float64) spread {
 	return spreadOf(values)
 }
 
-// ratio divides a figure of one program under comparison by that of another in the same round, and returns the median,
-// minimum and maximum. rounds and others hold the figures of the two programs by round; value selects the figure.
+// ratio divides a figure of one program by the same figure of another, round by round. It returns the median, minimum
+// and maximum of the ratios. rounds is for the first program, others for the second; value extracts the figure.
 func ratio(rounds, others []figures, value func(figures) float64) spread {
 	values := make([]float64, min(len(rounds), len(others)))
 	for i := range values {

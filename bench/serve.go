@@ -21,12 +21,11 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// subject names a program under comparison: one of the programs that the benchmark compares, such as dlrloop on
-// PostgreSQL.
+// subject names one of the programs that the benchmark measures, such as dlrloop on PostgreSQL.
 type subject string
 
-// The programs under comparison, as the flag -subjects and the tables name them. The same client sends the same bytes
-// to every program, and the same handler verifies and decodes the bytes.
+// The programs that the benchmark measures, with their names in the flag -subjects and in the tables. All of them
+// receive the same reports from the same client. The same handler verifies and decodes the reports.
 const (
 	subjectNull     subject = "null"     // stores nothing: the cost of HTTP, signature and decoding
 	subjectAppend   subject = "append"   // appends the bodies to a flat file: the limit set by the disk
@@ -42,15 +41,15 @@ func (s subject) valid() bool {
 
 func (s subject) onPostgres() bool { return s == subjectPostgres || s == subjectStored }
 
-// addresses holds the listen addresses of a program under comparison. A child process writes them as JSON for its
-// parent.
+// addresses holds the listen addresses of a measured program. A child process writes them as JSON to its standard
+// output.
 type addresses struct {
 	Public  string
 	Private string // only of a whole server
 }
 
-// serve runs the program under comparison that o.serve names in this process until ctx ends. It calls function serving
-// once, with the listen addresses, when the program accepts connections.
+// serve runs the measured program o.serve in this process until ctx ends. When the program accepts connections, serve
+// calls serving once, with the listen addresses.
 func serve(ctx context.Context, o options, serving func(addresses)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch o.serve {
@@ -68,7 +67,7 @@ func serve(ctx context.Context, o options, serving func(addresses)) error {
 	return fmt.Errorf("unknown subject %q", o.serve)
 }
 
-// serveDlrloop runs dlrloop's server until ctx ends, with one service plan and mostly default settings.
+// serveDlrloop runs a complete dlrloop server until ctx ends, with one service plan and mostly default settings.
 func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(addresses)) error {
 	c := config.Default()
 	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // reports have old times and must not be deleted
@@ -121,8 +120,8 @@ func serveWebhook(
 	return nil
 }
 
-// serveForParent runs the program under comparison that o.serve names until the parent process closes the standard
-// input of this process. It writes the listen addresses to the standard output as JSON.
+// serveForParent runs the measured program o.serve until the parent process closes the standard input of this process.
+// It writes the listen addresses as JSON to the standard output.
 func serveForParent(o options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -130,7 +129,7 @@ func serveForParent(o options) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	server.Tune(config.Default()) // like `dlrloop serve`, for all programs under comparison
+	server.Tune(config.Default()) // like `dlrloop serve`, for all measured programs
 	finish, err := startProfile(o.profiles, o.serve)
 	if err != nil {
 		return err

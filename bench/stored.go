@@ -19,7 +19,7 @@ import (
 )
 
 // storedPlan is the service plan of all batches that function fill creates. modelBatch is the number of the first
-// batch, the only one that is recorded through the store. All others are copies of it.
+// batch. Only this batch is recorded through the store; all others are copies of it.
 const (
 	storedPlan = "stored"
 	modelBatch = 0
@@ -49,15 +49,15 @@ CROSS JOIN report_log l WHERE l.plan = $1 AND l.batch_id = $2`
 )
 
 // batchesPerCopy is the number of batches that one SQL statement creates. batchInterval is the time between two
-// consecutive batches; with it, five million recipients cover about a month.
+// consecutive batches: five million recipients span about a month.
 const (
 	batchesPerCopy = 100
 	batchInterval  = 8 * time.Minute
 )
 
-// fill stores this number of recipients in the database at url, in batches of a thousand, with the reports Dispatched
-// and Delivered for each recipient. It records one batch through the store and copies that batch with SQL, giving each
-// copy a new id, phone numbers and times. It calls progress with a line of text from time to time.
+// fill stores this number of recipients in the database at url, in batches of 1000. Each recipient has the reports
+// Dispatched and Delivered. fill records the first batch through the store and copies it with SQL; each copy gets its
+// own id, phone numbers and times. It passes messages about its progress to function progress.
 func fill(ctx context.Context, url string, recipients int, progress func(string)) (err error) {
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
 	if err != nil {
@@ -94,7 +94,7 @@ func fill(ctx context.Context, url string, recipients int, progress func(string)
 	return verifyStored(ctx, s, batches-1)
 }
 
-// recordModel records batch number modelBatch through the store, with two reports for each recipient.
+// recordModel records the first batch, modelBatch, through the store, with two reports for each recipient.
 func recordModel(ctx context.Context, s *pgstore.Store) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(256)
@@ -115,10 +115,10 @@ func recordModel(ctx context.Context, s *pgstore.Store) error {
 	return g.Wait()
 }
 
-// firstAt returns the time of the first report in batch number n of the batches that function fill creates.
+// firstAt returns the time of the first report of batch number n, counted from 0 (modelBatch).
 func firstAt(n int) time.Time { return traffic.SentAt(n, batchInterval) }
 
-// filler creates batches in the database as copies of one model batch, which was recorded through the store.
+// filler creates batches in the database as copies of the batch in the field model, which is already stored.
 type filler struct {
 	connection *pgx.Conn
 	model      *store.Batch
@@ -148,7 +148,7 @@ func (f *filler) copy(ctx context.Context, begin, end int) error {
 	return f.connection.SendBatch(ctx, &queue).Close()
 }
 
-// slot returns the value of the column slot for the batch with this id. It must compute the value as pgstore does.
+// slot returns the value of the column slot for the batch with this id, computed in the same way as in package pgstore.
 func (f *filler) slot(id string) int16 {
 	h := sha256.New()
 	h.Write(f.salt)
@@ -157,11 +157,11 @@ func (f *filler) slot(id string) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(f.slots))
 }
 
-// verifyStored returns an error unless it can read from s batch number last, one recipient of that batch with all
-// errNotStored is returned if the store answers with something else than was recorded.
+// errNotStored means that a query of the store returned something other than what was recorded.
 var errNotStored = errors.New("not what was recorded")
 
-// reports, and the batches sent to that recipient's phone number.
+// verifyStored reads batch number last from s, one recipient of that batch, and the batches sent to the recipient's
+// phone number. It returns an error if s does not return what function fill has stored.
 func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
 	if _, err := s.Batch(ctx, key); err != nil {

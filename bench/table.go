@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// columns are the columns of the results table. The field name is the heading, the function value returns the figure of
-// a round, and format is the Printf verb for it.
+// columns are the columns of the results table. Each has a heading, a function that returns its value for one round,
+// and the Printf format of the value.
 var columns = []struct {
 	name   string
 	value  func(figures) float64
@@ -23,16 +23,15 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons are the columns that divide a figure of each program under comparison by the same figure of another
-// program, in the same round. The field other names that other program, and column is the index of the figure in
-// columns.
+// comparisons are the columns that compare each program with the program other. The value is a figure of the first
+// program divided by that of other in the same round. The field column is the index of this figure in columns.
 var comparisons = []struct {
 	other  subject
 	column int
 }{{subjectAppend, 0}, {subjectAppend, 2}, {subjectDlrloop, 0}, {subjectPostgres, 0}}
 
-// table writes the results to out: one row for each number of connections and each program under comparison. Each value
-// is the median over the rounds. A ratio to another program also shows its minimum and maximum.
+// table writes the results to out, with one row for each number of connections and each program. A value is the median
+// over the rounds. A comparison with another program also shows the minimum and the maximum.
 func table(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")
@@ -63,8 +62,8 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 	return w.Flush()
 }
 
-// databaseColumns are the columns of the table that shows what PostgreSQL used. The field name is the heading, the
-// function value returns the figure of a round, and format is the Printf verb for it.
+// databaseColumns are the columns of the table of resources used with PostgreSQL. Each has a heading, a function that
+// returns its value for one round, and the Printf format of the value.
 var databaseColumns = []struct {
 	name   string
 	value  func(figures) float64
@@ -83,7 +82,7 @@ var databaseColumns = []struct {
 
 func perReport(f figures, total float64) float64 { return total / float64(f.reports) }
 
-// databaseTable writes to out the resources that PostgreSQL used per report, as medians over the rounds.
+// databaseTable writes the table of resources used with PostgreSQL to out. Each value is the median over the rounds.
 func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")

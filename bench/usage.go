@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// usage holds the resources that a PostgreSQL server has used since its start, and the current size of one database.
+// usage holds the resources used by a PostgreSQL server since its start, and the size and connections of one database.
 type usage struct {
 	cpu            time.Duration // of all server processes
 	wal            int64         // bytes written to the write-ahead log
@@ -21,7 +21,7 @@ type usage struct {
 	connections    int           // open connections of dlrloop
 }
 
-// usage returns the resources that the server has used so far. Sizes and connections are those of the database at url.
+// usage returns the resources used by the server since its start, and the size and connections of the database at url.
 func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -43,7 +43,7 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// sub returns the usage between two measurements: u minus the earlier one. The number of connections is that of u.
+// sub returns the resources used between two measurements: u minus before. Only the number of connections is that of u.
 func (u usage) sub(before usage) usage {
 	return usage{
 		u.cpu - before.cpu, u.wal - before.wal, u.table - before.table, u.indexes - before.indexes,

@@ -94,7 +94,7 @@ func (b board) build() (dashboard.Dashboard, error) {
 	return d, err
 }
 
-// showControls shows links and annotations at the top of the dashboard. By default the builders hide them in a menu.
+// showControls shows links and annotations at the top of the dashboard. By default Grafana's SDK hides them in a menu.
 func showControls(d *dashboard.Dashboard) {
 	for i := range d.Links {
 		d.Links[i].Placement = nil
@@ -118,7 +118,7 @@ func starts() *dashboard.AnnotationQueryBuilder {
 			RefId("Restarts"))
 }
 
-// variables returns the dashboard variables, which the user chooses: the data source, a job, its instances, and plans.
+// variables returns the dashboard's variables. Users choose their values: data source, job, instances and plans.
 func (b board) variables() ([]dashboard.VariableModel, error) {
 	chosen := []cog.Builder[dashboard.VariableModel]{
 		dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"),
@@ -148,8 +148,8 @@ func ask(name, label, query string) *dashboard.QueryVariableBuilder {
 		Sort(dashboard.VariableSortNaturalAsc)
 }
 
-// several returns a dashboard variable for which the user can choose several values. Grafana's query finds the values
-// to choose from. The default, All, also includes values that appear later.
+// several returns a dashboard variable for which the user can choose several values. query is the Grafana query for the
+// values to choose from. The default, All, also includes values that appear later.
 func several(name, label, query string) *dashboard.QueryVariableBuilder {
 	return ask(name, label, query).Multi(true).IncludeAll(true).AllValue(".*").Current(option("All", "$__all"))
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// The colors of all dashboards: seven of the palette of Okabe and Ito, and four more. People with color vision
-// deficiencies can distinguish the colors of the statuses; a test measures the distances.
+// The colors of all dashboards: seven from the palette of Okabe and Ito, and four more. A test ensures that people with
+// color vision deficiencies can distinguish the colors of the message statuses.
 const (
 	green     = "#009E73"
 	vermilion = "#D55E00"
@@ -35,7 +35,7 @@ func statuses() palette {
 	}
 }
 
-// ended returns the final statuses that count in the shares: all except Cancelled, which the sender causes.
+// ended returns all final statuses except Cancelled. Percentages ignore Cancelled messages: the sender cancelled them.
 func ended() []string {
 	return []string{"Delivered", "Failed", "Rejected", "Aborted", "Expired", "Deleted", "Unknown"}
 }
@@ -89,7 +89,7 @@ func fixed(color string) dashboard.FieldColor {
 	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new(color)}
 }
 
-// risingTo returns color thresholds for a value that should be low: green, orange from warn, vermilion from bad.
+// risingTo returns color thresholds for a value that should be low: green below warn, orange below bad, else vermilion.
 func risingTo(warn, bad float64) []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(warn), Color: orange}, {Value: new(bad), Color: vermilion}}
 }
@@ -99,8 +99,8 @@ func zeroIsGood() []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(1e-9), Color: vermilion}}
 }
 
-// fallingTo returns color thresholds for a value that should be high: green from good, orange from warn, else
-// vermilion.
+// fallingTo returns color thresholds for a value that should be high: vermilion below warn, orange below good, else
+// green.
 func fallingTo(good, warn float64) []dashboard.Threshold {
 	return []dashboard.Threshold{
 		{Color: vermilion},

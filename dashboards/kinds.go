@@ -47,10 +47,10 @@ func legend(p panel) *common.VizLegendOptionsBuilder {
 	})
 }
 
-// figure builds a panel with one big number: the latest value with its curve, or one value for the whole time range.
+// figure builds a panel with one big number, and with a curve unless the query has one value for the whole time range.
 func figure(p panel) (dashboard.Panel, error) { return big(p, common.BigValueTextModeAuto).Build() }
 
-// named builds a panel that shows a big number and a name for each series.
+// named builds a panel with one big number for each series, next to the name of the series.
 func named(p panel) (dashboard.Panel, error) {
 	return big(p, common.BigValueTextModeValueAndName).Build()
 }
@@ -85,7 +85,7 @@ func states(panel) (dashboard.Panel, error) {
 		Build()
 }
 
-// heat builds a heat map panel of a classic Prometheus histogram: time to the right, buckets upwards.
+// heat builds a heat map panel of a classic Prometheus histogram. The x-axis shows the time and the y-axis the buckets.
 func heat(p panel) (dashboard.Panel, error) {
 	return heatmap.NewPanelBuilder().
 		Calculate(false). // the data are already histogram buckets
@@ -107,8 +107,8 @@ func heat(p panel) (dashboard.Panel, error) {
 		Build()
 }
 
-// countries builds a table panel with a row for each country and a column for each query, sorted by the last column in
-// descending order.
+// countries builds a table panel with a row for each country and a column for each query. The rows are sorted by the
+// last column in descending order.
 func countries(p panel) (dashboard.Panel, error) {
 	names := map[string]string{"country": "Country"}
 	for i, q := range p.queries {
@@ -143,7 +143,7 @@ const (
 	columnMessages  = "Messages"
 )
 
-// bar returns a field override that draws a table column as bars. The column has the name and the color of a status.
+// bar returns a field override that draws a table column as bars. column is a status and the bars have its color.
 func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},

@@ -9,10 +9,10 @@ import (
 // columns is the number of columns in the grid on which Grafana places panels.
 const columns = 24
 
-// skyline holds how far each column of the grid is filled, in grid rows from the top.
+// skyline holds the number of filled grid rows of each grid column, counted from the top.
 type skyline [columns]uint32
 
-// put places a panel at the highest free position, the leftmost of several, and returns the position in grid units.
+// put places a panel at the highest free position (the leftmost if there are several) and returns it in grid units.
 func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	best := dashboard.GridPos{W: width, H: height, Y: ^uint32(0)}
 	for x := range columns - width + 1 {

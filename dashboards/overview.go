@@ -20,7 +20,7 @@ func overview() board {
 	}
 }
 
-// good is a Markdown text that tells users which values are normal. The alerts check the same figures.
+// good is a Markdown text that tells users which values are normal. The alerts check the same values.
 const good = `- **Lossy answers are 0.** Each one is a report that Sinch never sends again.
 - **Callbacks are stored** in milliseconds. *Unauthorized* over minutes means a wrong secret: Sinch repeats for a day.
 - **Delivered share** is the same as last week.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// restarts is a PromQL query that has a result only where an instance was restarted.
+// restarts is a PromQL query that returns a value only for the time of a restart of an instance.
 const restarts = `changes(process_start_time_seconds{<process>}[$__rate_interval]) > 0`
 
 // query is one PromQL expression of a panel. It may have placeholders:
@@ -19,7 +19,7 @@ type query struct {
 	mayBeEmpty bool // an empty result is normal, even in a busy system
 }
 
-// rare marks queries for which an empty result is normal, and returns them.
+// rare marks queries whose result may be empty even in a busy system, and returns them.
 func rare(queries ...query) []query {
 	for i := range queries {
 		queries[i].mayBeEmpty = true
@@ -38,8 +38,8 @@ func expand(expr string) string {
 // share returns PromQL that divides part by whole. While whole is zero, the result is empty instead of NaN.
 func share(part, whole string) string { return part + " / (" + whole + " > 0)" }
 
-// countryShare returns PromQL for the share of messages with the given result among all messages, for each country over
-// window. A series exists only after its first message, so a missing series counts as 0.
+// countryShare returns PromQL for the share of messages with the given result among all messages of a country, over
+// window. A series exists only after its first message, so the share is 0 while a series does not exist.
 func countryShare(result, window string) string {
 	all := "sum by (country) (" + counted(window) + "(dlrloop_route_messages_total{<process>}[" + window + "]))"
 	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>,` +
@@ -47,21 +47,21 @@ func countryShare(result, window string) string {
 	return share("("+part+" or 0 * "+all+")", all)
 }
 
-// quantile returns PromQL for the q-quantile (0.99 is p99) of a classic histogram over window, for the chosen instances
-// and for each combination of label values. Without observations the result is empty instead of NaN.
+// quantile returns PromQL for the q-quantile (p99 for q = 0.99) of a classic histogram over window. The query returns
+// one value for each combination of values of the given labels. Without observations it returns nothing instead of NaN.
 func quantile(q float64, histogram, window string, labels ...string) string {
 	by := strings.Join(append([]string{"le"}, labels...), ", ")
 	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{<process>}[%s]))) >= 0",
 		q, by, counted(window), histogram, window)
 }
 
-// Grafana variables for the range of a PromQL function: the step of a graph, and the dashboard's whole time range.
+// Grafana variables for the range in a PromQL query: step is for graphs, wholeRange for the dashboard's time range.
 const (
 	step       = "$__rate_interval"
 	wholeRange = "$__range"
 )
 
-// counted returns the name of the PromQL function to use over window: increase for wholeRange, else rate.
+// counted returns the PromQL function for a counter over window: increase if window is wholeRange, else rate.
 func counted(window string) string {
 	if window == wholeRange {
 		return "increase"

@@ -17,7 +17,7 @@ type batch struct {
 	feedback   bool
 }
 
-// scenario lists the batches to send: one for each value of delivery_report, and one more that wants no feedback.
+// scenario lists the batches to send: one for each value of delivery_report, and one more that does not want feedback.
 var scenario = [...]batch{
 	{"per_recipient", 80, true},
 	{"per_recipient_final", 60, true},
@@ -32,8 +32,8 @@ const (
 	roundPause = 5 * time.Second
 )
 
-// sendBatches sends every batch in scenario. If once is true, it then waits until all feedback is sent and returns.
-// Otherwise it repeats the scenario until ctx ends.
+// sendBatches sends every batch in scenario. If once is true, it returns when all feedback is sent. Otherwise it
+// repeats the scenario until ctx ends.
 func (w *world) sendBatches(ctx context.Context, once bool) error {
 	for number := 1; ; {
 		for _, b := range scenario {
@@ -54,7 +54,7 @@ func (w *world) sendBatches(ctx context.Context, once bool) error {
 	}
 }
 
-// send sends a batch through dlrloop's gateway. number is that of the batch, from 1, and determines the phone numbers.
+// send sends a batch through dlrloop's gateway. number counts the batches from 1 and determines the phone numbers.
 func (w *world) send(ctx context.Context, b batch, number int) error {
 	to := make([]string, b.recipients)
 	for i := range to {
@@ -140,7 +140,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// ignoreEnd returns nil if ctx has ended, else err. So an error caused by the end of the demo is not reported.
+// ignoreEnd returns nil if ctx has ended, else err. It thus ignores errors that the end of the demo causes.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

@@ -64,8 +64,8 @@ func (p *printer) paint(color, text string) string {
 	return color + text + reset
 }
 
-// line prints one line: the seconds since the start, the texts sign and what in the given color, and the formatted
-// args. After a call of close it prints nothing. The caller must hold p.mu.
+// line prints one line: the seconds since the start, then sign and what in the given color, then the formatted args.
+// After close has been called, it prints nothing. The caller must hold p.mu.
 func (p *printer) line(color, sign, what, format string, args ...any) {
 	if p.closed {
 		return
@@ -113,7 +113,7 @@ func (p *printer) sent(id string, b batch) {
 	p.line(bold, "→", "sent", "batch %s to %d recipients, reports: %s%s", short(id), b.recipients, b.kind, wanted)
 }
 
-// folded prints what new reports changed in dlrloop's state. The store calls it after it has applied the reports.
+// folded prints what changed in dlrloop's database. The store calls it after it has applied new reports.
 func (p *printer) folded(changes []store.Changes) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,7 +139,7 @@ func (p *printer) folded(changes []store.Changes) {
 	}
 }
 
-// foundMissing returns how many messages became final by a report that dlrloop fetched because no callback came.
+// foundMissing returns how many messages became final by a report that dlrloop fetched, since no callback came.
 func (p *printer) foundMissing() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,8 +163,8 @@ func reports(n int) string {
 	return fmt.Sprintf("%d reports", n)
 }
 
-// addReport counts a report for the next call of printReports. If an intermediate report comes after the final one of
-// the same recipient, addReport prints a line about that. The caller must hold p.mu.
+// addReport adds the messages in t to the counts that printReports prints next. If an intermediate status comes after
+// the final status of a recipient, addReport also prints a line about that. The caller must hold p.mu.
 func (p *printer) addReport(batchID string, t store.Applied) {
 	if t.Messages > 0 {
 		p.reports[t.Status] += t.Messages
@@ -182,7 +182,7 @@ func (p *printer) addReport(batchID string, t store.Applied) {
 	}
 }
 
-// printReports prints how many messages have got each status since its last call. The caller must not hold p.mu.
+// printReports prints how many messages got each status since its last call. The caller must not hold p.mu.
 func (p *printer) printReports() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,7 +196,7 @@ func (p *printer) printReports() {
 	p.line(plain, "←", "reports", "%3d on disk: %s", total, strings.Join(parts, ", "))
 }
 
-// sinchEntry prints a line for each feedback call that the simulator received. It ignores other ledger entries.
+// sinchEntry prints a line if e is a feedback call that the simulator received. It ignores other entries of the ledger.
 func (p *printer) sinchEntry(e ledger.Entry) {
 	if e.Kind != ledger.FeedbackReceived {
 		return
@@ -228,7 +228,7 @@ func failure(e ledger.Entry) string {
 	return how
 }
 
-// close prints the reports that are counted but not printed yet. Nothing is printed after close.
+// close prints the counts of reports that are not printed yet. After close, method line prints nothing.
 func (p *printer) close() {
 	p.mu.Lock()
 	pending := len(p.reports) > 0

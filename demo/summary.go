@@ -118,7 +118,7 @@ func countMissing(want, have map[ledger.BatchRecipient]bool) (n int) {
 	return n
 }
 
-// verdict returns an error if owed feedback is missing, if Sinch accepted other feedback, or if no feedback was owed.
+// verdict returns an error if owed feedback is missing, if accepted feedback was not owed, or if no feedback was owed.
 func (s Summary) verdict() error {
 	if s.missing > 0 || s.unexpected > 0 || s.FeedbackRecipientsExpected == 0 {
 		return fmt.Errorf("demo: feedback for %d recipients was owed, %d of them never reached Sinch, and %d were not owed",

@@ -21,11 +21,11 @@ type load struct {
 	sends       int // total number of measured batches, over all connections
 }
 
-// times holds percentiles of the time from sending a batch to the answer, over the batches of one round.
+// times holds percentiles of the response times in one round.
 type times struct{ p50, p99 time.Duration }
 
-// compare measures both ways in every round: batches sent directly to the API, then batches sent through dlrloop's
-// gateway. A time in which the machine is slow thus affects both. The results have one element per round.
+// compare measures the response times of the API, directly and through dlrloop's gateway. It measures both in each
+// round, so that a time in which the machine is slow affects both. Each result has one element per round.
 func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, through []times, err error) {
 	for range rounds {
 		d, err := drive(ctx, w.direct, l)
@@ -43,7 +43,7 @@ func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, throug
 }
 
 // drive sends l.sends batches to the API at origin, such as http://127.0.0.1:8081, and returns percentiles of the
-// latencies. It first sends a tenth as many batches as a warm-up, which it does not measure.
+// response times. Before that, it sends l.sends/10 batches as a warm-up, which it does not measure.
 func drive(ctx context.Context, origin string, l load) (times, error) {
 	to := make([]string, l.recipients)
 	for i := range to {

@@ -19,7 +19,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// sizes lists numbers of recipients per batch. Each is measured with each number of concurrent connections.
+// The numbers of recipients per batch and of concurrent connections. The bench measures each combination.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

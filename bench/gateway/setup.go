@@ -21,7 +21,7 @@ const (
 	token = "bench-token"
 )
 
-// setup holds a running server that imitates Sinch, and a running dlrloop whose gateway forwards to that server.
+// setup holds a running server that imitates Sinch, and a running dlrloop server whose gateway forwards to it.
 type setup struct {
 	upstream *http.Server
 	sent     atomic.Int64 // batches that the upstream accepted
@@ -60,7 +60,7 @@ func newSetup(ctx context.Context, dir string) (*setup, error) {
 	return w, nil
 }
 
-// send is the HTTP handler of the server that imitates Sinch. It returns the sent batch with a new id, as Sinch does.
+// send is the HTTP handler of the server that imitates Sinch. It answers with the batch in r and a new id.
 func (w *setup) send(answer http.ResponseWriter, r *http.Request) {
 	var batch map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {

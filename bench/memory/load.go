@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// Properties of the load that the bench sends: numbers of connections and batches, and time limits.
+// The numbers of connections and batches, and the time limits, with which the bench sends callbacks.
 const (
 	// ingestConnections is the number of connections for recipient reports, burstConnections that for full reports.
 	ingestConnections, burstConnections = 64, 8
@@ -45,13 +45,13 @@ func (s *source) full() callback {
 }
 
 // old returns a callback with the full report of a new batch, for filling the store before the measurement. Its phone
-// numbers are consecutive and differ from those that method full uses. So the measured reports change another part of
-// the index of phone numbers than the stored ones, as in production.
+// numbers are consecutive and differ from those of method full. So the measured reports change another part of the
+// phone number index than the stored ones, as in production.
 func (s *source) old() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
 }
 
-// recipient returns a callback with the next report for one recipient. Reports of many batches come in random order.
+// recipient returns a callback with a report for one recipient. The reports of many batches come in random order.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *source) recipient() callback {
 	return callback{next.Body(), 1}
 }
 
-// load describes the sending of callbacks. Each connection sends its next callback when its last one is answered.
+// load describes how callbacks are sent. Each connection sends its next callback when its last one is answered.
 type load struct {
 	address     string          // listen address of the webhook
 	connections int             // number of concurrent connections
@@ -73,7 +73,7 @@ type load struct {
 	recipients  int64           // the load also ends when this many recipients are acknowledged; 0 means no limit
 }
 
-// sent counts the acknowledged calls of a load, the recipients in these calls, and the refused calls.
+// sent holds the numbers of acknowledged calls, of recipients in them, and of refused calls, and the load's duration.
 type sent struct {
 	calls, recipients, refused atomic.Int64
 	took                       time.Duration
@@ -81,8 +81,8 @@ type sent struct {
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run sends callbacks as l describes and returns what it sent, even with an error. It repeats a refused call, as Sinch
-// does. Any other failure is an error.
+// run sends callbacks as l describes. It retries a refused call, as Sinch does, and returns any other failure as an
+// error. The result counts what was sent, and is not nil even with an error.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}
 	group, ctx := errgroup.WithContext(ctx)
@@ -131,8 +131,8 @@ func (s *source) connection(ctx context.Context, l load, result *sent) error {
 	return ctx.Err()
 }
 
-// send sends an HTTP request over c, or over a new connection to address if c is nil. It returns the connection for the
-// next request. After an error or a refusal it closes the connection and returns nil.
+// send sends an HTTP request over c, or over a new connection to address if c is nil. It returns the connection for use
+// by the next request. If it returns an error, such as a refused call, it has closed the connection.
 func send(
 	ctx context.Context, c *traffic.Connection, address string, request []byte,
 ) (*traffic.Connection, error) {

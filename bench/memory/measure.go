@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// figures holds the measurements of one run, in which the store's size and the memory limit are fixed. Sizes are in
+// figures holds the results of one measurement, with one number of stored recipients and one memory limit. Sizes are in
 // bytes.
 type figures struct {
 	stored int
@@ -26,7 +26,7 @@ type figures struct {
 	report         float64 // growth of the database per recipient report
 }
 
-// run holds the state of a bench run: the dlrloop program, the callbacks to send, and what dlrloop has acknowledged.
+// run holds the state of a bench run: the dlrloop program, the callbacks to send, and a count of what was acknowledged.
 type run struct {
 	options
 	program      *program
@@ -35,8 +35,8 @@ type run struct {
 	progress     func(format string, values ...any)
 }
 
-// measure starts dlrloop with a memory limit, such as 256MiB, fills its store up to this number of recipients, and
-// measures it idle, under load and after a crash. After an error it returns the figures measured so far.
+// measure starts dlrloop with a memory limit, such as 256MiB, and fills its store up to this number of recipients. It
+// then measures dlrloop idle, under load and after a crash. If it fails, f holds the figures measured so far.
 func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
 	f = figures{stored: stored, limit: limit}
 	r.progress("%d stored, %s", stored, limit)
@@ -99,7 +99,7 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settled waits for the duration of the flag -settle, and then returns the plan's totals and the store's size.
+// settled waits for the duration of the flag -settle. It then returns the plan's totals and the store's size.
 func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):
@@ -109,7 +109,7 @@ func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, err
 	return r.program.totals(ctx)
 }
 
-// drive sends callbacks as l describes. It blocks until dlrloop has applied all acknowledged reports to its state.
+// drive sends callbacks as l describes, and blocks until dlrloop has applied all acknowledged reports to its database.
 func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	s, err := r.source.run(ctx, l)
 	r.acknowledged += s.recipients.Load()
@@ -147,7 +147,7 @@ func (r *run) ingest(ctx context.Context, f *figures) error {
 	return nil
 }
 
-// fullReports returns a load that sends full reports from now on, for the duration of the flag -burst.
+// fullReports returns a load of full reports that starts now and lasts for the duration of the flag -burst.
 func (r *run) fullReports() load {
 	return load{
 		address: r.program.public, connections: burstConnections, next: r.source.full,
@@ -178,7 +178,8 @@ func (r *run) burst(ctx context.Context, f *figures) error {
 	return err
 }
 
-// crash kills dlrloop under load and starts it again. It returns an error if an acknowledged report is lost.
+// crash kills dlrloop under load, starts it again, and stores the figures of this start in f. It returns an error if an
+// acknowledged report is lost.
 func (r *run) crash(ctx context.Context, f *figures) error {
 	bursting, end := context.WithCancel(ctx)
 	defer end()

@@ -29,8 +29,8 @@ func readMemory(pid int) (memory, error) {
 
 func procFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
 
-// parseStatus parses the content of /proc/PID/status. It returns an error if the process has ended, since its status
-// then contains no memory sizes.
+// parseStatus parses the content of /proc/PID/status. It returns an error if the memory sizes are missing, as they are
+// after the process has ended.
 func parseStatus(status []byte) (m memory, err error) {
 	missing := map[string]*int64{"RssAnon": &m.anon, "RssFile": &m.files, "VmHWM": &m.most}
 	for line := range bytes.Lines(status) {
@@ -53,14 +53,14 @@ func parseStatus(status []byte) (m memory, err error) {
 	return m, nil
 }
 
-// peak holds the largest memory sizes that a process had in several samples.
+// peak holds the largest sizes among several samples of the memory of one process.
 type peak struct {
 	anon, most int64 // bytes
 	samples    int
 }
 
-// add includes a sample in the peak. The field most also includes the time between two samples, since the kernel itself
-// keeps it as a high-water mark.
+// add raises each size in p to that in m, if m's is larger. The field most misses no peak between two samples, since
+// the kernel itself keeps it as a high-water mark.
 func (p *peak) add(m memory) {
 	p.anon, p.most = max(p.anon, m.anon), max(p.most, m.most)
 	p.samples++
@@ -94,7 +94,7 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 	}
 }
 
-// during calls function phase and returns the largest memory of process pid during the call.
+// during calls phase and returns the peak memory of process pid during the call.
 func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

@@ -83,17 +83,17 @@ func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	return logs, p.command.Start()
 }
 
-// startTimeout is the time limit for a start of dlrloop, in which it also applies the reports in its journal.
+// startTimeout is the time limit for a start of dlrloop, including the time for applying the reports in its journal.
 const startTimeout = 10 * time.Minute
 
-// startFigures holds the duration and the peak memory of a start of dlrloop.
+// startFigures holds the durations and the peak memory of one start of dlrloop.
 type startFigures struct {
 	ready time.Duration // until /readyz answered 200
 	read  time.Duration // until the totals were read, which waits until the journal is folded
 	peak  peak          // until read
 }
 
-// start starts dlrloop and blocks until it has applied all reports in its journal to its state.
+// start starts dlrloop and blocks until it has applied all reports in its journal to its database.
 func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("timeout: dlrloop did not start"))
 	defer cancel()
@@ -128,8 +128,8 @@ func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	return s, err
 }
 
-// read reads dlrloop's log until the log ends. When dlrloop logs that it is serving, read stores the listen addresses
-// and sends nil to the channel serving. If the log ends before that, read sends an error.
+// read reads dlrloop's log until the log ends. At the message "serving", read stores the listen addresses in p and
+// sends nil to the channel serving. If the log ends without this message, read sends an error.
 func (p *program) read(logs io.Reader, serving chan<- error) {
 	var once sync.Once
 	signal := func(err error) { once.Do(func() { serving <- err }) }
@@ -179,8 +179,8 @@ func (p *program) awaitReady(ctx context.Context) error {
 	}
 }
 
-// totals returns the totals of the service plan, all zero if it has no reports, and the size of the store. It blocks
-// until dlrloop has applied all acknowledged reports to its state.
+// totals returns the totals of the service plan and the size of the store. The totals are zero if the plan has no
+// reports. totals blocks until dlrloop has applied all acknowledged reports to its database.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {

@@ -10,7 +10,7 @@ func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)
 
 func count(n float64) string { return fmt.Sprintf("%.0f", n) }
 
-// memoryTable writes a Markdown table of memory sizes: heap and stacks, and in brackets their sum with mapped files.
+// memoryTable writes a Markdown table of memory sizes: heap and stacks, and in brackets heap, stacks and mapped files.
 func memoryTable(out io.Writer, all []figures) {
 	heading(
 		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s",
@@ -28,7 +28,7 @@ func memoryTable(out io.Writer, all []figures) {
 	}
 }
 
-// diskTable writes a Markdown table of the disk usage after filling the store, and of its growth per report.
+// diskTable writes a Markdown table of the disk usage after filling the store, and of the database's growth per report.
 func diskTable(out io.Writer, all []figures) {
 	heading(out, "stored", "limit", "database MiB", "journal MiB", "bytes for each recipient of a full report",
 		"bytes for each report of a recipient")
@@ -37,7 +37,7 @@ func diskTable(out io.Writer, all []figures) {
 	}
 }
 
-// heading writes the two heading lines of a Markdown table. Function row writes each line below them.
+// heading writes the first two lines of a Markdown table: the column headings and a separator.
 func heading(out io.Writer, columns ...string) {
 	row(out, columns...)
 	fmt.Fprintln(out, strings.Repeat("|---:", len(columns))+"|")

@@ -35,8 +35,8 @@ func parse(arguments []string) (o options, err error) {
 	return o, flags.Parse(arguments)
 }
 
-// settings returns the settings of the measured PostgreSQL server. Autovacuum runs every second, since a retention
-// period takes only seconds in the bench.
+// settings returns the configuration parameters of the measured PostgreSQL server. Autovacuum runs every second, since
+// a retention period lasts only seconds in this bench.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",

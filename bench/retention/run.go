@@ -22,13 +22,13 @@ const (
 	senders = 128
 )
 
-// period is how long the store keeps a batch. Only the times in the reports count, which advance faster than the clock.
+// period is how long a batch is stored. It refers to the times in the reports, which advance faster than the clock.
 const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
 
-// periodRun is one retention period of the bench. New reports come in while the batches of the previous period are
-// deleted at the same rate.
+// periodRun is one retention period of the bench. It records new reports, and deletes the batches of the previous
+// period at the same rate.
 type periodRun struct {
 	store   *pgstore.Store
 	options options
@@ -70,8 +70,8 @@ func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// report records the reports of count batches, starting with batch number first: Dispatched for every recipient, then
-// Delivered for every recipient, each in random order. now is the time of the Dispatched reports.
+// report records two reports for each recipient of count batches, starting with batch number first. It records all
+// Dispatched reports, with the time now, and then all Delivered reports, each in random order.
 func (w *periodRun) report(ctx context.Context, first, count int, now time.Time) error {
 	for _, s := range []struct {
 		status dlr.Status

@@ -16,14 +16,14 @@ import (
 // plans are the ids of the configured service plans. The stored batches are distributed among them.
 var plans = []string{"plan-a", "plan-b", "plan-c", "plan-d", "plan-e"}
 
-// writers is the number of goroutines with which fill records batches.
+// writers is the number of goroutines that record batches in function fill.
 const writers = 4
 
-// missing is how many recipients of each batch have no report yet.
+// missing is the number of recipients in each batch that have no report yet.
 const missing = 10
 
-// fill creates a store at path and records this number of batches in it. Each has what a typical batch has: its
-// properties from Sinch, a full report that lists its recipients, owed feedback, and missing reports.
+// fill creates a store at path and records this number of batches in it. Like a typical batch, each has properties from
+// Sinch, a full report with the phone numbers, owed feedback, and missing reports.
 func fill(ctx context.Context, path string, batches int) (err error) {
 	s, err := boltstore.Open(ctx, boltstore.Config{Path: path, Policies: policies})
 	if err != nil {
@@ -73,7 +73,7 @@ func policies(string) store.Policy {
 	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch returns the arrivals to record for batch number b: its properties from Sinch, and then its full report.
+// batch returns the two arrivals to record for batch number b: its properties from Sinch, and its full report.
 func batch(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)

@@ -29,7 +29,7 @@ var (
 )
 
 // RefusedError is returned by Send if the answer is not an empty 200. The caller must then close the connection, since
-// unread parts of the answer may follow.
+// a part of the answer may be unread.
 type RefusedError struct {
 	Answer string // beginning of the answer
 }

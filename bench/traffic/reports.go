@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The HMAC secret and the batch size of every generated callback.
+// The HMAC secret of all generated callbacks, and the size of their batches.
 const (
 	// Secret is the HMAC secret with which a Signer signs callbacks. Configure it for the plan.
 	Secret = "bench-secret"
@@ -19,7 +19,7 @@ const (
 // Status is the status of a recipient in a generated report. String returns Sinch's name for it.
 type Status uint8
 
-// The statuses in the results of function Planned. Statuses is their number, for arrays indexed by Status.
+// The statuses that function Planned generates. Statuses is the number of statuses, for arrays indexed by Status.
 const (
 	Dispatched Status = iota
 	Delivered
@@ -28,7 +28,7 @@ const (
 
 func (s Status) String() string { return [...]string{"Dispatched", "Delivered"}[s] }
 
-// Printf formats of callback bodies as captured from Sinch, which does not write the JSON members in a constant order.
+// Printf formats of callback bodies. The order of the JSON members varies, as in the bodies that Sinch sends.
 const (
 	dispatchedBody = `{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"%s","code":401,` +
 		`"status":"Dispatched","at":"%s","client_reference":"otp/%04x"}`
@@ -40,11 +40,11 @@ const (
 		`"type":"delivery_report_sms"}`
 )
 
-// began is the time at which the first batch was sent. It is fixed, so that every run sends the same bytes.
+// began is the time at which batch number 0 counts as sent. It is fixed, so that every run generates the same bytes.
 var began = time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC)
 
-// SentAt returns the time at which the batch with this number was sent, if batches are sent at intervals of gap. The
-// result is the same in every run.
+// SentAt returns the time at which the batch with this number, counted from 0, was sent, if one batch is sent every
+// gap. The result is the same in every run.
 func SentAt(batch int, gap time.Duration) time.Time { return began.Add(time.Duration(batch) * gap) }
 
 // Report describes one report for one recipient. Batch is the number of the batch and Recipient the number of the
@@ -67,7 +67,7 @@ func (r Report) Body() []byte {
 }
 
 // Planned returns all recipient reports of the batches with the numbers first to first+batches-1. Each recipient has
-// two reports, Dispatched and Delivered. Their order is random, but equal arguments give equal results.
+// two reports, Dispatched and Delivered. The order is random, but equal arguments give the same order.
 func Planned(first, batches int, seed uint64) []Report {
 	all := make([]Report, 0, 2*batches*Recipients)
 	for b := range batches {
@@ -79,11 +79,11 @@ func Planned(first, batches int, seed uint64) []Report {
 	return all
 }
 
-// FullFailed is the number of recipients per batch whose status in FullBody is Failed. All others are Delivered.
+// FullFailed is the number of recipients with the status Failed in a result of FullBody. All others are Delivered.
 const FullFailed = Recipients / 20
 
-// FullBody returns the JSON body of a callback with a full report, which lists all recipients of a batch by status.
-// batch is the number of the batch. Pass Number or InOrder as the function number, which generates the phone numbers.
+// FullBody returns the JSON body of a callback with the full report of a batch, which lists all recipients by status.
+// Function number generates the phone numbers: pass Number or InOrder.
 func FullBody(batch int, number func(n int) string) []byte {
 	const delivered = Recipients - FullFailed
 	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients, number),
@@ -103,11 +103,11 @@ func quoted(batch, begin, end int, number func(n int) string) []byte {
 }
 
 // Number returns the phone number with index n, without a plus sign. The indexes 0 to 99 999 999 give different phone
-// numbers. Neighboring indexes give distant phone numbers, like the recipients of a campaign.
+// numbers. Consecutive indexes give phone numbers that are far apart, like the recipients of a campaign.
 func Number(n int) string { return fmt.Sprintf("4477%08d", n*61_803_399%100_000_000) }
 
-// InOrder returns the phone number with index n, without a plus sign. Neighboring indexes give consecutive phone
-// numbers. None of them is a result of function Number.
+// InOrder returns the phone number with index n, without a plus sign. Consecutive indexes give consecutive phone
+// numbers. No result of InOrder is also a result of Number.
 func InOrder(n int) string { return fmt.Sprintf("4478%08d", n) }
 
 func stamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }

@@ -12,7 +12,7 @@ import (
 // use.
 type Signer struct{ mac hash.Hash }
 
-// NewSigner returns a Signer. Reuse it for many requests, since it keeps its HMAC state.
+// NewSigner returns a Signer. Use one Signer for many requests, since it reuses its HMAC state.
 func NewSigner() *Signer { return &Signer{hmac.New(sha256.New, []byte(Secret))} }
 
 // Append appends a complete, signed HTTP request to buf and returns the extended slice. The request posts body to the

@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// Totals holds the totals of one service plan from the answer of the API to GET /api/v1/stats.
+// Totals holds the totals of one service plan, from the API's answer to GET /api/v1/stats.
 type Totals struct {
 	Recipients, Duplicates, Quarantined int
 	Messages                            []struct {
@@ -38,7 +38,7 @@ func (t *Totals) Reported() int {
 	return n
 }
 
-// Store holds the size of dlrloop's store in bytes, from the answer of the API to GET /api/v1/stats.
+// Store holds the size of dlrloop's store in bytes, from the API's answer to GET /api/v1/stats.
 type Store struct {
 	SizeBytes int64 `json:"size_bytes"`
 	FreeBytes int64 `json:"free_bytes"`

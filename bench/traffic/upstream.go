@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 )
 
-// Upstream is an HTTP server that imitates Sinch's API. Every batch exists, and all delivery feedback is accepted.
+// Upstream is an HTTP server that imitates Sinch's API. It returns a batch for every id, and accepts all feedback.
 type Upstream struct {
 	http.Server
 	URL    string      // base URL of the API
