@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxBody limits the body of an API request, in bytes. It fits 1000 recipients that each have their own parameters.
+// maxBody limits the body of an API request, in bytes. It fits 1000 recipients with parameter values of their own.
 const maxBody = 4 << 20
 
 // api answers the calls of the simulated Sinch API. Its fields point to the state of a Simulator.
@@ -28,7 +28,7 @@ type api struct {
 	logger  *slog.Logger
 }
 
-// call is a request to the API, with what the simulator has read from it so far.
+// call is one API request, with the plan, body and feedback that serve has read from it so far.
 type call struct {
 	*http.Request
 	operation fault.Operation
@@ -51,8 +51,8 @@ func (a *api) handler() http.Handler {
 	return mux
 }
 
-// serve answers one call: it checks the request, chooses a fault to inject, and runs the route's function unless the
-// fault prevents it. It records the call before it writes the answer.
+// serve answers API call c. It checks the request, chooses a fault to inject, and calls r.handle unless that fault
+// prevents it. It records the call before it writes the answer.
 func (a *api) serve(w http.ResponseWriter, r route, c *call) {
 	if err := admit(w, c, a.plans[c.PathValue("plan")]); err != nil {
 		a.answer(w, c, reply{err: err}, fault.Hit{})
@@ -120,8 +120,8 @@ func (c *call) read(w http.ResponseWriter) error {
 	return nil
 }
 
-// faultFor returns the fault to inject into call c: the oldest matching fault that SetFault added, else the one that
-// the method CallFault of the plan's batches returns. The zero Hit means no fault.
+// faultFor returns the fault to inject into call c: the oldest fault from SetFault that matches c, else the fault that
+// batches.Plan.CallFault returns. The zero Hit means no fault.
 func (a *api) faultFor(c *call) fault.Hit {
 	hit, ok := a.faults.Find(fault.Call{Plan: c.plan.ID, Operation: c.operation, BatchID: c.batchID()})
 	if !ok {
@@ -130,14 +130,14 @@ func (a *api) faultFor(c *call) fault.Hit {
 	return hit
 }
 
-// reply is an answer before it is written. If err is not nil, it replaces both status and body; body may be nil.
+// reply is an answer before it is written. A nil body means no body. If err is not nil, status and body come from err.
 type reply struct {
 	status int
 	body   any
 	err    error
 }
 
-// answer records call c and then writes the reply. A fault in hit may add a Retry-After header and a body.
+// answer records call c and then writes given. hit may add a Retry-After header, and a body if given has none.
 func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit) {
 	var refused *xms.Error
 	if errors.As(given.err, &refused) {
@@ -183,8 +183,8 @@ func closeConnection(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// record adds call c to the history, to the observers' feed and to the debug log. A status of 0 means that the call
-// gets no answer; an empty kind means that no fault hit it.
+// record adds call c to the history and the debug log, and tells the observers (see Simulator.Observe) about feedback
+// and faults. A status of 0 means that the call gets no answer; an empty kind means that no fault hit it.
 func (a *api) record(c *call, status int, kind fault.Kind) {
 	made := ledger.Call{
 		At: c.started.UTC(), Method: c.Method, Path: c.URL.EscapedPath(), Plan: c.PathValue("plan"),

@@ -56,7 +56,7 @@ type Config struct {
 // Anomalies sets how often each irregularity of a real network occurs, such as a repeated or late callback.
 type Anomalies = batches.Anomalies
 
-// Outcome is the planned end of a message: its final status and code, and whether its callbacks are lost.
+// Outcome is the planned result of a message: its final status and code, and whether its callbacks are never sent.
 type Outcome = batches.Outcome
 
 // Plan is a service plan (a customer account at Sinch): its id, token, callback settings, groups and senders.

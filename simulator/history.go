@@ -17,7 +17,7 @@ type history struct {
 	feedback []ledger.FeedbackCall
 }
 
-// add records and numbers API call c. If c is delivery feedback, it also records and numbers f; otherwise f is nil.
+// add records API call c and, if c is delivery feedback, also f; otherwise f is nil. It sets the field Ordinal of both.
 func (h *history) add(c ledger.Call, f *ledger.FeedbackCall) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

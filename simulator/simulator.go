@@ -126,13 +126,13 @@ func (s *Simulator) Run(ctx context.Context) error {
 	return nil
 }
 
-// Observe registers f to be called for each later entry, for example a callback attempt. f must return quickly, since
-// the simulator waits for it. Several calls of f may run at the same time, and f may call methods of s.
+// Observe makes the simulator call f for each later entry, such as a callback attempt. f must return quickly, since the
+// simulator waits for it. Several calls of f may run at the same time, and f may call methods of s.
 func (s *Simulator) Observe(f func(ledger.Entry)) { s.feed.Subscribe(f) }
 
-// SetCallbackURL replaces the default callback URL of a service plan, also for pending callbacks. An empty url removes
-// it; the callback_url of a batch is not affected. SetCallbackURL returns an error if the plan does not exist or the
-// URL is invalid.
+// SetCallbackURL replaces the default callback URL of a service plan, also for pending callbacks. If url is empty, the
+// plan has no default URL. The callback_url of a batch is not affected. SetCallbackURL returns an error if the plan
+// does not exist or the URL is invalid.
 func (s *Simulator) SetCallbackURL(planID, url string) error {
 	if url != "" && !xms.IsCallbackURL(url) {
 		return fmt.Errorf("simulator: plan %s: callback url %s", planID, xms.CallbackURLRule)
@@ -160,8 +160,8 @@ func (s *Simulator) SetFault(f fault.Fault) error {
 // ClearFaults removes all faults added by SetFault and closes the connections of calls that hang because of one.
 func (s *Simulator) ClearFaults() { s.faults.Clear() }
 
-// SetOutcome plans the outcome of messages to the phone number that are dispatched from now on, in every service plan.
-// It returns an error if the number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
+// SetOutcome plans the outcome o for each message to number that is not dispatched yet, in every service plan. It
+// returns an error if the number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
 func (s *Simulator) SetOutcome(number string, o Outcome) error {
 	if err := s.batches.SetOutcome(number, o); err != nil {
 		return fmt.Errorf("simulator: %w", err)
@@ -173,7 +173,7 @@ func (s *Simulator) SetOutcome(number string, o Outcome) error {
 // up or lost, and no callback will be repeated.
 func (s *Simulator) Settled() bool { return s.batches.Counts().Settled }
 
-// State holds counts of what the simulator has stored. Its JSON form is the answer to GET /control/state.
+// State counts batches, recipients, callbacks and feedback calls so far. Its JSON is the answer to GET /control/state.
 type State struct {
 	Batches      int  `json:"batches"`
 	Recipients   int  `json:"recipients"`

@@ -7,8 +7,8 @@ import (
 )
 
 // Anomalies sets the probability of each anomaly (an irregularity of a real network), per recipient, callback or API
-// call. 0 means the default given at the field, a negative value never. In a batch of 16 or more recipients, each
-// anomaly that can occur also hits one recipient chosen by the seed, so that even a short run shows all.
+// call. A probability of 0 means the default given at the field, a negative one means never. In a batch of 16 or more
+// recipients, each anomaly that can occur hits at least one recipient, so that even a short run shows all.
 type Anomalies struct {
 	Undelivered float64 // recipients whose final status is not Delivered; 0 means 0.08
 	Repeated    float64 // callbacks sent again after their acknowledgement; 0 means 0.03
@@ -48,7 +48,7 @@ var anomalyNames = [anomalyKinds]string{
 	"undelivered", "repeated", "overtaken", "late", "lost", "plus", "queued", "skipped",
 }
 
-// certainFrom is how many recipients a batch must have so that each anomaly that can occur hits at least one of them.
+// certainFrom is the smallest size of a batch in which every anomaly that can occur hits at least one recipient.
 const certainFrom = 16
 
 // Resolve returns a copy of a with defaults set and negative probabilities replaced by 0. pace is Config.Pace; LateBy
@@ -101,9 +101,9 @@ func (s *Store) occurs(d anomaly, b *batch, i int, st stage) bool {
 	return s.config.Random.Float64(anomalyNames[d], b.subject(i, int(st))) < share
 }
 
-// chooseCertain chooses a different recipient for each anomaly, by the seed, if b has at least certainFrom recipients.
-// It runs before outcomes are planned, because each chosen recipient except the one for undelivered must get the
-// outcome Delivered. Otherwise the status Dispatched, which some anomalies affect, might not occur.
+// chooseCertain selects a different recipient for each anomaly to hit, by the seed. It selects none if Calm is set or b
+// has fewer than certainFrom recipients. It must run before plannedOutcome, which plans Delivered for the selected
+// recipients except the one for undelivered, since some anomalies need a message that becomes Dispatched.
 func (s *Store) chooseCertain(b *batch) {
 	n := len(b.recipients)
 	if s.config.Calm || n < certainFrom {

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// retention is how long the API keeps a batch after its dispatch. Then it answers 404 to a read of the batch.
+// retention is how long the API keeps a batch after its dispatch. Later reads of the batch are answered 404.
 const retention = 14 * 24 * time.Hour
 
 // batch is an accepted batch with the present state of its messages. The mutex of the Store guards it.
@@ -32,8 +32,8 @@ type batch struct {
 	callCounts      map[fault.Operation]int
 }
 
-// subject returns the random.Subject of a decision about recipient i of b, or about the whole batch if i is wholeBatch.
-// turn distinguishes several decisions with the same purpose.
+// subject returns the random.Subject that identifies recipient i of b, or the whole batch if i is wholeBatch. turn
+// distinguishes several random numbers with the same purpose.
 func (b *batch) subject(i, turn int) random.Subject {
 	of := random.Subject{Plan: b.plan.ID, Batch: b.ordinal, Turn: turn}
 	if i != wholeBatch {
@@ -42,10 +42,10 @@ func (b *batch) subject(i, turn int) random.Subject {
 	return of
 }
 
-// wholeBatch stands for the whole batch where an index of a recipient is expected.
+// wholeBatch, in place of the index of a recipient, means the whole batch.
 const wholeBatch = -1
 
-// addBatch stores a new batch of plan p and dispatches it or schedules its dispatch. The caller holds s.mu.
+// addBatch stores a new batch of plan p and sets its contents with setContents. The caller holds s.mu.
 func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 	p.lastBatch++
 	b := &batch{plan: p, ordinal: p.lastBatch, created: created, callCounts: map[fault.Operation]int{}}
@@ -57,8 +57,8 @@ func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 	return b
 }
 
-// setContents replaces the contents of b, but keeps how often feedback was applied to each recipient. It then
-// dispatches b or schedules its dispatch. The caller holds s.mu.
+// setContents replaces the contents of b, but keeps the feedback counts of its recipients. It then dispatches b, or
+// schedules the dispatch if the time for it has not come. The caller holds s.mu.
 func (s *Store) setContents(b *batch, c contents, now time.Time) {
 	s.recipients += len(c.recipients) - len(b.recipients)
 	c.copyFeedback(b.recipientList)
@@ -89,7 +89,7 @@ func (b *batch) view() batchView {
 	return v
 }
 
-// find returns a batch of p, or an *xms.Error (404) if it is unknown or no longer kept. The caller holds p.store.mu.
+// find returns a batch of p, or an *xms.Error if it is unknown or its retention is over. The caller holds p.store.mu.
 func (p *Plan) find(id string, now time.Time) (*batch, error) {
 	b := p.store.batchByID[batchKey{p.ID, id}]
 	if b == nil || !b.kept(now) {
@@ -98,10 +98,10 @@ func (p *Plan) find(id string, now time.Time) (*batch, error) {
 	return b, nil
 }
 
-// kept reports whether the API still returns b at the time now: until its dispatch, and for retention after it.
+// kept reports whether b is not dispatched yet or its retention is not over at the time now.
 func (b *batch) kept(now time.Time) bool { return now.Sub(b.starts) <= retention }
 
-// Get returns a batch as a JSON-encodable value, or an *xms.Error if it is unknown or no longer kept at the time now.
+// Get returns a batch as a JSON-encodable value, or an *xms.Error if it is unknown or its retention is over.
 func (p *Plan) Get(id string, now time.Time) (any, error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()

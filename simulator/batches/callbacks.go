@@ -10,7 +10,7 @@ import (
 )
 
 // callback is a report sent to the customer; it implements callbacks.Message. There may be millions, so it stores only
-// what cannot be derived from the batch. It reads no part of the batch that changes after the report was sent.
+// what cannot be derived from the batch. Its methods read only fields of the batch that no longer change.
 type callback struct {
 	store     *Store
 	batch     *batch
@@ -22,8 +22,8 @@ type callback struct {
 	body      []byte    // nil for recipient reports, which each attempt encodes anew
 }
 
-// sendReport schedules, for the time due, the callback which says that message i of b reached stage st at the time at.
-// If an anomaly delays it, anomaly is the kind of entry for observers, such as ledger.CallbackLate, else "".
+// sendReport schedules a callback for the time due. It says that message i of b reached stage st at the time at.
+// anomaly names the anomaly that delays the callback, for example ledger.CallbackLate; empty means none.
 func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly ledger.EntryKind) {
 	m := &b.recipients[i]
 	c := &callback{
@@ -35,8 +35,8 @@ func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly
 	s.config.Sender.Send(b.plan.Account, b.request.OwnCallbackURL(), c, due, isLost, anomaly)
 }
 
-// sendBatchReport schedules the callback with the summary or full report on b for the time due. If an anomaly delays
-// it, anomaly is the kind of entry for observers, such as ledger.CallbackLate, else "".
+// sendBatchReport schedules the callback with the summary or full report on b for the time due. anomaly names the
+// anomaly that delays the callback, for example ledger.CallbackLate; empty means none.
 func (s *Store) sendBatchReport(b *batch, due time.Time, anomaly ledger.EntryKind) {
 	c := &callback{
 		store: s, batch: b, recipient: wholeBatch, stage: final,

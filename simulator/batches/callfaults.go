@@ -8,10 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// CallFault returns the fault that Anomalies.Upstream causes for an API call, or the zero Fault. id is the batch in the
-// call's path, or empty; the decision depends on the seed and on the number of earlier calls of the operation for this
-// batch, or for the plan if id is empty. Each of the first three batches with feedback enabled gets a fault in its
-// first two feedback calls, so that all six kinds of failure occur.
+// CallFault returns the fault that Anomalies.Upstream causes in an API call, or the zero Fault. id is the batch id in
+// the call's path, or empty if there is none. The result depends on the seed and on the number of earlier calls with
+// the same operation and id. The first two feedback calls of each of the first three batches with feedback enabled
+// always get a fault; together they show all six possible faults.
 func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	s := p.store
 	anomalies := s.config.Anomalies

@@ -9,8 +9,8 @@ import (
 // maxValidity is the longest time from the dispatch of a batch to its expiry, and also the default.
 const maxValidity = 72 * time.Hour
 
-// contents is what a send, an update or a replace sets in a batch: the checked request, and the recipients and times
-// that follow from it.
+// contents is the part of a batch that a send, an update or a replace sets: the checked request, and the recipients and
+// times that follow from it.
 type contents struct {
 	recipientList
 	request  xms.Batch // as the customer set them; expire_at may be nil
@@ -47,8 +47,8 @@ func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, err
 	return c, nil
 }
 
-// setTimes sets when c is dispatched and when it expires, with both waiting times divided by speed. The wait until
-// send_at begins at created, so an update with the same send_at does not move the dispatch.
+// setTimes sets when c is dispatched and when it expires. It divides the time from created to send_at, and the time
+// from send_at to expire_at, by speed. An update with the same send_at therefore does not move the dispatch.
 func (c *contents) setTimes(speed float64, created, now time.Time) error {
 	shorten := func(wait time.Duration) time.Duration { return time.Duration(float64(wait) / speed) }
 	sent := now

@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Feedback counts delivery feedback for recipients, given as digits, or for the whole batch if recipients is empty. It
-// returns those numbers that are not in the batch; they are not an error, since Sinch documents none for them.
+// Feedback applies delivery feedback to recipients, given as digits, or to the whole batch if recipients is empty.
+// unknown lists the given numbers that are not in the batch. They do not cause an error, since Sinch documents none.
 func (p *Plan) Feedback(id string, recipients []string, now time.Time) (unknown []string, err error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()

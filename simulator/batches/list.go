@@ -16,7 +16,7 @@ type batchPage struct {
 	Batches []batchView `json:"batches"`
 }
 
-// List returns the page of batches that query selects, newest first. It omits batches no longer kept at the time now.
+// List returns the page of batches that query selects, newest first. It omits batches whose retention is over.
 func (p *Plan) List(query url.Values, now time.Time) (any, error) {
 	page, err := xms.ReadPage(query, now)
 	if err != nil {
@@ -40,7 +40,7 @@ func (p *Plan) List(query url.Values, now time.Time) (any, error) {
 	return list, nil
 }
 
-// reportPage is one page of the JSON list of recipient reports. Count counts those on all pages, Size those on this.
+// reportPage is one page of the JSON list of reports. Count counts the reports on all pages, Size those on this page.
 type reportPage struct {
 	Count   int               `json:"count"`
 	Page    int               `json:"page"`

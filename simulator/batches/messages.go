@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// stage is how far a message has come: queued, dispatched or final. A later stage is a greater number.
+// stage is the progress of a message: queued, dispatched or final. A later stage is a greater number.
 type stage uint8
 
 const (
@@ -87,7 +87,7 @@ func (s *Store) changeAt(b *batch, i int, st stage) time.Time {
 	return at
 }
 
-// advance moves message i of b to stage st and schedules what follows. It does nothing if the message is final.
+// advance moves message i of b to stage st, unless it is already final, and schedules its callback and its next stage.
 func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 	m := &b.recipients[i]
 	switch {
@@ -101,8 +101,8 @@ func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 	}
 }
 
-// reportDispatched schedules the callback that message i of b is Dispatched, if the batch's delivery_report includes
-// it. The anomaly "overtaken" delays the callback until after the final status; the anomaly "skipped" omits it.
+// reportDispatched schedules the callback with the status Dispatched of message i of b, if delivery_report is
+// per_recipient. The anomaly "overtaken" delays it until after the final status; the anomaly "skipped" omits it.
 func (s *Store) reportDispatched(b *batch, i int, at time.Time) {
 	overtaken := s.isOvertaken(b, i)
 	if b.kind != xms.ReportPerRecipient || !overtaken && s.occurs(skipped, b, i, dispatched) {
@@ -120,7 +120,7 @@ func (s *Store) isOvertaken(b *batch, i int) bool {
 		s.occurs(overtaken, b, i, dispatched)
 }
 
-// finish makes message i of b final and schedules its callback; if no other message is open, also the callback of b.
+// finish makes message i of b final and schedules its callback. If all messages of b are final, it calls finishBatch.
 func (s *Store) finish(b *batch, i int, at time.Time) {
 	m := &b.recipients[i]
 	m.stage, m.at = final, xms.Stamp(at).Time

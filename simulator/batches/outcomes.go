@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Outcome is the planned end of a message: its final status and code, and whether its callbacks are lost.
+// Outcome is the planned result of a message: its final status and code, and whether its callbacks are never sent.
 type Outcome struct {
 	// Status is the final status; empty means Delivered. Any text is permitted, so that tests can use statuses that
 	// Sinch may add later.
@@ -51,8 +51,8 @@ var undeliveredOutcomes = []Outcome{
 	{Status: statusAborted, Code: 408},
 }
 
-// SetOutcome plans the outcome of messages to the phone number that are dispatched from now on, in every service plan.
-// It returns an error if the number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
+// SetOutcome plans the outcome o for each message to number that is not dispatched yet, in every service plan. It
+// returns an error if the number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
 func (s *Store) SetOutcome(number string, o Outcome) error {
 	key, ok := xms.Digits(number)
 	if !ok {

@@ -4,7 +4,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// recipientList holds the messages of a batch: one for each phone number that the batch names directly or by a group.
+// recipientList holds the messages of a batch: one for each phone number in its field to, or in a group named there.
 type recipientList struct {
 	recipients []message
 	index      map[string]int32 // index into recipients, by digits
@@ -34,7 +34,7 @@ func (r *recipientList) add(number string) {
 	r.recipients = append(r.recipients, message{digits: number})
 }
 
-// copyFeedback copies the counts of applied feedback from the old list to the same numbers in r.
+// copyFeedback copies the field applied from each message in old to the message in r with the same phone number.
 func (r *recipientList) copyFeedback(old recipientList) {
 	for i := range r.recipients {
 		if was, ok := old.index[r.recipients[i].digits]; ok {

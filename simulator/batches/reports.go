@@ -25,7 +25,7 @@ type recipientReport struct {
 	Type              string        `json:"type"`
 }
 
-// batchReport is the JSON of a report on a batch: counts of messages by status, in a full report with phone numbers.
+// batchReport is the JSON of a report on a batch: messages counted by status and, in a full report, their recipients.
 type batchReport struct {
 	BatchID         string        `json:"batch_id"`
 	ClientReference *string       `json:"client_reference,omitempty"`
@@ -41,9 +41,9 @@ type statusCount struct {
 	Status     string   `json:"status"`
 }
 
-// summarize returns the present report on b: the messages that filter selects, counted by status and code, with their
-// phone numbers if named is true. The total counts all messages, selected or not. Statuses are sorted by code, but
-// reversed for half of the batches unless Calm is set, since Sinch defines no order.
+// summarize returns a report on b with its messages counted by present status and code. Total counts all messages; the
+// other counts cover only those that filter selects, with phone numbers if named is true. Statuses are sorted by code;
+// half of the batches reverse this order unless Calm is set, since Sinch defines none.
 func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	r := batchReport{
 		BatchID: b.id, ClientReference: b.request.ClientReference, Statuses: []statusCount{},
@@ -81,7 +81,7 @@ func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	return r
 }
 
-// reportedNumber returns the phone number of message i of b as final reports show it, sometimes with a plus sign.
+// reportedNumber returns the phone number of message i of b, with a plus sign if the anomaly "plus" occurs.
 func (s *Store) reportedNumber(b *batch, i int) string {
 	if s.occurs(plus, b, i, final) {
 		return "+" + b.recipients[i].digits

@@ -43,7 +43,7 @@ type Store struct {
 	unsettled  int // pending status changes and dispatches
 }
 
-// work is an element of the schedule: the dispatch of a batch if dispatchVersion is set, else a change of status.
+// work is an element of the schedule: the dispatch of a batch if dispatchVersion is not 0, else a change of status.
 type work struct {
 	batch           *batch
 	recipient       int32 // index in the batch

@@ -50,8 +50,8 @@ func (a *Account) HasURL() bool {
 	return a.home.url != ""
 }
 
-// target returns the queue and rate limit for a URL and creates them if necessary. An empty url means the default URL.
-// The caller holds the sender's mutex.
+// target returns the target for a URL and creates it if necessary. An empty url means the default callback URL. The
+// caller holds the sender's mutex.
 func (a *Account) target(url string) *target {
 	if url == "" {
 		return a.home

@@ -38,8 +38,8 @@ func (f failure) String() string {
 	return [...]string{"", "timeout", "connection error", "no callback url", "interrupted"}[f]
 }
 
-// work sends callback c and then, one after the other, the callbacks of the same account that may be sent next. It
-// returns when there is none or ctx ends. Each call of work runs in a goroutine of its own.
+// work sends callback c and then, one after the other, all callbacks that the account of c may send now. It returns
+// when there are none or ctx ends. Each call of work runs in a goroutine of its own.
 func (s *Sender) work(ctx context.Context, c *callback) {
 	for c != nil {
 		now := time.Now()
@@ -84,8 +84,8 @@ func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now t
 	}
 }
 
-// finishAttempt records an attempt of c, then acknowledges c, gives it up or schedules a retry. It returns the callback
-// that the calling goroutine sends next, or nil.
+// finishAttempt records the attempt made, then acknowledges c, gives it up or schedules a retry. It returns the
+// callback that the calling goroutine must send next, or nil if there is none.
 func (s *Sender) finishAttempt(ctx context.Context, c *callback, made attempt) *callback {
 	now := time.Now()
 	defer s.config.Feed.Flush()
@@ -145,8 +145,8 @@ func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	c.retries++
 }
 
-// giveUp stops the attempts to deliver the callback c. The simulator also repeats callbacks on purpose: if c was
-// acknowledged before and only such a repetition failed, c stays acknowledged.
+// giveUp ends the attempts to deliver callback c and sets its result to GaveUp. If an earlier attempt was acknowledged,
+// only a repetition of c has failed; the result then stays Acknowledged.
 func (s *Sender) giveUp(ctx context.Context, c *callback) {
 	s.counts.Unsettled--
 	if c.result != ledger.Pending {
@@ -160,8 +160,7 @@ func (s *Sender) giveUp(ctx context.Context, c *callback) {
 		slog.String("type", e.Type), slog.String("batch_id", e.Batch), slog.Int("attempts", len(c.attempts)))
 }
 
-// reportAttempt passes the attempt made, the last one of the callback c, to all observers of the simulator and to the
-// debug log.
+// reportAttempt passes the latest attempt of callback c to the observers in ledger.Feed and to the debug log.
 func (s *Sender) reportAttempt(ctx context.Context, c *callback, made attempt) {
 	e := c.entry(ledger.CallbackAnswered)
 	e.Attempt, e.Answer, e.Failure = len(c.attempts), int(made.status), made.failure.String()
@@ -175,8 +174,8 @@ func (s *Sender) reportAttempt(ctx context.Context, c *callback, made attempt) {
 		slog.Int("answer", e.Answer), slog.String("failure", e.Failure))
 }
 
-// nonce returns the random text that makes the signature of the next attempt unique. With Config.KeepNonce all attempts
-// of c share one nonce; otherwise, for half of the callbacks, attempts after an acknowledgement repeat the first.
+// nonce returns the nonce for the signature of the next attempt of c. It is that of the first attempt if
+// Config.KeepNonce is set, or, for half of the callbacks, if c was already acknowledged. Otherwise it is new.
 func (s *Sender) nonce(c *callback, now time.Time) string {
 	turn := len(c.attempts)
 	keep := s.config.KeepNonce ||

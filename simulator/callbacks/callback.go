@@ -16,7 +16,7 @@ type Message interface {
 	Describe() Description
 	// Recipients returns the digits of all numbers that the body names.
 	Recipients() []string
-	// Subject returns what random decisions about an attempt are about; turn counts the attempts from 0.
+	// Subject returns the random.Subject for decisions about an attempt. turn counts the attempts from 0.
 	Subject(turn int) random.Subject
 	// SentAgain reports whether the callback is sent again after its first acknowledgement.
 	SentAgain() bool
@@ -42,7 +42,7 @@ type callback struct {
 	attempts []attempt
 }
 
-// entry returns an entry for observers with the given kind and the plan, batch, recipient and status of c, but no time.
+// entry returns a ledger.Entry about c with the given kind. Feed.Add sets the time.
 func (c *callback) entry(kind ledger.EntryKind) ledger.Entry {
 	d := c.message.Describe()
 	return ledger.Entry{

@@ -45,7 +45,7 @@ type work struct {
 	target   *target
 }
 
-// Counts holds the numbers of callbacks by result, and of their attempts.
+// Counts counts the callbacks, in total and by result, and their attempts.
 type Counts struct {
 	Callbacks    int
 	Acknowledged int
@@ -69,9 +69,9 @@ func (s *Sender) NewAccount(c AccountConfig) *Account {
 	return a
 }
 
-// Send records a callback and, unless lost is true, schedules its first attempt at the time due. If url (the batch's
-// callback_url) is empty, each attempt goes to the default URL that the account then has. If an anomaly delays the
-// callback, anomaly is the kind of entry for observers, such as ledger.CallbackLate, else ""; Send itself calls no
+// Send records a callback with content m and, unless lost is true, schedules its first attempt for the time due. url is
+// the callback_url of the batch; if it is empty, each attempt uses the default URL that a has at that moment. anomaly
+// names the anomaly that delays the callback, for example ledger.CallbackLate; empty means none. Send calls no
 // observers, so the caller may hold locks.
 func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost bool, anomaly ledger.EntryKind) {
 	s.mu.Lock()
@@ -105,7 +105,7 @@ func (s *Sender) Run(ctx context.Context) {
 	workers.Wait()
 }
 
-// takeDue returns the callbacks to send now, each in a new goroutine, and the time to wait until more are due.
+// takeDue returns the callbacks that Run must start to send now, and the time to wait until more are due.
 func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,8 @@ import (
 )
 
 // sign sets the four signature headers of a callback as Sinch does. The signature is HMAC-SHA256, in padded standard
-// base64, over the raw body, a dot, the nonce, a dot and the Unix time in seconds. The key is secret, undecoded.
+// base64, over the raw body, a dot, the nonce, a dot and the Unix time in seconds. The key is secret, not
+// base64-decoded.
 func sign(h http.Header, secret string, body []byte, nonce string, at time.Time) {
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))

@@ -7,8 +7,8 @@ import (
 )
 
 // throttle limits the rate of callbacks to one URL that has answered 429. The zero value does not limit. A 429 halves
-// the limit, but at most once a second. Each second without a 429 multiplies the limit by 16/15, until it exceeds the
-// rate at which the first 429 came and is removed.
+// the limit, but at most once a second; each second without a 429 multiplies it by 16/15. Once the limit reaches the
+// rate at which the first 429 came, it is removed.
 type throttle struct {
 	limiter *rate.Limiter // nil: no limit
 	ceiling rate.Limit    // the rate at which the first 429 came
@@ -24,7 +24,7 @@ const (
 	recovery            = 16.0 / 15
 )
 
-// reserve counts a callback and returns 0 if the limit permits it now. Otherwise it returns how long to wait.
+// reserve returns 0 and counts a callback as sent if the limit permits one now. Otherwise it returns how long to wait.
 func (t *throttle) reserve(now time.Time) time.Duration {
 	t.speedUp(now)
 	if t.limiter != nil {
@@ -52,7 +52,7 @@ func (t *throttle) slowDown(now time.Time) {
 	t.changed = now
 }
 
-// speedUp raises the limit once for each whole second without a 429.
+// speedUp multiplies the limit by recovery for each whole second since its last change.
 func (t *throttle) speedUp(now time.Time) {
 	if t.limiter == nil || now.Sub(t.changed) < time.Second {
 		return

@@ -37,7 +37,7 @@ func (k Kind) Applies() bool {
 
 func (k Kind) hangs() bool { return k == Hang || k == AppliedButHang }
 
-// Fault makes API calls fail that match its Plan, Operation and BatchID. Each of these matches any call if it is empty.
+// Fault makes API calls fail that match its Plan, Operation and BatchID. If one of these is empty, it matches any call.
 type Fault struct {
 	Plan      string
 	Operation Operation

@@ -90,8 +90,8 @@ func (s *Set) Active() []Active {
 	return active
 }
 
-// spent reports whether f has hit f.Times calls and hits no more. A spent fault stays in the Set so that Clear can end
-// the calls that still hang because of it.
+// spent reports whether f can hit no more calls, because it has hit f.Times. A spent fault stays in the Set so that
+// Clear can end the calls that still hang because of it.
 func (f *added) spent() bool { return f.Times > 0 && f.hits >= f.Times }
 
 func (f *added) matches(c Call) bool {
@@ -117,8 +117,8 @@ func (h Hit) Delay(ctx context.Context) bool {
 	}
 }
 
-// Hang lets the API call hang: it blocks until ctx, the context of the call, ends, the Set is cleared, or h.Latency has
-// passed, where 0 means no limit. It returns at once if h is not a hang.
+// Hang blocks until ctx (the context of the API call) ends, Set.Clear is called, or h.Latency has passed. A Latency of
+// 0 means no time limit. If h is not a hang, Hang returns at once.
 func (h Hit) Hang(ctx context.Context) {
 	if !h.Kind.hangs() {
 		return

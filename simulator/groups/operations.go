@@ -125,7 +125,7 @@ func (gs *Groups) change(g *group, c change) error {
 	return nil
 }
 
-// Delete deletes a group. It always returns a nil value, and an *xms.Error if the group is unknown.
+// Delete deletes a group. The value is always nil. The error is an *xms.Error if the group is unknown.
 func (gs *Groups) Delete(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -149,7 +149,7 @@ func (gs *Groups) Get(id string) (any, error) {
 	return g.view(), nil
 }
 
-// Members returns the digits of a group's own members, without child groups, or an *xms.Error if it is unknown.
+// Members returns the digits of a group's own members, without child groups, or an *xms.Error if the group is unknown.
 func (gs *Groups) Members(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

@@ -19,7 +19,7 @@ type Call struct {
 	Fault     fault.Kind      `json:"fault,omitempty"`
 }
 
-// FeedbackCall is the record of one delivery feedback call (a customer confirms deliveries), accepted or not.
+// FeedbackCall is the record of one API call that confirms deliveries (delivery feedback), accepted or refused.
 type FeedbackCall struct {
 	Ordinal           int        `json:"ordinal"` // from 1
 	At                time.Time  `json:"at"`

@@ -10,8 +10,8 @@ import (
 // EntryKind says what happened in the simulator, for example that a callback was lost.
 type EntryKind string
 
-// The values of EntryKind. Those that begin with Batch or Feedback are about API calls by the customer, those that
-// begin with Callback about callbacks to the customer.
+// The values of EntryKind. Those that begin with Callback are about callbacks to the customer, all others about API
+// calls by the customer.
 const (
 	BatchSent         EntryKind = "batch_sent"
 	BatchUpdated      EntryKind = "batch_updated"
@@ -27,7 +27,7 @@ const (
 	FaultInjected     EntryKind = "fault_injected"
 )
 
-// Entry tells the observers of a Feed one thing that happened in the simulator. Fields that do not apply are zero.
+// Entry describes one thing that happened in the simulator. Fields that do not apply are zero.
 type Entry struct {
 	At        time.Time
 	Kind      EntryKind

@@ -78,8 +78,8 @@ type BatchRecipient struct {
 const delivered = "Delivered"
 
 // OwedFeedback returns the messages for which the customer owes feedback: their batch has feedback enabled, and an
-// acknowledged callback reported them Delivered. An acknowledged summary or full report counts for all delivered
-// messages of its batch; after a summary the customer can read the full report.
+// acknowledged callback reported them Delivered. An acknowledged summary or full report covers all delivered messages
+// of its batch. A summary does so because the customer can read the full report after it.
 func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	batches := make(map[string]*Batch, len(l.Batches))
 	for i := range l.Batches {
@@ -106,8 +106,8 @@ func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	return owed
 }
 
-// AppliedFeedback returns how often feedback was accepted for each message. Feedback may also name phone numbers to
-// which no message of the batch went; they are included.
+// AppliedFeedback returns how many times feedback was applied to each message. The API also accepts feedback for phone
+// numbers that are not recipients of the batch; it is counted too.
 func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	applied := map[BatchRecipient]int{}
 	for _, b := range l.Batches {

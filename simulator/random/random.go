@@ -14,8 +14,7 @@ type Source struct{ seed uint64 }
 // New returns the Source for seed. Sources with the same seed make the same decisions.
 func New(seed uint64) Source { return Source{seed} }
 
-// Subject identifies what a random number is drawn for, such as one recipient: the same subject always gets the same
-// number. Fields that do not apply are zero.
+// Subject identifies what a random number is drawn for, such as one recipient. Fields that do not apply are zero.
 type Subject struct {
 	Plan      string
 	Batch     uint64 // ordinal of the batch in its plan

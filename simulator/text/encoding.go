@@ -43,7 +43,7 @@ func gsmSize(r rune) int {
 	}
 }
 
-// countParts returns the number of parts (single SMS) that text needs. No character is split between two parts.
+// countParts returns the number of parts, each one SMS, that text needs. No character is split between two parts.
 func (e Encoding) countParts(text string) int {
 	total, parts, filled := 0, 1, 0
 	for _, r := range text {
@@ -60,7 +60,7 @@ func (e Encoding) countParts(text string) int {
 	return parts
 }
 
-// firstPart returns the longest beginning of text that fits into one SMS.
+// firstPart returns the longest prefix of text that fits into one SMS.
 func (e Encoding) firstPart(text string) string {
 	filled := 0
 	for at, r := range text {

@@ -2,7 +2,7 @@ package text
 
 import "strings"
 
-// DefaultValue is used in Values instead of a phone number: its value applies to numbers that have none of their own.
+// DefaultValue stands, in Values, for every phone number that has no value of its own.
 const DefaultValue = "default"
 
 // Values holds parameter values as Values[key][number]. number is the digits of a phone number, or DefaultValue.
@@ -30,8 +30,8 @@ type Rendered struct {
 	Unmatched bool // a parameter has no value and was left in the text
 }
 
-// New returns a Template in which each ${key} stands for the value that the parameter has for the recipient. If values
-// is nil, ${key} has no meaning, as in a binary message.
+// New returns a Template in which each ${key} is replaced by the recipient's value from values. If values is nil,
+// ${key} is ordinary text, as in a binary message.
 func New(text string, values Values, limits Limits) Template {
 	t := Template{text: text, limits: limits, values: values}
 	if !strings.Contains(text, "${") || values == nil {
@@ -73,8 +73,8 @@ func (t Template) render(text string) Rendered {
 	return r
 }
 
-// fill replaces each ${key} in text by what value returns for key. It keeps ${key} if IsKey(key) is false, or if value
-// returns false; in the latter case unmatched is true.
+// fill replaces each ${key} in text by the result of value(key). If value returns false, it keeps ${key} and returns
+// true for unmatched. If IsKey(key) is false, ${key} is ordinary text.
 func fill(text string, value func(key string) (string, bool)) (filled string, unmatched bool) {
 	var b strings.Builder
 	for {

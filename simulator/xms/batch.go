@@ -25,7 +25,7 @@ const (
 	ReportPerRecipientFinal ReportKind = "per_recipient_final"
 )
 
-// Batch holds the JSON fields of a batch that requests set and answers repeat. Absent fields are nil. ReadBatch and
+// Batch holds the JSON fields of a batch that both requests and answers have. Absent fields are nil. ReadBatch and
 // Update.ApplyTo set at least To, Type, DeliveryReport and Body, and reduce phone numbers in To and From to digits.
 type Batch struct {
 	To              []string                     `json:"to"`

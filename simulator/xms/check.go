@@ -57,7 +57,7 @@ func NormaliseSender(sender string) string {
 	return sender
 }
 
-// dropOthers removes the fields that batches of the type of b do not have. They are ignored like unknown fields.
+// dropOthers removes the fields that batches of b's type do not have. They are ignored like unknown fields.
 func (b *Batch) dropOthers() {
 	if *b.Type == TypeText {
 		b.FlashMessage = pointerOr(b.FlashMessage, false)

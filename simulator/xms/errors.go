@@ -33,7 +33,7 @@ func Violation(format string, args ...any) *Error {
 	return &Error{http.StatusBadRequest, "syntax_constraint_violation", text}
 }
 
-// Forbidden returns a 403 with one of Sinch's error codes and a sentence that explains it.
+// Forbidden returns a 403. code is one of Sinch's error codes; text is a sentence that explains it.
 func Forbidden(code, text string) *Error {
 	return &Error{http.StatusForbidden, code, text}
 }

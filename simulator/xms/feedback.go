@@ -1,6 +1,6 @@
 package xms
 
-// maxFeedback limits the recipients in one feedback call. Sinch documents no limit, so the limit of a batch applies.
+// maxFeedback limits the recipients in one feedback call. Sinch documents no limit here; 1000 is the limit for a batch.
 const maxFeedback = 1000
 
 // ReadFeedback returns the recipients in the body of a delivery feedback call: as digits, without duplicates, in the

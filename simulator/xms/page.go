@@ -26,7 +26,7 @@ type Page struct {
 }
 
 // ReadPage reads a Page from the query parameters page, page_size, start_date, end_date and client_reference. The
-// default of start_date is 24 hours before now. ReadPage returns an *Error if a parameter is invalid.
+// default of start_date is 24 hours before now. If a parameter is invalid, the error wraps an *Error.
 func ReadPage(query url.Values, now time.Time) (Page, error) {
 	p, err := ReadPageNumber(query)
 	if err != nil {
@@ -54,7 +54,7 @@ func ReadPage(query url.Values, now time.Time) (Page, error) {
 	return p, nil
 }
 
-// ReadPageNumber reads only page and page_size from a query. It returns an *Error if one of them is invalid.
+// ReadPageNumber reads only page and page_size from a query. If one of them is invalid, the error wraps an *Error.
 func ReadPageNumber(query url.Values) (Page, error) {
 	p := Page{size: defaultPageSize}
 	return p, errors.Join(
