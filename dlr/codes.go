@@ -2,8 +2,8 @@ package dlr
 
 import "sort"
 
-// Class tells where a code comes from: a network element, such as the carrier's SMS center, or a stage of sending.
-// Metrics use the class as a label, so the values are a closed set.
+// Class groups the codes of delivery errors by origin: a network element, such as the carrier's SMS center, or a stage
+// of sending. The values are a closed set, because metrics use the class as a label.
 type Class string
 
 // The values of Class, as they appear in the metric label code_class.
@@ -31,18 +31,18 @@ func Classes() []Class {
 	}
 }
 
-// Permanence tells whether sending the same message to the same recipient again may succeed.
+// Permanence says whether a code stands for a temporary error, after which sending the message again may succeed.
 type Permanence string
 
-// The values of Permanence: whether Sinch's list of delivery error codes calls the error of a code permanent.
+// The values of Permanence, as Sinch's list of delivery error codes gives them.
 const (
 	Permanent Permanence = "permanent"
 	Temporary Permanence = "temporary"
 	Unset     Permanence = "unset" // not documented
 )
 
-// Code describes the numeric code of a report. A code explains the status of a message, but only the status decides the
-// result: Sinch also sends code 0 (no error) with Failed.
+// Code describes a numeric delivery error code, which explains the status of a message. The status alone tells whether
+// the message was delivered: Sinch sends code 0 (no error) even with the status Failed.
 type Code struct {
 	Number     int
 	Name       string // Sinch's name of a REST code (Message unroutable), or a description (absent subscriber)
@@ -50,8 +50,8 @@ type Code struct {
 	Permanence Permanence
 }
 
-// LookupCode returns the description of code n. An undocumented code is not an error, since Sinch adds codes without
-// notice: its class is ClassMMS from 2000 to 2599, else ClassOther. The class of NoCode is ClassOther, too.
+// LookupCode returns the description of code n. Sinch adds codes without notice, so n may be undocumented: then its
+// Class is ClassMMS if n is 2000 to 2599, else ClassOther. For NoCode, Class is ClassOther, too.
 func LookupCode(n int) Code {
 	if n >= 0 && n < len(codes) && codes[n].name != "" {
 		return codes[n].code(n)

@@ -19,8 +19,8 @@ func UnmarshalStrict(body []byte, into any) error {
 	return exactDecoder{strict: true}.unmarshal(body, into)
 }
 
-// exactDecoder rewrites JSON before json.Unmarshal decodes it. An object that becomes a struct keeps only the members
-// for which the struct has a field, each once. If strict is set, any other member is an error.
+// exactDecoder rewrites JSON before json.Unmarshal decodes it. A JSON object that is decoded into a struct keeps only
+// the members for which the struct has a field, each once. If strict is set, any other member is an error.
 type exactDecoder struct{ strict bool }
 
 func (e exactDecoder) unmarshal(body []byte, into any) error {
@@ -36,8 +36,8 @@ func (e exactDecoder) unmarshal(body []byte, into any) error {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// value appends the JSON value raw to b, rewritten for a target of type t. If t cannot hold this kind of JSON, raw is
-// appended unchanged, and json.Unmarshal later returns the error.
+// value rewrites the JSON value raw for a target of type t, as described at exactDecoder, and appends it to b. If t
+// cannot hold this kind of JSON, value appends raw unchanged, and json.Unmarshal later returns the error.
 func (e exactDecoder) value(b, raw []byte, t reflect.Type) ([]byte, error) {
 	switch kind := t.Kind(); {
 	case reflect.PointerTo(t).Implements(unmarshaler):

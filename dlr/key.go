@@ -21,7 +21,7 @@ func (r *Report) ContentKey() [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// appendRecipient appends the batch id, digits, status, code and At of a recipient report.
+// appendRecipient appends to b what identifies a recipient report: batch id, phone number, status, code and time.
 func (r *Report) appendRecipient(b []byte) []byte {
 	e := r.Entries[0]
 	b = appendText(b, "recipient")
@@ -32,7 +32,7 @@ func (r *Report) appendRecipient(b []byte) []byte {
 	return binary.AppendVarint(b, e.At.UnixMilli())
 }
 
-// appendBatch appends the type, batch id and total of a batch report, and its entries sorted by status and code.
+// appendBatch appends to b what identifies a batch report: type, batch id, total, and the entries in sorted order.
 func (r *Report) appendBatch(b []byte) []byte {
 	b = appendText(b, string(r.Type))
 	b = appendText(b, r.BatchID)
@@ -54,7 +54,7 @@ func compareKind(a, b Entry) int {
 	return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Code, b.Code))
 }
 
-// appendEntries appends to b entries with the same status and code, encoded as if they were one entry.
+// appendEntries encodes entries, which all have the same status and code, as one entry and appends the result to b.
 func appendEntries(b []byte, entries []Entry) []byte {
 	var count, listed int
 	for _, e := range entries {

@@ -26,9 +26,8 @@ func Digits(number string) string {
 // maxMSISDN is the maximum number of digits of a phone number (ITU-T E.164).
 const maxMSISDN = 15
 
-// MSISDN returns the digits of a phone number that Sinch accepts. The number must consist of 1 to 15 digits and of
-// separators such as + and spaces, so a short code is valid. For a masked number or an alphanumeric sender, ok is
-// false.
+// MSISDN returns the digits of number. Unless number consists of 1 to 15 digits and separators such as + and spaces, ok
+// is false. So a short code is valid, but a masked number or an alphanumeric sender is not.
 func MSISDN(number string) (digits string, ok bool) {
 	digits = Digits(number)
 	return digits, digits != "" && len(digits) <= maxMSISDN && isDigits(digits)

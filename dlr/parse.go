@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Callback is the decoded body of a callback. Of an inbound message only the type is decoded: its Report is nil.
+// Callback is the decoded body of a callback. For an inbound message only Type is decoded, and Report is nil.
 type Callback struct {
 	Type   Type // as received, at most 64 bytes; empty if absent
 	Report *Report
@@ -17,7 +17,7 @@ type Callback struct {
 // Reason tells why a body could not be decoded as a report. Stores keep the values, which are a closed set.
 type Reason string
 
-// The values of Reason, as the API shows them for callbacks in quarantine: stored, although they could not be decoded.
+// The values of Reason. The API shows them for callbacks that were quarantined: stored without being decoded.
 const (
 	NotJSON         Reason = "not_json"
 	NoType          Reason = "no_type"
@@ -60,9 +60,9 @@ func (e *ParseError) Error() string {
 
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// Limits, in bytes, of values in a report. Sinch's own values are far shorter. A longer type is cut off; any other
-// longer value counts as missing, since it would not fit into a store's key, and a report that cannot be stored would
-// block all later ones.
+// Limits of values in a report, in bytes. Parse truncates a longer type, and treats any other longer value as missing:
+// it would not fit into a database key, and a report that cannot be stored would block all later ones. Sinch's own
+// values are far shorter.
 const (
 	MaxBatchID = 255
 	MaxNumber  = 64 // of a recipient's phone number, as received
@@ -75,7 +75,7 @@ const (
 const maxStatuses = 4096
 
 // maxRecipients is the maximum number of recipients in a batch report. Sinch sends a batch to at most 1000 numbers or
-// groups. A report that names so many recipients has about 16 MB, the default limit of a callback's body.
+// groups. A body with so many recipients is about 16 MB long, the default limit of a callback's body.
 const maxRecipients = 1 << 20
 
 // maxText is the number of characters to which Parse truncates strings such as client_reference. Sinch limits a
@@ -83,9 +83,9 @@ const maxRecipients = 1 << 20
 const maxText = 2048
 
 // Parse decodes the body of one callback. If it returns a *ParseError, the caller must keep the body and still accept
-// the callback. A report needs a batch id, and either a recipient with a status or a list of at most 4096 entries, each
-// with a status, and at most 1 048 576 recipients in all. Any other member that is missing or unreadable becomes the
-// zero value, or NoCode for a code.
+// the callback. A recipient report needs a batch id, a recipient and a status. A batch report needs a batch id and a
+// list of at most maxStatuses entries, each with a status, with at most maxRecipients recipients in all. Any other
+// member that is missing or unreadable becomes the zero value; the code becomes NoCode.
 func Parse(body []byte) (Callback, error) {
 	object, err := objectOf(body)
 	if err != nil {

@@ -3,7 +3,7 @@ package dlr
 import "time"
 
 // Report is one delivery report. A recipient report has one entry with one recipient. A batch report has one entry for
-// each status and code. Only a full batch report names the recipients of an entry, a summary does not.
+// each status and code; a full batch report names the recipients of its entries, and a summary only counts them.
 type Report struct {
 	Type            Type
 	BatchID         string // opaque, case-sensitive, never empty, at most 255 bytes

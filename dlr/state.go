@@ -25,16 +25,16 @@ func (s State) Time() time.Time {
 	return s.OperatorAt
 }
 
-// SameReport reports whether s and t come from the same report or from Sinch's repeats of it. Sinch's reports have no
-// id, so the status, the code and At identify a report.
+// SameReport reports whether s and t come from the same report, which Sinch may send repeatedly. Sinch's reports have
+// no id, so the status, the code and At identify a report.
 func (s State) SameReport(t State) bool {
 	return s.Status == t.Status && s.Code == t.Code && s.At.Equal(t.At)
 }
 
-// Compare decides which of two states of a recipient the store keeps: s if the result is positive, t if it is negative.
-// A final status wins over an intermediate one, then the later Time wins, and if both times are equal, Delivered wins.
-// All other fields only make the order total: the same reports lead to the same state in whatever order and however
-// often they arrive.
+// Compare returns a positive number if the store keeps s rather than t as the state of a recipient, a negative number
+// if it keeps t, and 0 if they are equal. A final status wins over an intermediate one, then the later Time wins, then
+// the status that is later in the list statuses. The other fields break ties, so that the order of reports is
+// irrelevant.
 func (s State) Compare(t State) int {
 	if s.Status.Final() != t.Status.Final() { // Sinch guarantees no order: Delivered may arrive before Dispatched
 		if s.Status.Final() {

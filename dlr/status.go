@@ -20,10 +20,10 @@ const (
 	Unknown    Status = "Unknown"
 )
 
-// Other is the name under which metrics and counts include every undocumented status.
+// Other stands for every undocumented status in metrics and counts.
 const Other Status = "other"
 
-// statuses lists the documented statuses by rank: of two states that differ only in the status, the status that is
+// statuses lists the documented statuses by rank: of two states that are otherwise equal, the state whose status is
 // later in the list wins.
 var statuses = [...]Status{
 	Queued, Dispatched, Unknown, Expired, Deleted, Cancelled, Aborted, Rejected, Failed, Delivered,

@@ -6,7 +6,7 @@ import (
 )
 
 // layouts lists the time layouts that ParseTime tries, in order. None has a fraction of a second, because time.Parse
-// accepts one after any seconds.
+// accepts a fraction after the seconds of any layout.
 var layouts = [...]string{
 	"2006-01-02T15:04:05Z07:00",
 	"2006-01-02T15:04:05Z0700",
@@ -19,13 +19,13 @@ var layouts = [...]string{
 	"2006-01-02",
 }
 
-// maxTime is the number of bytes beyond which ParseTime rejects a text at once. No valid timestamp is so long.
+// maxTime is the maximum length, in bytes, of a text that ParseTime tries to parse. Every valid timestamp is shorter.
 const maxTime = 64
 
 // ParseTime parses an ISO 8601 timestamp as Sinch and its clients write it: a date, or a date and a time with optional
-// seconds, fraction digits and zone. The zone is Z, z, ±hh:mm, ±hhmm or ±hh, or else UTC; the result is UTC, truncated
-// to the millisecond. ParseTime returns false for anything else, for times up to 1970-01-01T00:00Z, which are
-// placeholders, and for times from the year 10000 on, which JSON cannot express.
+// seconds, fraction digits and zone (Z, z, ±hh:mm, ±hhmm or ±hh). Without a zone, s is in UTC. The result is in UTC,
+// truncated to the millisecond. ParseTime returns false for any other text, for times up to 1970-01-01T00:00Z, which
+// are placeholders, and for times after the year 9999, which JSON cannot express.
 func ParseTime(s string) (time.Time, bool) {
 	if len(s) > maxTime {
 		return time.Time{}, false

@@ -6,9 +6,8 @@ import (
 	"slices"
 )
 
-// Unique returns a JSON document without white space between values and without repeated members. If an object has
-// several members with the same name, only the last is kept, which is the one that counts. It returns an error if
-// document is not JSON.
+// Unique returns a JSON document without white space between values and without repeated members: of several members of
+// an object with the same name, it keeps the last, as UnmarshalExact does. It returns an error if document is not JSON.
 func Unique(document []byte) ([]byte, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, document); err != nil {
@@ -30,8 +29,8 @@ func Unique(document []byte) ([]byte, error) {
 
 type span struct{ from, to int } // bytes of a document: from <= index < to
 
-// repeatedMembers returns the ranges of the members that Unique removes, since a later member of the same object has
-// the same name. whole must be a JSON document without white space. Each range includes the comma after the member.
+// repeatedMembers returns the byte ranges in whole of the members whose name a later member of the same object repeats.
+// whole must be a JSON document without white space. Each range includes the comma after the member.
 func repeatedMembers(whole []byte) (repeated []span) {
 	type object struct {
 		last map[string]span // by name; nil in a list

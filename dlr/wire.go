@@ -79,9 +79,9 @@ func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
-// readEntries decodes the entries of a batch report, which names at most limit recipients. It returns a Reason if list
-// is invalid or too long, or if an entry has no status, since the recipients of that entry would be lost. It allocates
-// only what it returns, so that a few megabytes of empty entries do not take a hundred times as much memory.
+// readEntries decodes list, the entries of a batch report. It returns a Reason if list is not a JSON list, has more
+// than maxStatuses entries or more than limit recipients, or if an entry has no status. It allocates only what it
+// returns: else a few megabytes of empty entries would take a hundred times as much memory.
 func readEntries(list []byte, limit int) ([]Entry, Reason) {
 	if len(list) == 0 || list[0] != '[' {
 		return nil, NoStatus
@@ -135,8 +135,8 @@ func readEntry(element []byte, limit int) Entry {
 }
 
 // readNumbers returns the elements of a JSON list that can be recipients, at most limit+1 of them, so that the caller
-// can tell that there are too many. It returns nil if there are none or list is not a JSON list. Numbers without
-// escapes share one copy of the list's text, so that each needs only 16 bytes more.
+// sees whether there are more than limit. It returns nil if there are none or list is not a JSON list. Numbers without
+// escapes share one copy of list, so that each takes only the 16 bytes of a string header more.
 func readNumbers(list []byte, limit int) []string {
 	if len(list) == 0 || list[0] != '[' {
 		return nil
@@ -167,7 +167,7 @@ func readNumbers(list []byte, limit int) []string {
 	return numbers
 }
 
-// isNumber reports whether t can identify a recipient. Unlike MSISDN it accepts any text, such as a masked number.
+// isNumber reports whether t can identify a recipient: any text that is not too long and not only separators.
 func (t text) isNumber() bool { return len(t) <= MaxNumber && Digits(string(t)) != "" }
 
 // status parses t as a status. It returns "" if t is empty or longer than maxStatus bytes.
