@@ -26,8 +26,8 @@ const (
 // GatewayOutcome is the result of a request to the gateway.
 type GatewayOutcome string
 
-// The values of GatewayOutcome, in the label outcome of gateway_requests_total. The first three are status classes of
-// the answer to the application, whether Sinch gave the answer or the gateway in its place.
+// The values of GatewayOutcome, in the label outcome of gateway_requests_total. The first three are the class of the
+// HTTP status with which Sinch, or the gateway on its behalf, answered the application.
 const (
 	GatewaySucceeded   GatewayOutcome = "2xx" // or 3xx
 	GatewayRejected    GatewayOutcome = "4xx"
@@ -64,7 +64,7 @@ func observedResults() []Observed {
 	return []Observed{ObservedRecorded, ObservedLate, ObservedLost, ObservedUnreadable}
 }
 
-// timedOperations returns the values of the label operation in gateway_duration_seconds. All others count as other.
+// timedOperations returns the operations that gateway_duration_seconds tells apart. All others count as other.
 func timedOperations() []GatewayOperation {
 	return []GatewayOperation{GatewaySend, GatewayFeedback, GatewayOther}
 }

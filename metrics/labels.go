@@ -40,8 +40,8 @@ func (o Outcome) String() string {
 // hasType reports whether callbacks with this outcome are counted by report type: only those answered 200 are.
 func (o Outcome) hasType() bool { return o <= Quarantined }
 
-// possible reports whether a callback of type t can have the outcome, so that the counter must exist at zero. The type
-// other stands for callbacks that are not counted by type or were never parsed.
+// possible reports whether a callback of type t can have the outcome o; if so, the counter is created at zero. The type
+// other stands for undocumented types, unparsed bodies, and callbacks whose type is not counted.
 func (o Outcome) possible(t dlr.Type) bool {
 	switch o {
 	case Stored:
@@ -56,9 +56,9 @@ func (o Outcome) possible(t dlr.Type) bool {
 	return t == other
 }
 
-// expectedPairs returns the code classes that Sinch reports with each status, according to its documentation and test
-// data. A plan has a series at zero only for these pairs, because series for all pairs would be most of what a replica
-// exports. For any other pair, messages count under the status and the class other.
+// expectedPairs returns, for each status, the code classes that Sinch reports with it, according to its documentation
+// and test data. To limit the number of series, a message with any other pair of status and class counts under its
+// status and the class other.
 func expectedPairs() map[dlr.Status][]dlr.Class {
 	network := []dlr.Class{dlr.ClassSMSC, dlr.ClassHLR, dlr.ClassMSC}
 	return map[dlr.Status][]dlr.Class{

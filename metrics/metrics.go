@@ -127,7 +127,7 @@ func (m *Metrics) registerReports() {
 	m.routes = m.newRoutes()
 }
 
-// final holds, for one final status, the value of the label result that its messages get, and their latency histogram.
+// final holds the value of the label result and the latency histogram for messages in one final status.
 type final struct {
 	result  result
 	latency prometheus.Observer
@@ -207,7 +207,7 @@ func (m *Metrics) FeedbackRate(plan string, current, ceiling float64) {
 	p.rateCeiling.Set(ceiling)
 }
 
-// FeedbackNotANumber counts an attempt to send feedback that made no call, because recipients are not phone numbers.
+// FeedbackNotANumber counts an attempt to send feedback that made no call, because a recipient is not a phone number.
 func (m *Metrics) FeedbackNotANumber(plan string) {
 	m.plan(plan).calls.of(store.ReasonNotANumber).Inc()
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// callback and message hold the label values of a series of callbacks_total or messages_total, except the label plan.
+// callback and message are the keys of a plan's series of callbacks_total and messages_total: the labels except plan.
 type (
 	callback struct {
 		typ     dlr.Type

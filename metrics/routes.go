@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// maxCountries is how many countries have series of their own: those that occur first, likely the ones to which the
-// plans send most. It limits the series even if somebody sends everywhere or invents numbers.
+// maxCountries is the maximum number of countries with series of their own: the first ones that occur get series, and
+// later ones count as other. It bounds the number of series even if somebody invents phone numbers.
 const maxCountries = 45
 
 // routes counts messages in a final status by the country of the recipient (route_messages_total).
@@ -72,7 +72,7 @@ func (m *Metrics) newRoutes() *routes {
 	return r
 }
 
-// count adds messages that ended with this result to the counters of the country that the phone number belongs to.
+// count adds messages to the counter for the result ended and the country of the phone number.
 func (r *routes) count(number string, ended result, messages int) {
 	r.series.at(r.countries.of(number))[ended].Add(float64(messages))
 }

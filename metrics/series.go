@@ -1,7 +1,7 @@
 package metrics
 
-// seriesOf finds the series of a Prometheus vector that belongs to a key. Without a lock it finds the series of each
-// key that was passed to create; it looks up all others in the vector.
+// seriesOf finds the series of a Prometheus vector that belongs to a key. It caches the series that create makes, so
+// that finding them takes no lock. It looks up all others in the vector.
 type seriesOf[K comparable, S any] struct {
 	made   map[K]S
 	with   func(labels ...string) S // WithLabelValues of the vector
@@ -12,7 +12,7 @@ func newSeries[K comparable, S any](with func(labels ...string) S, labels func(K
 	return &seriesOf[K, S]{make(map[K]S), with, labels}
 }
 
-// create creates the series of a key at zero. It must not be called once the method called of is in use.
+// create creates the series of a key with the value 0. Call it only before the first call of the method named of.
 func (s *seriesOf[K, S]) create(key K) { s.made[key] = s.with(s.labels(key)...) }
 
 func (s *seriesOf[K, S]) of(key K) S {
