@@ -33,7 +33,7 @@ func (b Backoff) Check(report func(member, text string)) {
 	}
 }
 
-// Delay returns how long to wait before the next retry: a random part of Base·2^attempts or of Cap, whichever is
+// Delay returns how long to wait before the next retry: a random duration up to Base·2^attempts or Cap, whichever is
 // shorter, but at least retryAfter. Pass the number of earlier failures as attempts, the Retry-After of Sinch's answer
 // (0 if it has none), and a random number in [0, 1). Base and Cap must be set, for example by WithDefaults.
 func (b Backoff) Delay(attempts int, retryAfter time.Duration, random float64) time.Duration {

@@ -11,7 +11,7 @@ import (
 // maxRate is the highest rate that CheckPlan accepts, in calls per second. Sinch allows a service plan far fewer.
 const maxRate = 10_000
 
-// Duration is a named setting for CheckDurations. Errors contain the name.
+// Duration is one setting that CheckDurations checks. The error contains its Name.
 type Duration struct {
 	Name  string
 	Value time.Duration

@@ -42,10 +42,10 @@ func (p *PlanCheck) Succeeded() {
 }
 
 // Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown to Sinch. If no call
-// succeeded within planKnownFor, or refusalLimit batches in a row got a 404, it first lists the plan's batches. If
-// Sinch refuses this or lists no batch, the service plan may be wrong, and UnknownPlan is true for the returned error.
-// If Sinch gives no definite answer, Check404 returns the error of the listing. The listing runs inside call, which
-// must run the function passed to it and return its error.
+// succeeded within planKnownFor, or refusalLimit different batches in a row got a 404, it lists the plan's batches to
+// find out. If Sinch refuses the listing or lists no batch, UnknownPlan is true for the returned error. If Sinch gives
+// no definite answer, Check404 returns the error of the listing. Check404 passes the listing as a function to call,
+// which must run it and return its error.
 func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func() error) error) error {
 	many := p.unknown.Refuse(batchID)
 	if last := p.last.Load(); last != 0 && !many && time.Since(time.Unix(0, last)) < planKnownFor {
@@ -77,8 +77,8 @@ func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func
 	return err
 }
 
-// definiteAnswer reports whether a call that failed with err would fail again in the same way. It is true if Sinch's
-// answer refuses the request, or is a success without a list.
+// definiteAnswer reports whether a call that failed with err would fail again in the same way: whether Sinch refused
+// the request, or answered 2xx without a list.
 func definiteAnswer(err error) bool {
 	answer, answered := errors.AsType[*sinch.Error](err)
 	return answered && !answer.Page && answer.HTTPStatus < 300 || ReasonOf(err) == store.ReasonRejected

@@ -35,7 +35,7 @@ func (s *Streak) Refuse(batchID string) bool {
 	return len(s.refused) >= refusalLimit
 }
 
-// Succeed records that Sinch accepted a call. It ends the streak: later refusals of the batches in it are not counted.
+// Succeed records that Sinch accepted a call. It ends the streak: Refuse then ignores the batches refused so far.
 func (s *Streak) Succeed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

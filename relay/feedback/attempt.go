@@ -47,8 +47,8 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 	return numbers, others
 }
 
-// nonNumbersDead returns an outcome that gives up the feedback of all recipients that are not phone numbers, because
-// Sinch would refuse every call that names one. Pass these recipients, and how many phone numbers stay due.
+// nonNumbersDead returns an outcome that gives up the feedback of others, the recipients that are not phone numbers,
+// because Sinch would refuse every call that names one. numbers is how many recipients are phone numbers.
 func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
@@ -66,16 +66,16 @@ const (
 	enabledAfterAll = "Sinch answers 404 although the batch wants feedback"
 )
 
-// nothingToDo returns the outcome of a claim that has nothing to send: a retry after the backoff, for which detail
-// gives the cause. The store normally ends such a task itself and does not return a claim for it.
+// nothingToDo returns the outcome of a claim that has nothing to send: a retry after the backoff, with detail as
+// Settlement.Detail. The store normally ends such a task itself and does not return a claim for it.
 func (l *lane) nothingToDo(c store.Claim, detail string) outcome {
 	o := outcome{step: stepNone, settlement: store.Settlement{Detail: detail}}
 	return l.retryLater(o, c, store.Now())
 }
 
-// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If so, lookUp also takes the next
-// step, so that the feedback need not wait for the lookups of other batches. The outcome contains the batch info for
-// the store, so that each batch is looked up once.
+// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If so, it also fetches the full
+// report or sends feedback, so that the task need not wait for the lookups of other batches. The outcome contains the
+// batch info for the store, so that each batch is looked up once.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {

@@ -91,9 +91,8 @@ func (l *lane) run(ctx context.Context) error {
 	return err
 }
 
-// loop claims the plan's feedback tasks, starts a worker for each, and applies the outcomes, until ctx ends. The
-// workers use the second context for their calls to Sinch; it ends later than ctx. loop fails only if the store is
-// closed.
+// loop claims the plan's feedback tasks, starts a worker for each, and applies the outcomes, until ctx ends. Workers
+// call Sinch with calls as the context, which ends later than ctx. loop fails only if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for {
 		wait, err := l.claim(ctx, calls)
@@ -263,8 +262,8 @@ func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.pausedUntil, "detail", o.settlement.Detail)
 }
 
-// resume lets claims continue at the full rate after a pause, once Sinch accepted a call. It does nothing while claims
-// are still paused, because then the accepted call began before the pause.
+// resume lifts the limit of one call at a time that follows a pause. Call it when a call shows that Sinch accepts the
+// plan. It does nothing while claims are paused, because then that call began before the pause.
 func (l *lane) resume(ctx context.Context, now time.Time) {
 	if l.pausedSince.IsZero() || l.pauseLeft(now) > 0 {
 		return

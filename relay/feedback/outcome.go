@@ -44,7 +44,7 @@ func progressed(s step, entries ...store.Entry) outcome {
 }
 
 // reasonFor returns the reason for err, the result of step s; a nil err means success. A 403 is store.ReasonForbidden,
-// or store.ReasonAuth once so many batches in a row got a 403 that the service plan must be at fault.
+// or store.ReasonAuth if l.forbidden[s] finds that Sinch refuses the whole service plan.
 func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	reason := relay.ReasonOf(err)
 	if reason == store.ReasonForbidden && l.forbidden[s].Refuse(batchID) {

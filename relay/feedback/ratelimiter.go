@@ -19,12 +19,11 @@ const (
 	burst = 100 * time.Millisecond
 )
 
-// rateLimiter limits the calls of one service plan. Sinch publishes no limit, so the limiter searches for it (AIMD):
-// the rate starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while calls
-// succeed. Below the rate at which the last failures began, it grows more slowly than above. A call counts when its
-// task is claimed, so that no lease runs while a task waits for the limiter. All rates are totals of all replicas, and
-// this replica uses its quota share of them. Only spend is safe for concurrent use; the lane's loop calls the other
-// methods.
+// rateLimiter limits the calls per second of one service plan. Sinch publishes no limit, so the limiter searches for it
+// (AIMD): the rate starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while
+// calls succeed. Below threshold it grows more slowly than above. A call counts when its task is claimed, so that no
+// lease runs while a task waits for the limiter. All rates are totals of all replicas, and this replica uses its quota
+// share of them. Only spend is safe for concurrent use; the lane's loop calls the other methods.
 type rateLimiter struct {
 	tokens      *rate.Limiter
 	ceiling     float64   // highest rate of all replicas, in calls per second
@@ -37,8 +36,8 @@ type rateLimiter struct {
 	changedAt   time.Time // time of the last decrease or increase
 }
 
-// newRateLimiter returns a limiter whose rate starts at ceiling, in calls per second of all replicas together. Up to
-// one unused call per worker may accumulate. share is this replica's quota share of the rate, 0 to 1.
+// newRateLimiter returns a limiter whose rate starts at ceiling, in calls per second of all replicas together. share is
+// this replica's quota share of the rate, 0 to 1. At most workers unused calls accumulate.
 func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 	r := &rateLimiter{
 		ceiling: ceiling, workers: workers, quotaShare: share, rate: ceiling, threshold: ceiling, accepted: true,
@@ -106,7 +105,7 @@ func (r *rateLimiter) decrease(now time.Time) bool {
 }
 
 // increase raises the rate in proportion to the time since its last change, up to the ceiling, and reports whether the
-// rate changed. Call it after each call that Sinch accepted.
+// rate changed. Call it after each call that shows neither overload nor an outage of Sinch.
 func (r *rateLimiter) increase(now time.Time) bool {
 	r.accepted = true
 	if r.rate >= r.ceiling {

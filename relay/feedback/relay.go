@@ -49,8 +49,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error
 	return r, nil
 }
 
-// Folded ends the pause of each service plan for which an operator requeued feedback (Changes.SendNow). It must be
-// called with the changes of each fold of the store (see store.Observer). It does not block or keep changes.
+// Folded ends the pause of each service plan for which an operator requeued feedback (Changes.SendNow). Call it from
+// store.Observer.Folded with the same changes. It does not block and does not keep the slice.
 func (r *Relay) Folded(changes []store.Changes) {
 	for _, c := range changes {
 		if !c.SendNow {

@@ -11,7 +11,7 @@ import (
 )
 
 // work attempts a claimed task, settles it and returns the outcome. claimed is the time of the claim, when the lease
-// began. After ctx ends no attempt begins; the second context ends CallGrace later and cancels calls in flight.
+// began. After ctx ends no attempt begins; calls, the context of the requests to Sinch, ends CallGrace later.
 func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()

@@ -124,7 +124,7 @@ type planReconciler struct {
 // pageSize is the maximum number of batches that one call of Store.MissingReports returns.
 const pageSize = 50
 
-// run fetches missing reports, pass after pass, until ctx ends. It returns an error only if the store is closed.
+// run calls pass repeatedly until ctx ends. It returns an error only if the store is closed.
 func (r *planReconciler) run(ctx context.Context) error {
 	for {
 		wait, err := r.pass(ctx)
@@ -171,8 +171,8 @@ func (r *planReconciler) logStoreError(ctx context.Context, message string, err 
 	r.storeFailing = true
 }
 
-// pass fetches the full report of each batch that due returns, and stops at the first error, of the store or of a
-// fetch. It also returns how long to wait before the next pass; after an error this includes the backoff.
+// pass fetches the full report of each batch that due returns, and stops at the first error. It also returns how long
+// to wait before the next pass; after an error this includes the backoff.
 func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err error) {
 	due, err := r.due(ctx)
 	stillListed, failed, read := make(map[string]store.ReportFetch, len(due)), make(map[string]int), 0
@@ -218,8 +218,8 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 	return r.plan.PollInterval, nil
 }
 
-// fetch reads the full report of one batch from Sinch and records the result in the store. After an error the batch
-// must be fetched again; wait is then the shortest delay before that.
+// fetch reads the full report of one batch from Sinch and records the result in the store. If it returns an error, the
+// batch must be fetched again, but not before wait has passed.
 func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
 	if relay.IsNotFound(err) {

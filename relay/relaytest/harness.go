@@ -48,8 +48,8 @@ type Harness struct {
 	registry *prometheus.Registry
 }
 
-// New returns a Harness, whose store and Upstream close when the test ends. In the store, a feedback task is due after
-// 1 s, and reports count as missing if none arrives for 1 h.
+// New returns a Harness, whose store and Upstream close when the test ends. The store makes a new feedback task due
+// after 1 s, and treats reports as missing when none arrives for 1 h.
 func New(t *testing.T) *Harness {
 	t.Helper()
 	h := &Harness{T: t, Upstream: NewUpstream(t), registry: prometheus.NewRegistry(), Lines: &Lines{}}

@@ -143,22 +143,22 @@ func (u *Upstream) AddFullReport(batchID string, body []byte) {
 	u.reports[batchID] = string(body)
 }
 
-// Fail makes a handler answer the next requests of an operation; times is how many. A nil handler drops the connection.
+// Fail makes answer handle the next requests of an operation; times says how many. A nil answer drops the connection.
 func (u *Upstream) Fail(operation string, times int, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{operation: operation, answer: answer, times: times})
 }
 
-// FailAll makes a handler answer all requests until Heal is called. A nil handler drops the connection.
+// FailAll makes answer handle all requests until Heal is called. A nil answer drops the connection.
 func (u *Upstream) FailAll(answer http.HandlerFunc) {
 	for _, operation := range []string{ListBatches, GetBatch, GetReport, PostFeedback} {
 		u.Fail(operation, 1<<30, answer)
 	}
 }
 
-// FailPlan makes a handler answer all requests of a plan for one operation, such as PostFeedback, until Heal is called.
-// A nil handler drops the connection.
+// FailPlan makes answer handle all requests of a plan for one operation, such as PostFeedback, until Heal is called. A
+// nil answer drops the connection.
 func (u *Upstream) FailPlan(plan, operation string, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -266,7 +266,7 @@ func parseCall(r *http.Request) Call {
 	return c
 }
 
-// begin records a request and returns the handler that answers it: that of a matching fault, else the upstream's own.
+// begin records a request and returns the handler for its answer: that of the first matching fault, or the normal one.
 func (u *Upstream) begin(c Call) http.HandlerFunc {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -332,8 +332,8 @@ func RespondAfter(d time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// ListingsWithoutProof maps names of subtests to answers for a listing of batches. None of them proves that the service
-// plan is configured correctly: its id or region may still be wrong.
+// ListingsWithoutProof holds answers to a listing of batches, by name of a subtest. None proves that the service plan
+// is configured correctly: its id or region may still be wrong.
 var ListingsWithoutProof = map[string]http.HandlerFunc{
 	"empty":       Respond(200, `{"count":0,"page":0,"page_size":0,"batches":[]}`),
 	"no list":     Respond(200, `{}`),
