@@ -5,8 +5,8 @@ import (
 )
 
 // BatchInfo holds what Sinch knows about a batch, such as its send time and whether feedback is enabled. A zero field
-// is unknown or not set; times are UTC. Boltstore's journal stores BatchInfo as JSON, where a renamed field keeps its
-// old name.
+// is unknown or not set; times are UTC. Boltstore's journal stores it as JSON, so a renamed field keeps its old name in
+// its JSON tag.
 type BatchInfo struct {
 	BatchID         string
 	Unknown         bool `json:"Missing"` // Sinch answered that the batch is unknown; only BatchID and Source are set then

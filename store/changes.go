@@ -29,8 +29,8 @@ type Changes struct {
 	Before, After Tally // Batch.Tally before and after the fold
 }
 
-// Applied is one state (status, code and times) that a new report gave to the recipient with this Number, or to
-// messages that a batch report counts without naming the recipients.
+// Applied is one state (status, code and times) that a new report brought. It applies to the recipient with this
+// Number, or, if Number is empty, to messages that a batch report counts without naming the recipients.
 type Applied struct {
 	dlr.State            // with the times of RecipientReport.Counted
 	Number     string    // digits; empty if the report does not name the recipients

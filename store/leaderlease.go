@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The names of the leader leases. Each lease guards background work that only one replica does at a time. A name is an
-// argument of Cluster.AcquireLease and a label value of the metric of held leases.
+// The names of the leader leases. Each lease guards background work that only one replica does at a time. The name is
+// passed to Cluster.AcquireLease and is a label value in the metrics.
 const (
 	LeaseReconcile = "reconcile" // fetching missing reports from Sinch
 	LeaseRetention = "retention" // deleting what is older than the retention
@@ -31,9 +31,9 @@ type LeaderLease struct {
 }
 
 // Held reports whether this replica holds the leader lease; now must be the current time. It calls
-// Cluster.AcquireLease, which may block, and caches the answer for a third of Duration. If the call fails, or takes a
-// third of Duration or longer, Held returns false with the error, if any. So after Held returned true, no other replica
-// can acquire the lease for at least a third of Duration, minus the difference between the replicas' clocks.
+// Cluster.AcquireLease, which may block, and caches the answer for a third of Duration. If the call fails or takes a
+// third of Duration or longer, Held returns false, and the error if the call failed. After Held returned true, no other
+// replica can acquire the lease for at least a third of Duration, minus the difference between the replicas' clocks.
 func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {
 	if d.Cluster == nil {
 		return true, nil

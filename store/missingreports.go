@@ -21,13 +21,13 @@ func (m MissingReports) Delay(attempts int) time.Duration {
 }
 
 // Horizon returns the latest plausible ReportFetch.Due at the time now, for a batch that is already sent. A later Due
-// was set while the clock was wrong: the clock has since been set back.
+// was set by a clock that was ahead and has since been set back.
 func (m MissingReports) Horizon(now time.Time) time.Time {
 	return now.Add(m.Delay(maxDoublings) + MaxAhead)
 }
 
 // FetchDue reports whether a fetch of the batch's missing reports is due at the time now. m holds the settings of the
-// batch's plan. A Fetch.Due after m.Horizon also counts as due, because the clock that set it was set back since.
+// batch's plan. A Fetch.Due after m.Horizon also counts as due, because a wrong clock set it.
 func (b *Batch) FetchDue(m MissingReports, now time.Time) bool {
 	if b.Fetch == nil || b.Fetch.Due.IsZero() {
 		return false

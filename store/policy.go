@@ -28,8 +28,8 @@ type Policy struct {
 const MaxRetryAfter = time.Hour
 
 // Horizon returns the latest plausible Task.Due at the time now; it allows MaxAhead for the difference between the
-// replicas' clocks. A later Due was set while the clock was wrong: the clock has since been set back. Without MaxWait,
-// Horizon returns the last day of the year 9999.
+// replicas' clocks. A later Due was set by a clock that was ahead and has since been set back. If MaxWait is 0, Horizon
+// returns the last day of the year 9999.
 func (p Policy) Horizon(now time.Time) time.Time {
 	if p.MaxWait <= 0 {
 		return farFuture
@@ -37,7 +37,7 @@ func (p Policy) Horizon(now time.Time) time.Time {
 	return now.Add(max(p.MaxWait, p.Coalesce) + MaxAhead)
 }
 
-// farFuture is what Policy.Horizon returns without MaxWait. Every store can store this time.
+// farFuture is what Policy.Horizon returns if MaxWait is 0. Every store can store this time.
 var farFuture = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
 // Policies returns the policy of the service plan with this id. It must be safe for concurrent use. If the same

@@ -50,8 +50,8 @@ type Batch struct {
 // Key returns the key of the batch.
 func (b *Batch) Key() BatchKey { return BatchKey{b.Plan, b.ID} }
 
-// Messages returns how many messages have this status and code: the larger of Named and Claimed, which may count the
-// same messages. So the order of reports is irrelevant, and a summary and a full report count each message once.
+// Messages returns how many messages have this status and code. Named and Claimed may count the same messages, so it
+// returns the larger of the two and not the sum. Thus the order of reports is irrelevant.
 func (r Reported) Messages() int { return max(r.Named, r.Claimed) }
 
 // Reported counts the messages of one batch to which reports gave the same status and code.
@@ -62,7 +62,7 @@ type Reported struct {
 	Claimed int // the largest count in any one batch report
 }
 
-// BatchReport records that a batch report, which covers many recipients, was applied, so that repeats are recognized.
+// BatchReport is the record of one batch report that was applied to its batch, so that repeats of it are recognized.
 type BatchReport struct {
 	Key        [16]byte // content key (dlr.Report.ContentKey)
 	Type       dlr.Type
@@ -95,7 +95,7 @@ func (c *FeedbackCounts) Add(s FeedbackState, n int) {
 	}
 }
 
-// Task is the pending work of one batch: to send feedback, or to fetch the full report (all recipients by status).
+// Task is the pending work of one batch: to send feedback, or to fetch the full report, which names the recipients.
 type Task struct {
 	Due      time.Time // when the task may be claimed
 	Since    time.Time // when the oldest pending work arose
@@ -174,8 +174,8 @@ type Logged struct {
 	Raw        []byte
 }
 
-// MaxAhead is how far the time in a report may lie after dlrloop received the report. A later time comes from a wrong
-// clock and must not decide which report wins.
+// MaxAhead is how far the time in a report may be ahead of the time at which dlrloop received the report. A later time
+// comes from a wrong clock and must not decide which report wins.
 const MaxAhead = 5 * time.Minute
 
 // Counted returns the reported state with the times by which reports are compared: a time more than MaxAhead after
@@ -193,8 +193,8 @@ func (s RecipientReport) Counted() dlr.State {
 	return s.State
 }
 
-// State returns the recipient's present state: the highest result of RecipientReport.Counted among its reports, in the
-// order of dlr.State.Compare. It returns false if no report named the recipient.
+// State returns the recipient's present state: of the results of RecipientReport.Counted for its Reports, the one that
+// wins by dlr.State.Compare. It returns false if no report named the recipient.
 func (r *Recipient) State() (dlr.State, bool) {
 	if len(r.Reports) == 0 {
 		return dlr.State{}, false

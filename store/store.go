@@ -118,7 +118,7 @@ type Cluster interface {
 }
 
 // Stopper reports that a store has shut itself down because it no longer knows what is on disk. A Store that can do so
-// implements it. The process must then exit: the next start reads from disk what was kept.
+// implements it. The process must then exit; after a restart the store reads its state from disk.
 type Stopper interface {
 	// Done returns a channel that is closed when the store shuts itself down. Close does not close the channel.
 	Done() <-chan struct{}
@@ -206,7 +206,8 @@ type QuarantineEntry struct {
 	Quarantined
 }
 
-// MinuteCount is how many messages of a plan got a status for the first time from the reports received in one minute.
+// MinuteCount counts the messages of a plan for which the first report with this Status was received in this Minute. A
+// message counts again if a later report has the same status with another code.
 type MinuteCount struct {
 	Minute   time.Time // the start of the minute, UTC
 	Plan     string
@@ -214,7 +215,7 @@ type MinuteCount struct {
 	Messages int
 }
 
-// Gauges holds a store's present figures for a metrics scrape.
+// Gauges holds the current values of a store's gauges for a metrics scrape.
 type Gauges struct {
 	Plans             map[string]PlanGauges // by plan id
 	SizeBytes         int64                 // all files together
@@ -227,15 +228,15 @@ type Gauges struct {
 	Leaders  map[string]string // id of the holder by name of the leader lease; nil for a store that cannot be shared
 }
 
-// PlanGauges holds a plan's present figures for a metrics scrape.
+// PlanGauges holds the current values of one plan's gauges for a metrics scrape.
 type PlanGauges struct {
 	Tally
 	OldestDue time.Time // the earliest Task.Due of the plan; zero if the plan has no task
 }
 
-// Observer holds functions that a store calls after it has done something, such as a commit; nil ones are not called.
-// The store waits for each call, so a function must return quickly and must not call the store. It must be safe for
-// concurrent use.
+// Observer holds functions that a store calls after it has done something, such as a commit. A nil function is not
+// called. The store waits for each call, so a function must return quickly and must not call the store. The functions
+// must be safe for concurrent use.
 type Observer struct {
 	// Committed is called after each attempt to make a group of arrivals durable, with the size of the group in arrivals
 	// and bytes, how long the attempt took, and its error or nil.

@@ -15,7 +15,7 @@ type PlanStats struct {
 }
 
 // StatusTotal counts the messages of a plan in one status and one class of delivery error codes. Status is documented
-// or dlr.Other, so only a limited number of pairs exist.
+// or dlr.Other, which limits the number of totals.
 type StatusTotal struct {
 	Status   dlr.Status
 	Class    dlr.Class
