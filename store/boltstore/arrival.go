@@ -73,8 +73,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	return p, err
 }
 
-// own returns the arrival with its raw bytes taken from encoded, the result of encodeArrival, instead of from the
-// caller's buffer. So the caller of Record may reuse that buffer after Record returns.
+// own returns the arrival with its raw bytes as a part of encoded, the result of encodeArrival. The caller of Record
+// may then reuse the buffer from which the raw bytes came.
 func own(a store.Arrival, encoded []byte) store.Arrival {
 	if raw := a.Entry.RawBytes(); len(raw) > 0 {
 		a.Entry = a.Entry.WithRaw(encoded[len(encoded)-len(raw):])

@@ -17,9 +17,9 @@ import (
 // first key. A search may then miss rows, and the next write would do more damage.
 var errBranch = errors.New("a branch page does not name a page by its first key")
 
-// pageReader reads the pages of bbolt's search trees from the database file. A page consists of a header (id, flags,
-// count, overflow) and of elements that say where in the page their keys are. It returns an error for a page that is
-// free or reached twice, because mending such a tree would do more damage.
+// pageReader reads the pages of bbolt's search trees from the database file. A page has a header (id, flags, count,
+// overflow) and elements, which contain the offsets of the page's keys. first returns an error for a page that is free
+// or reached twice, because mending such a tree would do more damage.
 type pageReader struct {
 	tx      *bolt.Tx
 	file    *os.File
@@ -84,8 +84,8 @@ func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: a key lies outside its page", store.ErrDamaged)
 }
 
-// branches verifies the branch (inner) pages of every bucket's search tree. It notes a damaged bucket in v.copy, so
-// that copyBucket rebuilds it. Damage in the list of buckets itself cannot be mended and is returned as an error.
+// branches verifies the branch (inner) pages of every bucket's search tree. It adds a damaged bucket to v.copy, so that
+// copyBucket rebuilds the bucket. If the list of buckets itself is damaged, branches returns an error.
 func (v *verifier) branches(tx *bolt.Tx) error {
 	file, err := os.Open(tx.DB().Path())
 	if err != nil {

@@ -22,16 +22,16 @@ type lease struct {
 	settling bool // a settlement is being recorded: the lease holds until that is folded, even if until passes
 }
 
-// leases holds the leases of all claimed feedback tasks. Its map of held leases must not be nil.
+// leases holds the leases of all claimed feedback tasks. The map held must not be nil.
 type leases struct {
 	mu     sync.Mutex
 	held   map[schema.Number]lease  // guarded by mu
 	tokens map[string]schema.Number // guarded by mu
 }
 
-// acquire leases the task of batch n, or returns false if another claim holds it. It replaces an expired lease, and one
-// that ends more than 5 minutes (MaxAhead) after the new one: such a lease was made before the clock was set back. The
-// caller holds l.mu.
+// acquire leases the task of batch n, or returns false if another claim holds it. It replaces an expired lease. It also
+// replaces a lease that ends more than 5 minutes (MaxAhead) after until: such a lease was made before the clock was set
+// back. The caller holds l.mu.
 func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
 		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {
@@ -48,8 +48,8 @@ func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, o
 	return token, true
 }
 
-// settle marks the lease with this token while the result of its feedback attempt is being recorded, so that the lease
-// does not expire. If settling is false, it removes the mark, because recording failed. An unknown token is ignored.
+// settle sets whether the result of the feedback attempt with this lease token is being recorded; meanwhile the lease
+// does not expire. Pass false if recording failed. An unknown token is ignored.
 func (l *leases) settle(token string, settling bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,7 +128,8 @@ func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schem
 	}
 }
 
-// claimOf builds the claim of a leased task. The claim lists up to MaxRecipients recipients, or none for a whole batch.
+// claimOf builds the claim for batch n, whose task is leased with token. Recipients of the claim holds up to
+// MaxRecipients phone numbers. It is nil if the feedback concerns the batch as a whole.
 func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	b, err := schema.DecodeBatch(n.Key(), tx.Bucket(schema.BucketBatches).Get(n.Key()))
 	if err != nil {
@@ -142,9 +143,9 @@ func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	return claim, err
 }
 
-// numbersIn returns the phone numbers of up to limit recipients in the given feedback state, as reports or the
-// application wrote them. It scans all recipients of the batch, whose rows lie together. An index by state would cost
-// one more write for every report.
+// numbersIn returns the phone numbers of up to limit recipients of batch n in the given feedback state, spelled as in
+// the reports or by the application. It scans all recipients of the batch: an index by state would cost one more write
+// for every report.
 func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit int) (numbers []string, err error) {
 	prefix := n.Key()
 	c := tx.Bucket(schema.BucketRecipients).Cursor()
@@ -160,12 +161,12 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit in
 	return numbers, nil
 }
 
-// maxWaiting limits how many batches one call of MissingReports reads only to skip them, because their send_at is still
-// ahead. The index lists such a batch too early only if the clock was set back.
+// maxWaiting limits how many batches one call of MissingReports reads and skips because their send_at is in the future.
+// The index lists such a batch as due only if the clock was set back.
 const maxWaiting = 1000
 
 // MissingReports implements store.Store: it returns up to limit batches whose missing reports must now be fetched from
-// Sinch. It does not wait until all recorded arrivals are applied, so it may miss the newest batches.
+// Sinch. It does not wait until all recorded arrivals are applied to the database, so it may miss the newest batches.
 func (s *Store) MissingReports(
 	_ context.Context, plan string, now time.Time, limit int,
 ) (batches []*store.Batch, err error) {
@@ -222,7 +223,7 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 }
 
 // Requeue implements store.Store: it makes the dead (given up) feedback of a batch pending again, due at now. It
-// returns the number of recipients with dead feedback, and records one arrival for each MaxRecipients of them.
+// records up to MaxRecipients recipients at a time. requeued is how many it has recorded, also if it returns an error.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for first := true; ; first = false {
 		var (

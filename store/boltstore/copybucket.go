@@ -55,8 +55,8 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	return found, nil
 }
 
-// putDamaged handles a damaged row for copyBucket. It stores the row corrected, copies it to BucketDamaged if another
-// row has its key, or calls mendRow. The result says what was done, for example isCorrected.
+// putDamaged stores a damaged row, corrected if possible, in copyBucket's new bucket. A row that it cannot correct is
+// copied to BucketDamaged if another row has its key; otherwise mendRow handles it. done says what was done.
 func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
 	rightKey, rightRow, ok := schema.Correct(bucket, key, row)
 	switch {

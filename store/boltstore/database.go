@@ -194,9 +194,9 @@ func upgrade(db *bolt.DB) error {
 	})
 }
 
-// rewriteMetas writes bbolt's two meta pages, which point to the current tree, a second time and syncs them. After a
-// failed sync, the file may show meta pages that are not on disk; bbolt would then overwrite pages that the meta pages
-// on disk still use. Other pages do not need this, because they were synced before the meta pages.
+// rewriteMetas writes and syncs bbolt's two meta pages, which point to the current tree, a second time. After a failed
+// sync, a read of the file may return meta pages that never reached the disk. bbolt would then overwrite pages that the
+// meta pages on disk still use.
 func rewriteMetas(db *bolt.DB, path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -213,7 +213,7 @@ func rewriteMetas(db *bolt.DB, path string) error {
 }
 
 // load reads what the store keeps in memory: the totals, the number of the newest batch and the size of the quarantine.
-// It mends the damaged rows that it finds. reached is the position up to which the database contains the journal.
+// It mends the damaged rows among these. reached is the journal position up to which arrivals are in the database.
 func (s *Store) load() (reached schema.Position, err error) {
 	read := func(tx *bolt.Tx) error {
 		if tx.Bucket(schema.BucketMeta).Get(schema.KeyCopy) != nil {

@@ -70,5 +70,4 @@ func (d *storeDir) check(now time.Time, j *journal.Journal) error {
 	return j.Check()
 }
 
-// release closes the directory, which releases the lock.
 func (d *storeDir) release() error { return d.Close() }

@@ -43,8 +43,8 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 var ErrUnfolded = errors.New("its journal holds reports that a crash left unfolded: folding them needs the " +
 	"policies of the plans")
 
-// Identity implements copying.Source. The journal's random salt identifies the store. The last journal frame applied to
-// the database and the last transaction identify the state of its contents.
+// Identity implements copying.Source. The journal's random salt becomes id.Store. The numbers of the last journal frame
+// applied to the database and of the last transaction become id.State, which changes with the contents.
 func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	salt := s.store.journal.Salt()
 	err = s.store.db.View(func(tx *bolt.Tx) error {
@@ -95,7 +95,7 @@ type exporter struct {
 	totals  schema.Totals
 }
 
-// export passes the database to emit, piece by piece, from the encoded position on. An empty position is the beginning.
+// export passes the contents of db to emit, piece by piece, beginning at the encoded position; empty means the start.
 func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, position []byte, emit func(copying.Piece) error) error {
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) (err error) {
@@ -116,7 +116,7 @@ func (p exportAt) after(key []byte) exportAt {
 	return p
 }
 
-// flushFull calls e.Each for the current piece if that is full. next returns the position after the piece.
+// flushFull passes the current piece to e.Each if the piece is full. next must return the position after the piece.
 func (e *exporter) flushFull(next func() exportAt) error {
 	return e.FlushFull(e.ctx, func() any { return next() })
 }
@@ -153,8 +153,8 @@ func (e *exporter) batches(at exportAt) error {
 	return nil
 }
 
-// firstAtOf returns the time of the batch's first arrival plus one microsecond (at most 999) for each earlier batch of
-// the same millisecond. An import restores the order of the batches from these times.
+// firstAtOf returns first, the time of the batch's first arrival, plus one microsecond for each earlier batch of the
+// same millisecond, at most 999. An import restores the order of the batches from these times.
 func firstAtOf(n schema.Number, first time.Time) time.Time {
 	place := schema.Number(999) // if the clock was set back, or for more than 999 batches in the millisecond
 	if own := n - schema.NumberAt(first); n >= schema.NumberAt(first) && own < place {
@@ -224,7 +224,7 @@ func (e *exporter) minutes(at exportAt) error {
 	return nil
 }
 
-// hashedPlans returns a map from the form of a plan in keys to the plan. In keys, a hash replaces a long plan.
+// hashedPlans returns a map from each plan's form in keys to the plan itself. In keys, a hash replaces a long plan.
 func (e *exporter) hashedPlans() map[string]string {
 	named := make(map[string]string)
 	for plan := range e.totals {

@@ -16,8 +16,8 @@ const (
 	nodeBytes = 8 << 10
 )
 
-// foldLoop applies journal frames to the database (the fold) until the store is closed or a fatal error ends it. It
-// folds at once under low load or when a reader waits, and in larger, cheaper steps under high load.
+// foldLoop applies journal frames to the database (the fold) until Close or a fatal error. Under low load, or when a
+// reader waits, it applies a frame at once. Under high load, its transactions are fewer and larger.
 func (s *Store) foldLoop() {
 	pause := time.Duration(0)
 	for {
@@ -71,7 +71,7 @@ func (s *Store) waitStep(d time.Duration) {
 }
 
 // retryFold calls attempt until it succeeds, because a full disk may get space again. The pause between two calls grows
-// from 100 ms to 5 s. It returns false if the store ended, or if attempt failed while the store is closing.
+// from 100 ms to 5 s. It returns false after a fatal error, or if attempt failed while the store is closing.
 func (s *Store) retryFold(attempt func() error) bool {
 	var failures incident
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {

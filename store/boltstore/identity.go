@@ -69,9 +69,9 @@ func planIn(key []byte) (plan, rest []byte) {
 	return key[1 : 1+int(key[0])], key[1+int(key[0]):]
 }
 
-// abandon gives up a batch whose plan and id cannot be recovered or now belong to a newer batch. It moves the damaged
-// rows (row is the batch's own, or nil) to BucketDamaged, copies the report log there, and lists the rest in
-// BucketTrash for deletion. A later report creates a new batch.
+// abandon gives up a batch whose plan and id are unknown or belong to a newer batch. It moves the damaged rows of the
+// batch (row, unless nil) and of its recipients to BucketDamaged, and copies the report log there. It lists the batch
+// in BucketTrash, so that retention deletes the rest.
 func (r *rebuilding) abandon(row []byte) error {
 	why := "nothing of it is left"
 	if belongs(r.tx, r.n) {
@@ -97,8 +97,8 @@ func (r *rebuilding) abandon(row []byte) error {
 	return errors.Join(err, r.dropEntries(r.n), r.recountLater(), r.forget())
 }
 
-// abandonRecipients moves the batch's damaged recipient rows to BucketDamaged. If only their keys are damaged, the
-// batch number in these keys may be that of a batch that never existed.
+// abandonRecipients moves the damaged rows of the batch's recipients to BucketDamaged. If damage to a key changed the
+// batch number in it, a batch with that number may never have existed.
 func (r *rebuilding) abandonRecipients() (err error) {
 	var damaged [][]byte
 	recipients := r.tx.Bucket(schema.BucketRecipients)

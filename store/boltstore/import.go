@@ -63,8 +63,8 @@ func (s *Sink) Close() error {
 
 func (s *Sink) journal() string { return filepath.Join(s.config.Path, "journal") }
 
-// Begin implements copying.Sink. It stores the progress mark of a new copy. If an earlier copy from the same source was
-// interrupted, it returns the mark stored then, so that the copy continues there.
+// Begin implements copying.Sink. For a new copy, it stores and returns a new progress mark. If an earlier copy from the
+// same source was interrupted, it returns that copy's last mark, so that the copy continues there.
 func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, err error) {
 	err = s.db.Update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(schema.BucketMeta)
@@ -81,7 +81,7 @@ func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, 
 	return m, err
 }
 
-// empty returns ErrOccupied if the directory's store has any content or was in use before.
+// empty returns ErrOccupied unless the store is empty and was never in use.
 func (s *Sink) empty(tx *bolt.Tx) error {
 	for _, name := range schema.Buckets {
 		if key, _ := tx.Bucket(name).Cursor().First(); key != nil && !bytes.Equal(name, schema.BucketMeta) {
@@ -100,7 +100,7 @@ func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece)
 	return export(ctx, s.db, s.decoder, from, each)
 }
 
-// Import implements copying.Sink. It stores a piece of the source and the progress mark in one transaction.
+// Import implements copying.Sink: it stores piece p and progress mark m in one transaction.
 func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		i := &importer{tx: tx, compressor: s.compressor, puts: make(map[string][]entry)}
@@ -148,7 +148,7 @@ func (i *importer) put(bucket, key, row []byte) {
 	i.puts[string(bucket)] = append(i.puts[string(bucket)], entry{key, row})
 }
 
-// write stores all collected rows, sorted by key because bbolt inserts sorted keys fastest. It fills pages to 90 %,
+// write stores the rows in i.puts, sorted by key because bbolt inserts sorted keys fastest. It fills pages to 90 %,
 // because the rows of later pieces mostly have larger keys and need little room in these pages.
 func (i *importer) write() error {
 	for name, entries := range i.puts {
@@ -241,7 +241,7 @@ func (i *importer) totals(plans []store.PlanStats) error {
 }
 
 // Finish implements copying.Sink. It creates the journal and deletes the progress mark, so that Open accepts the store.
-// Frame numbers begin above all chunk numbers of the report log, because later chunks get their numbers from frames.
+// The journal's frame numbers begin above all chunk numbers of the report log, because a frame numbers the new chunks.
 func (s *Sink) Finish(context.Context) error {
 	var reached schema.Position
 	err := s.db.View(func(tx *bolt.Tx) (err error) {

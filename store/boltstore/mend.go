@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// What was done about a damaged row. These texts end the errors that Observer.Failed gets for the operation "damage".
-// The runbook explains each of them (alert DlrloopStoreDamaged).
+// These texts say what was done about a damaged row. They end the errors that Observer.Failed gets for the operation
+// "damage". The runbook explains each of them (alert DlrloopStoreDamaged).
 const (
 	isCorrected = "one flipped bit is corrected"
 	isRebuilt   = "it is rebuilt from the reports of its batch"
@@ -24,14 +24,14 @@ const (
 	isMisplaced = "its key is damaged: restart dlrloop to mend it (databases of up to 64 MiB)"
 )
 
-// finding is a damaged row and what was done about it, such as isCorrected. done is empty if a rebuild will decide.
+// finding is a damaged row and what was done about it, such as isCorrected. done is empty if that is not decided yet.
 type finding struct {
 	*schema.DamageError
 	done string
 }
 
-// noteDamaged handles the error of a read. It records a damaged row (a *schema.DamageError) for foldLoop, which mends
-// the row before the next fold step. It reports other damage to the Observer, and ignores all other errors.
+// noteDamaged handles err, the error of a read. If err is a *schema.DamageError, it records the row, which foldLoop
+// mends before the next fold step. It reports other damage to the Observer, and ignores errors that do not mean damage.
 func (s *Store) noteDamaged(err error) {
 	d, isRow := errors.AsType[*schema.DamageError](err)
 	if !isRow {
@@ -46,8 +46,8 @@ func (s *Store) noteDamaged(err error) {
 	}
 }
 
-// reportDamaged passes err to Observer.Failed, but only once for each damaged row. The argument row identifies the
-// damaged row: a *schema.DamageError by its ID, any other error by its text.
+// reportDamaged passes err to Observer.Failed, unless an earlier call had the same row. Two values of row are the same
+// if they have the same ID (as *schema.DamageError) or, as other errors, the same text.
 func (s *Store) reportDamaged(row, err error) {
 	id := row.Error()
 	if d, isRow := errors.AsType[*schema.DamageError](row); isRow {
@@ -71,7 +71,7 @@ func (s *Store) reportMended(found []finding) {
 }
 
 // mendNoted mends the damaged rows that reads have found. w holds the arrivals to be applied next (see rebuild). If
-// mending fails without a fatal error, the rows stay as they are until the next read finds them.
+// mending fails but the error is not fatal, the rows stay as they are until another read finds them.
 func (s *Store) mendNoted(w backlog.Work) {
 	var rows []*schema.DamageError
 	for key, d := range s.unmended.Range {
@@ -125,9 +125,9 @@ func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	return s.rebuildAll(w)
 }
 
-// mendRows corrects each damaged row, moves it to BucketDamaged, or lists its batch in BucketMending for rebuilding. It
-// first calls copyBucket for the buckets named in copies, which may contain damaged keys: bbolt finds a page by its
-// first key, so a row with a damaged key must not be changed in place.
+// mendRows corrects each of the damaged rows, moves it to BucketDamaged, or lists its batch in BucketMending for
+// rebuilding. Before that, it calls copyBucket for the buckets in copies. Their keys may be damaged, and bbolt finds a
+// page by its first key, so their rows must not be changed in place.
 func (s *Store) mendRows(rows []*schema.DamageError, copies map[string]bool) error {
 	var found []finding
 	err := s.update(func(c *writeTx) error {

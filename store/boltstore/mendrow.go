@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// mendRow corrects a damaged row, moves it to BucketDamaged, or lists its batch for rebuilding. The result says what
-// was done. It is empty if the rebuild will decide.
+// mendRow corrects a damaged row, moves it to BucketDamaged, or lists its batch for rebuilding. done says what was
+// done. It is empty if the row is not damaged after all, or if a rebuild will decide.
 func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	if bytes.Equal(bucket, schema.BucketIDs) {
 		return isIndexed, c.mendID(key)
@@ -53,8 +53,8 @@ func (c *writeTx) remove(bucket, key, row []byte) error {
 	return errors.Join(c.setAside(bucket, key, row), c.tx.Bucket(bucket).Delete(key))
 }
 
-// putRight stores a corrected row under its correct key. If a newer row has that key, the corrected row is only copied
-// to BucketDamaged. A newer row of a recipient is moved there, too, and its batch is listed for rebuilding.
+// putRight stores a corrected row under key. If another row has that key, the corrected row is copied to BucketDamaged
+// instead. In BucketRecipients, putRight also moves the other row there and lists the batch for rebuilding.
 func (c *writeTx) putRight(bucket, key, row []byte) error {
 	b := c.tx.Bucket(bucket)
 	newer := b.Get(key)
@@ -67,9 +67,9 @@ func (c *writeTx) putRight(bucket, key, row []byte) error {
 	return c.setAside(bucket, key, row)
 }
 
-// mendMeta mends a row of BucketMeta. It writes the totals again from memory or, if they are not loaded yet, schedules
-// a recount. It returns an error for the journal position, which is stored nowhere else, and moves any other row to
-// BucketDamaged.
+// mendMeta mends a row of BucketMeta. It writes damaged totals again from memory or, if they are not loaded yet,
+// schedules a recount. For the journal position, which is stored nowhere else, it returns an error. It moves any other
+// row to BucketDamaged.
 func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	switch {
 	case bytes.Equal(key, schema.KeyPosition):
@@ -88,7 +88,7 @@ func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 }
 
 // later lists key, a batch number or schema.KeyTotals, in BucketMending, so that a later transaction mends that batch
-// or the totals. It stores request with the key, to say what must be done: see recountAll and rebuilding.settle.
+// or the totals. The request stored with the key says what must be done: see recountAll and rebuilding.settle.
 func (c *writeTx) later(key, request []byte) error {
 	mending, err := c.tx.CreateBucketIfNotExists(schema.BucketMending)
 	if err != nil {
@@ -122,7 +122,7 @@ func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	return []byte{}
 }
 
-// mendID corrects the entry of BucketIDs whose key is id. If no batch has this plan and id, it deletes the entry.
+// mendID stores the correct batch number under id, a key of BucketIDs, or deletes the entry if no batch has this key.
 func (c *writeTx) mendID(id []byte) error {
 	n, err := batchWith(c.tx, id)
 	switch {
@@ -147,8 +147,8 @@ func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 }
 
 // mendMissing mends the index entries of batch n, which has no row. It corrects entries that belong to another batch,
-// lists batch n for rebuilding if it has recipients or reports, and otherwise deletes the entries. The result says what
-// was done, or is empty if the rebuild will decide.
+// lists batch n for rebuilding if it has recipients or reports, and otherwise deletes the entries. done says what was
+// done. It is empty if there are no entries, or if a rebuild will decide.
 func (c *writeTx) mendMissing(n schema.Number) (done string, err error) {
 	for _, id := range entriesTo(c.tx, schema.BucketIDs, n) {
 		right, err := batchWith(c.tx, id)
@@ -183,7 +183,7 @@ func belongs(tx *bolt.Tx, n schema.Number) bool {
 	return false
 }
 
-// entriesTo returns copies of all keys in an index whose entries point to batch n. It reads the whole index.
+// entriesTo returns copies of the keys of all index entries that point to batch n. It reads the whole index.
 func entriesTo(tx *bolt.Tx, index []byte, n schema.Number) (keys [][]byte) {
 	ids := bytes.Equal(index, schema.BucketIDs)
 	c := tx.Bucket(index).Cursor()

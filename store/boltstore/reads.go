@@ -52,7 +52,7 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 	return page, err
 }
 
-// matches reports whether the batch meets all conditions of the query. An empty field of the query is no condition.
+// matches reports whether the batch meets all conditions of the query. An empty field of the query matches every batch.
 func matches(b *store.Batch, q store.BatchQuery) bool {
 	return (q.Plan == "" || b.Plan == q.Plan) &&
 		(q.ClientReference == "" || b.ClientReference == q.ClientReference) &&
@@ -98,7 +98,7 @@ func recipientOf(tx *bolt.Tx, n schema.Number, digits string) (*store.Recipient,
 	return &r, err
 }
 
-// raw returns the raw bytes of one logged report of batch n. It returns nil without an error if the log lacks them.
+// raw returns the raw bytes of the report at ref in the log of batch n, or nil without an error if the log lacks them.
 func (s *Store) raw(tx *bolt.Tx, n schema.Number, ref store.Ref) ([]byte, error) {
 	key := schema.LogKey(n, ref.Chunk)
 	chunk := tx.Bucket(schema.BucketLog).Get(key)

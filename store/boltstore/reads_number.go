@@ -48,8 +48,8 @@ func (s *Store) RecipientBatches(
 	return page, err
 }
 
-// eachNumber calls visit with each batch number of a recipient that is less than bound, newest first, until visit
-// returns false or an error.
+// eachNumber calls visit for each batch of one recipient whose batch number is less than bound, newest first. It stops
+// when visit returns false or an error.
 func eachNumber(tx *bolt.Tx, digits string, bound schema.Number, visit func(schema.Number) (bool, error)) error {
 	c := tx.Bucket(schema.BucketNumbers).Cursor()
 	oldest, _ := c.First()

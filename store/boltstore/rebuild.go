@@ -19,7 +19,7 @@ const rebuildStep = 4096
 
 // rebuilding restores the damaged rows of one batch from its report log, and the missing rows of recipients that the
 // log names. It may take several transactions; BucketMending lists the batch until the last one. After a crash, Open
-// starts the rebuild again, and a recipient's feedback state shows whether its row is rebuilt already.
+// starts it again. The feedback state FeedbackUnsettled marks rows that are rebuilt already.
 type rebuilding struct {
 	fold.Rebuild
 	*writeTx
@@ -116,7 +116,7 @@ func (r *rebuilding) run(w backlog.Work) error {
 	return r.finish()
 }
 
-// wrote counts the rows written since the last commit. At rebuildStep rows, it commits and begins a new transaction.
+// wrote adds rows to the count of written rows. At rebuildStep rows, it commits and begins a new transaction.
 func (r *rebuilding) wrote(rows int) error {
 	if r.room -= rows; r.room > 0 {
 		return nil
@@ -144,7 +144,7 @@ func (r *rebuilding) wrote(rows int) error {
 // errDeleted means that retention deleted the batch between two transactions of its rebuild.
 var errDeleted = errors.New("retention has deleted the batch")
 
-// note records a damaged row and what is done about it, to be reported after the commit. err says what is wrong.
+// note records a damaged row, what is wrong with it (err) and what is done about it, to be reported after the commit.
 func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	d, ok := errors.AsType[*schema.DamageError](err)
 	if !ok {
@@ -153,7 +153,7 @@ func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	r.found = append(r.found, finding{d, done})
 }
 
-// open loads the batch's row, or starts a new one if it is lost. It returns false if the batch is deleted or given up.
+// open loads the batch's row, or makes a new one. ok is false if retention deleted the batch or open calls abandon.
 func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	key := r.n.Key()
 	if r.tx.Bucket(schema.BucketTrash).Get(key) != nil {
@@ -206,11 +206,11 @@ func (r *rebuilding) plan(w backlog.Work) {
 	}
 }
 
-// figuresOf returns those counts of a batch that depend on its recipients, as text, to be compared after a rebuild.
+// figuresOf returns, as text, the counts of a batch that depend on its recipients. A change shows that they were wrong.
 func figuresOf(b *store.Batch) string { return fmt.Sprint(named(b.States), b.Feedback) }
 
-// each calls visit for the row of every recipient of the batch. visit returns whether it wrote a row; then each counts
-// the row with wrote, which may begin a new transaction.
+// each calls visit for the row of every recipient of the batch. If visit returns true because it wrote the row, each
+// calls r.wrote, which may begin a new transaction.
 func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) error {
 	for after := r.n.Key(); ; {
 		c := r.tx.Bucket(schema.BucketRecipients).Cursor()
@@ -236,7 +236,7 @@ func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) e
 }
 
 // settle decides the feedback state of the rebuilt recipients and writes it to their rows. It first stores the decision
-// in BucketMending, because rows that a crash left partly written would lead to another decision.
+// in BucketMending: after a crash, the rows written until then would lead to another decision.
 func (r *rebuilding) settle() error {
 	err := r.each(func(key, row []byte) (bool, error) {
 		rec, err := rebuiltIn(key, row)
@@ -277,7 +277,7 @@ func (r *rebuilding) settle() error {
 }
 
 // unreported handles the damaged row of a recipient that no report names. If BucketNumbers lists the recipient, the key
-// is correct, and a new row keeps only the phone number. Otherwise the row is moved to BucketDamaged.
+// is correct: a new row then holds the phone number only. Otherwise the row is moved to BucketDamaged.
 func (r *rebuilding) unreported(key, row []byte, cause error) error {
 	number := schema.NumberKeyOf(key)
 	found, _ := r.tx.Bucket(schema.BucketNumbers).Cursor().Seek(number)

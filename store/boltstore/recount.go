@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// What recount must compute, as stored in BucketMending under schema.KeyTotals: all totals, or only those of feedback.
+// These requests in BucketMending tell recount which totals to compute: all totals, or only those of feedback.
 var (
 	recountAll      = []byte("all")
 	recountFeedback = []byte("feedback")
@@ -41,7 +41,6 @@ func (s *Store) recount() error {
 	})
 }
 
-// countFeedback computes the feedback totals of all plans from the rows of the batches.
 func (c *writeTx) countFeedback() error {
 	for _, t := range c.totals {
 		t.Feedback = store.Tally{}

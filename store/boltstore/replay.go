@@ -46,7 +46,7 @@ func (r *rebuilding) replay() error {
 	}
 }
 
-// report applies one logged report, in parts if it names many recipients. ref is where the log holds the report.
+// report applies a logged report to the batch, in parts if it names many recipients. ref is its place in the log.
 func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 	all, done := a.Entry.Names(), r.Folded(&a)
 	for from := 0; ; {
@@ -64,7 +64,7 @@ func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 }
 
 // applyPart applies a logged report, or a part of one, to the recipients that it names, and writes their damaged or
-// missing rows again. ref is where the log holds the report.
+// missing rows again. ref is the report's place in the log.
 func (r *rebuilding) applyPart(a store.Arrival, ref store.Ref) (err error) {
 	recipients, numbers := r.tx.Bucket(schema.BucketRecipients), r.tx.Bucket(schema.BucketNumbers)
 	rows := make(map[string]*fold.Row)

@@ -24,8 +24,8 @@ const (
 )
 
 // DeleteOlder implements store.Store: it deletes up to limit batches without pending feedback whose last arrival is
-// earlier than cutoff. One small transaction hides these batches from reads; further transactions delete their
-// recipients and reports. If a crash interrupts these, the next call continues.
+// earlier than cutoff. One small transaction hides them from reads; others then delete their recipients and reports.
+// The next call continues what a crash interrupts. more is true if further such batches may exist.
 func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.closedError()
@@ -128,7 +128,7 @@ func (s *Store) findOld(cutoff time.Time, limit int) (old []*store.Batch, number
 }
 
 // purge deletes up to retentionStep keys: rows of batches in BucketTrash, and minute counts and quarantine entries
-// older than cutoff. It returns true if nothing is left to delete.
+// older than cutoff. emptied is true if nothing is left to delete.
 func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) {
 	room := retentionStep
 	trash := tx.Bucket(schema.BucketTrash)
@@ -157,7 +157,7 @@ func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) 
 	return room > 0, err
 }
 
-// deleteWhile deletes up to *room keys with the prefix, and lowers *room. It calls visit, if set, before each deletion.
+// deleteWhile deletes up to *room keys with the prefix and lowers *room. Before each, it calls visit if not nil.
 func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, visit func(key []byte) error) error {
 	c := b.Cursor()
 	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && *room > 0; key, _ = c.Seek(prefix) {
@@ -174,7 +174,7 @@ func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, visit func(key []byte
 	return nil
 }
 
-// purgeMinutes deletes up to *room minute counts older than cutoff, and lowers *room by their number.
+// purgeMinutes deletes up to *room minute counts older than cutoff, and subtracts their number from *room.
 func purgeMinutes(tx *bolt.Tx, cutoff time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketMinutes).Cursor()
 	for key, _ := c.First(); key != nil && *room > 0 && schema.MinuteOf(key).Minute.Before(cutoff); key, _ = c.First() {
@@ -186,7 +186,7 @@ func purgeMinutes(tx *bolt.Tx, cutoff time.Time, room *int) error {
 	return nil
 }
 
-// purgeQuarantine deletes up to *room quarantine entries older than cutoff, and lowers *room and *size accordingly.
+// purgeQuarantine deletes up to *room quarantine entries older than cutoff, and subtracts them from *room and *size.
 func purgeQuarantine(tx *bolt.Tx, size *quarantined, cutoff time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// Limits of BucketDamaged, which keeps copies of damaged rows. trimAside deletes the oldest copies beyond them.
+// These are the limits of BucketDamaged, which keeps copies of damaged rows. trimAside enforces them.
 const (
 	maxAside      = 1000
 	maxAsideBytes = 16 << 20

@@ -66,7 +66,7 @@ func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Pro
 	}
 }
 
-// readBack reads a frame's arrivals from the journal: the backlog keeps only those of some frames in memory.
+// readBack reads the arrivals of frame p from the journal, for the backlog, which keeps only some frames in memory.
 func (s *Store) readBack(p journal.Ref) ([]store.Arrival, error) {
 	body, err := s.journal.Read(p)
 	if err != nil {

@@ -154,7 +154,7 @@ func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	return nil
 }
 
-// foldBatch applies the arrivals of one batch and writes the changed rows. chunk is the number of its new log row.
+// foldBatch applies the arrivals in b and writes the changed rows. The new row of the report log gets the number chunk.
 func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	policy := st.s.config.Policies(b.key.Plan)
 	rows := fold.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
@@ -210,7 +210,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *fold.Rows) (err error) {
 	return err
 }
 
-// saveRecipients writes the changed recipients of batch n. It adds the BucketNumbers keys of new ones to st.numbers.
+// saveRecipients writes the changed recipients of batch n. For new ones, it adds keys of BucketNumbers to st.numbers.
 func (st *step) saveRecipients(n schema.Number, rows map[string]*fold.Row) error {
 	recipients := st.tx.Bucket(schema.BucketRecipients)
 	for _, digits := range slices.Sorted(maps.Keys(rows)) { // see putSorted

@@ -115,8 +115,8 @@ var _ store.Store = (*Store)(nil)
 // arrivals fail. None of them was acknowledged.
 const closeGrace = 5 * time.Second
 
-// recorded is an arrival with its journal encoding, as queued for a commit. The zero value holds no arrival: Ready
-// records it to test whether a commit succeeds.
+// recorded is an arrival with its journal encoding, as queued for a commit. The zero value holds no arrival; Ready
+// queues it to test whether a commit succeeds.
 type recorded struct {
 	arrival store.Arrival
 	encoded []byte
@@ -172,9 +172,8 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.backlog.Acknowledge(ctx)
 }
 
-// Settle implements store.Store: it records the result of a feedback attempt, as Record does. at is when the attempt
-// ended.
-// The task stays leased until the result is applied to the database, even if the lease's time ends before that.
+// Settle implements store.Store: it records the result of a feedback attempt that ended at the given time, like Record.
+// The task stays leased until the result is applied to the database, even beyond the end of the lease.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	s.leases.settle(settlement.Lease, true)
 	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement}); err != nil {
@@ -255,8 +254,8 @@ func (s *Store) failGroup(results []error, err error) {
 	setAll(results, s.commitError(err))
 }
 
-// commitError returns what callers of Record get if a commit failed with err. For a full journal that is ErrBusy, or
-// ErrClosed if the store is closing. Any other err is returned unchanged.
+// commitError returns the error that callers of Record get after a commit failed with err. If the journal is full, that
+// is ErrBusy, or ErrClosed while the store is closing. Otherwise it is err.
 func (s *Store) commitError(err error) error {
 	switch {
 	case !errors.Is(err, journal.ErrFull):

@@ -56,11 +56,11 @@ func (s *Store) verify() error {
 	return guarded(func() error { return s.db.Update(func(tx *bolt.Tx) error { return rebuildIndexes(tx, wrong) }) })
 }
 
-// maxRounds is how many times verify mends rows and reads the database again, before it reports the rest as not mended.
+// maxRounds is how many times verify mends rows and reads the database again. It reports what is damaged after that.
 const maxRounds = 4
 
-// mendAtStart rebuilds the batches that are listed in BucketMending, by verify or by a mend that a crash interrupted.
-// If verify found damage, mendAtStart verifies the result. w holds the arrivals to be applied next (see rebuild).
+// mendAtStart rebuilds what verify, or a mend that a crash interrupted, has listed in BucketMending. If verify found
+// damage, mendAtStart then verifies the database again. w holds the arrivals to be applied next (see rebuild).
 func (s *Store) mendAtStart(w backlog.Work) error {
 	if err := s.rebuildAll(w); err != nil || !s.damageFound {
 		return err
@@ -119,8 +119,8 @@ func (v *verifier) run(tx *bolt.Tx) error {
 	return v.batches(tx)
 }
 
-// bucket verifies that every row of a bucket is unchanged and that a search for its key finds the row. bbolt's own
-// check cannot be used, because it panics in a goroutine of its own.
+// bucket verifies that the checksum of every row of a bucket matches and that a search for its key finds the row.
+// bbolt's own check cannot be used, because it panics in a goroutine of its own.
 func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 	index := slices.ContainsFunc(schema.Indexes, func(i []byte) bool { return bytes.Equal(i, name) })
 	b, last := tx.Bucket(name), []byte(nil)
@@ -154,7 +154,7 @@ func (v *verifier) rebuilds(bucket, key []byte) bool {
 	return v.mending[schema.NumberOf(key)] && ofBatch(bucket)
 }
 
-// ofBatch reports whether the rows of a bucket can be rebuilt from reports: those of batches and of recipients.
+// ofBatch reports whether bucket is BucketBatches or BucketRecipients, whose rows can be rebuilt from reports.
 func ofBatch(bucket []byte) bool {
 	return bytes.Equal(bucket, schema.BucketBatches) || bytes.Equal(bucket, schema.BucketRecipients)
 }
@@ -162,7 +162,7 @@ func ofBatch(bucket []byte) bool {
 // errMisplaced means that a search for a row's key does not find the row.
 var errMisplaced = errors.New("a search for its key does not find it")
 
-// errMissing means that a recipient, or a batch that has recipients or index entries, has no row.
+// errMissing means that a recipient has no row, or that a batch with recipients or index entries has no row.
 var errMissing = errors.New("it is missing")
 
 // hash returns a hash of one index entry, to be added to v.want or v.found.
@@ -231,14 +231,14 @@ func named(states map[dlr.Status]int) (n int) {
 	return n
 }
 
-// list adds the index entries that batch b requires, except those of its recipients, to v.want.
+// list adds to v.want the index entries that must exist for batch b, except those for its recipients.
 func (v *verifier) list(n schema.Number, b *store.Batch) {
 	for _, e := range schema.EntriesOf(n, b) {
 		v.want[string(e.Bucket)] += v.hash(e.Key, e.Row)
 	}
 }
 
-// wrongIndexes returns the names of the indexes whose entries are not those that the rows require.
+// wrongIndexes returns the names of the indexes whose entries differ from those that the rows require.
 func (v *verifier) wrongIndexes() (wrong []string) {
 	for _, name := range schema.Indexes {
 		if v.want[string(name)] != v.found[string(name)] {

@@ -35,8 +35,8 @@ func (s *Store) begin() (*writeTx, error) {
 	return &writeTx{s, tx, figures{s.totals.Clone(), s.quarantine}}, nil
 }
 
-// commit commits the transaction and replaces the store's totals by those of the transaction. An error shuts the store
-// down, unless it means that the disk is full.
+// commit commits the transaction and copies its figures to the store. If it returns an error, the store must end (see
+// disk.Fatal), unless the disk is full.
 func (c *writeTx) commit() error {
 	defer c.s.writing.Unlock()
 	if err := guarded(c.tx.Commit); err != nil {

@@ -15,10 +15,9 @@ const (
 	yieldSlice = 5 * time.Millisecond
 )
 
-// yielder spreads the CPU work of a large fold step (a transaction that applies arrivals) over the time until the next
-// step, because a burst of work would delay answers to callbacks. It stops sleeping when the fold is urgent (see
-// backlog.Queue.State), for example when a read waits. The step sleeps inside its write transaction, but only retention
-// must wait for that, for at most three quarters of Config.FoldEvery.
+// yielder makes a large fold step (a transaction that applies arrivals) sleep from time to time, because a burst of CPU
+// work would delay responses to callbacks. It stops sleeping when the fold is urgent (see backlog.Queue.State), for
+// example when a read waits. Retention waits until the step ends; all sleeps end at three quarters of Config.FoldEvery.
 type yielder struct {
 	backlog *backlog.Queue
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
@@ -35,7 +34,7 @@ func newYielder(s *Store, w backlog.Work) *yielder {
 	return y
 }
 
-// yield sleeps if the step has worked for yieldAfter since the last sleep. An urgent fold ends the sleep early.
+// yield sleeps if the step has worked for yieldAfter since the last sleep. It wakes up early if the fold is urgent.
 func (y *yielder) yield() {
 	now := time.Now()
 	worked := now.Sub(y.begun)

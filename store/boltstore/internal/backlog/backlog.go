@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// group is a journal frame that is not yet applied to the database: its place in the journal and, if they fit into
-// memory, its arrivals.
+// group is a journal frame that is not yet applied to the database: its place in the journal and, unless the memory
+// limit excludes them, its arrivals.
 type group struct {
 	journal.Ref
 	arrivals []store.Arrival // nil if they must be read back from the journal
@@ -18,10 +18,10 @@ type group struct {
 	end      uint64          // value of Queue.added after this group
 }
 
-// Queue holds, in journal order, the journal frames that are durable but not folded (applied to the database). The
-// committer's goroutine adds frames, the fold's goroutine takes them, and readers wait for the fold; arrivals beyond
-// the memory limit stay only in the journal until the fold takes them. The Queue counts added, folded and acknowledged
-// arrivals by the database rows that they may change.
+// Queue holds, in journal order, the frames that are durable in the journal but not folded (applied to the database).
+// The committer's goroutine adds frames, the fold's goroutine takes them, and readers wait for the fold. Arrivals
+// beyond the memory limit are read back from the journal when taken. Progress is counted in database rows that may
+// change.
 type Queue struct {
 	memory int                                        // maximum estimated bytes of arrivals in memory
 	read   func(journal.Ref) ([]store.Arrival, error) // reads a frame's arrivals back from the journal
@@ -51,8 +51,8 @@ func New(limit int, read func(journal.Ref) ([]store.Arrival, error)) *Queue {
 	}
 }
 
-// Add appends a frame that is durable in the journal. arrivals is the content of the frame, which the Queue owns after
-// the call, and bytes is its estimated memory. Only the committer's goroutine calls Add.
+// Add appends frame p, which is durable in the journal. arrivals is its content, which the caller must not use after
+// the call. bytes is the estimated memory of arrivals. Only the committer's goroutine calls Add.
 func (b *Queue) Add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	rows := 0
 	for _, a := range arrivals {
@@ -113,9 +113,9 @@ func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	return b.groups[0], b.done, true
 }
 
-// Take removes the input of the next fold step from the front of the Queue: as many arrivals as fit into the limits r,
-// but at least one, or MaxRecipients recipients of a large one. It returns a Work without parts if the Queue is empty,
-// and an error if the first frame cannot be read back from the journal. Only the fold's goroutine calls Take.
+// Take removes the input of the next fold step from the front of the Queue: the arrivals that fit into the limits r,
+// but at least one arrival, or MaxRecipients recipients of a large report. The Work has no parts if the Queue is empty.
+// Take returns an error if it cannot read the first frame from the journal. Only the fold's goroutine calls it.
 func (b *Queue) Take(r Room) (w Work, err error) {
 	for {
 		g, done, ok := b.first()
@@ -170,8 +170,8 @@ func (b *Queue) advance(w *Work, g group, taken []store.Arrival, next schema.Pro
 	}
 }
 
-// Reached records that the arrivals in w are applied to the database, and wakes the goroutines that wait for that. It
-// also sets a new allowance: the number of rows that may be acknowledged before they are folded.
+// Reached records that the arrivals in w are applied to the database, and wakes the goroutines that wait for that.
+// allowance is from now on the maximum number of rows that are acknowledged but not yet applied.
 func (b *Queue) Reached(w Work, allowance int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -189,7 +189,7 @@ func (b *Queue) Stall() {
 	b.broadcast()
 }
 
-// The values to pass to Queue.State: how many eighths of a limit may be in use before the fold must not pause.
+// These are values of eighths for Queue.State: the fold must not pause if more eighths of a limit are in use.
 const (
 	WhileIdle    = 6 // between two steps
 	WhileFolding = 7 // during a step
@@ -221,7 +221,7 @@ func (b *Queue) Unfolded() int {
 
 // Acknowledge blocks while more rows than the allowance (see Reached) wait for the fold, so that later reads do not
 // wait too long. Rows added after the call do not count. It returns nil at once after End, and while fold steps fail,
-// because then the size of the journal is the limit. If ctx ends first, it returns the cause of ctx.
+// because then only the journal's size is limited. If ctx ends first, it returns the cause of ctx.
 func (b *Queue) Acknowledge(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -236,7 +236,7 @@ func (b *Queue) Acknowledge(ctx context.Context) error {
 }
 
 // Wait blocks a read until every arrival that was acknowledged before the call is applied to the database. It returns
-// ErrClosed if the Queue ends before that, and the cause of ctx if ctx ends.
+// ErrClosed if End is called before that, and the cause of ctx if ctx ends.
 func (b *Queue) Wait(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -252,8 +252,8 @@ func (b *Queue) Wait(ctx context.Context) error {
 	return nil
 }
 
-// waitChange blocks until the next broadcast. If ctx ends first, it returns the cause of ctx. Until Queue.folded
-// reaches target, the fold does not pause. The caller holds mu, which waitChange releases while it blocks.
+// waitChange blocks until the next broadcast. If ctx ends first, it returns the cause of ctx. The fold becomes urgent
+// until Queue.folded reaches target. The caller holds mu, which waitChange releases while it blocks.
 func (b *Queue) waitChange(ctx context.Context, target uint64) error {
 	b.wanted = max(b.wanted, target)
 	changed := b.changed

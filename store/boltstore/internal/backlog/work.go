@@ -26,7 +26,7 @@ type Work struct {
 	bytes    int    // backlog memory of the frames that end in this step
 }
 
-// Part holds those arrivals of one journal frame that one fold step applies to the database: all of them or some.
+// Part holds arrivals of one journal frame that one fold step applies to the database: all of the frame's, or some.
 type Part struct {
 	Seq      uint64
 	First    int             // index in the frame of the first arrival
@@ -58,7 +58,7 @@ func remaining(p schema.Progress, arrivals []store.Arrival) (rows uint64) {
 	return rows - uint64(p.Recipients)
 }
 
-// Room holds what remains of the limits of one fold step. Each call of divide subtracts what it adds to the step.
+// Room holds how much more one fold step may contain. Each call of divide subtracts what it adds to the step.
 type Room struct {
 	Rows   int // rows that may still be written
 	Bytes  int // memory left for rows and raw reports
@@ -73,9 +73,9 @@ const rawCopies = 3
 // most returns how many more rows fit into the fold step together with a report of this many raw bytes.
 func (r Room) most(raw int) int { return min(r.Rows, (r.Bytes-rawCopies*raw)/r.Row) }
 
-// divide returns the arrivals of a frame, from the place done on, that fit into the limits r, and subtracts their cost
-// from r. If must is set, it returns at least one arrival, or MaxRecipients recipients of a large one. The result whole
-// is true if these arrivals complete the frame; otherwise its rest begins at next.
+// divide takes from a frame's arrivals, beginning at done, those that fit into the limits r, and subtracts their cost
+// from r. If must is set, it takes at least one arrival, or MaxRecipients recipients of a large report. whole is true
+// if the taken arrivals complete the frame; otherwise the rest of the frame begins at next.
 func (r *Room) divide(
 	arrivals []store.Arrival, done schema.Progress, must bool,
 ) (taken []store.Arrival, next schema.Progress, whole bool) {

@@ -97,7 +97,6 @@ func Sound(d *zstd.Decoder, bucket, key, row []byte) error {
 	return nil
 }
 
-// soundMeta implements Sound for the rows of BucketMeta.
 func soundMeta(key, row []byte) error {
 	content, err := Unseal(BucketMeta, key, row)
 	switch {

@@ -11,9 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// The buckets of the database file dlrloop.db; the package comment describes their keys and rows. The file has older
-// names for two of them, buried for BucketDead and checks for BucketFetches. Buckets lists the buckets that every
-// database has.
+// These are the buckets of the database file dlrloop.db; the package comment describes their keys and rows. In the
+// file, BucketDead has the older name buried, and BucketFetches the older name checks. Buckets lists the buckets that
+// every database has.
 var (
 	BucketMeta       = []byte("meta")
 	BucketIDs        = []byte("ids")
@@ -36,8 +36,8 @@ var (
 	}
 )
 
-// The keys of BucketMeta. In this order, their rows hold the version of the database format, the Position in the
-// journal, the Totals, and the copying.Mark (progress) of an unfinished copy.
+// These are the keys of BucketMeta. Their rows hold, in this order, the version of the database format, the Position in
+// the journal, the Totals, and the copying.Mark (progress) of an unfinished copy.
 var (
 	KeyFormat   = []byte("format")
 	KeyPosition = []byte("position")
@@ -45,8 +45,8 @@ var (
 	KeyCopy     = []byte("copy") // the progress mark of an unfinished copy
 )
 
-// Number identifies a batch inside dlrloop.db. It is the Unix time of the batch's first arrival in milliseconds,
-// shifted left by NumberShift, or the last number plus one if that is larger. 0 means no batch.
+// Number identifies a batch inside dlrloop.db. It is the Unix time in milliseconds of the batch's first arrival,
+// shifted left by NumberShift. If the newest batch's number plus one is larger, it is that number. 0 means no batch.
 type Number uint64
 
 // NumberShift is how many low bits of a Number tell apart batches whose first arrivals came in the same millisecond.
@@ -96,7 +96,7 @@ func AppendPart(key []byte, s string, longest int) []byte {
 	return key
 }
 
-// MaxDigits is how many digits of a phone number a key holds at most. AppendPart replaces more digits by their hash.
+// MaxDigits is the maximum length of a phone number in a key. AppendPart replaces a longer one by a hash.
 const MaxDigits = 64
 
 // Hashed reports whether AppendPart, called with the same s and longest, appends the hash of s instead of s.
@@ -104,8 +104,8 @@ func Hashed(s string, longest int) bool {
 	return len(s) > longest || strings.IndexByte(s, 0) >= 0 || s != "" && s[0] == 0xff
 }
 
-// AppendPlan appends one byte with the length of the plan, then the plan or its hash (see AppendPart), to key. It
-// returns the extended slice. Because of the length, no plan is a prefix of another.
+// AppendPlan appends an encoded plan to key and returns the extended slice. The encoding is one byte for the length,
+// then the plan or its hash (see AppendPart). Because of the length, no encoded plan is a prefix of another.
 func AppendPlan(key []byte, plan string) []byte {
 	part := AppendPart(nil, plan, 200)
 	return append(append(key, byte(len(part))), part...)
@@ -125,8 +125,8 @@ func AppendRecipientKey(key []byte, n Number, digits string) []byte {
 	return AppendPart(binary.BigEndian.AppendUint64(key, uint64(n)), digits, MaxDigits)
 }
 
-// DueKey returns a new key that lists batch n in BucketDue or BucketFetches. due is the time of its next attempt. The
-// key holds milliseconds, and a time before 1970 counts as 1970.
+// DueKey returns a new key that lists batch n in BucketDue or BucketFetches. due is the time of its next feedback
+// attempt or fetch. The key holds milliseconds, and a time before 1970 counts as 1970.
 func DueKey(plan string, due time.Time, n Number) []byte {
 	key := binary.BigEndian.AppendUint64(AppendPlan(nil, plan), uint64(max(due.UnixMilli(), 0)))
 	return binary.BigEndian.AppendUint64(key, uint64(n))
@@ -143,7 +143,7 @@ func deadKey(plan string, n Number) []byte {
 	return binary.BigEndian.AppendUint64(AppendPlan(nil, plan), uint64(n))
 }
 
-// NumberPrefix returns the beginning that all keys of BucketNumbers for one recipient and one day share. day is in days
+// NumberPrefix returns the common prefix of all keys in BucketNumbers for one recipient and one day. day is in days
 // since 1970 (see Number.Day). digits are the digits of the recipient's phone number.
 func NumberPrefix(day uint32, digits string) []byte {
 	key := make([]byte, 0, 4+len(digits)+66+9) // 9 more, for the zero byte and the number that follow
@@ -170,7 +170,7 @@ func NumberPrefixOf(n Number, recipient []byte) []byte {
 // LogKey returns the key in BucketLog of one chunk (row) of batch n's report log. Position.Chunk returns chunk numbers.
 func LogKey(n Number, chunk uint64) []byte { return binary.BigEndian.AppendUint64(n.Key(), chunk) }
 
-// MinuteKey returns the key in BucketMinutes of the message count for one minute, plan and status.
+// MinuteKey returns the key under which BucketMinutes holds the message count for one minute, plan and status.
 func MinuteKey(k fold.MinuteKey) []byte {
 	key := binary.BigEndian.AppendUint32(nil, uint32(max(k.Minute.Unix(), 0)/60))
 	return append(AppendPlan(key, k.Plan), k.Status...)

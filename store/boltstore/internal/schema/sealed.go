@@ -13,9 +13,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// SealMark is the first byte of a sealed row, which begins with a checksum. SealSize is the length in bytes of SealMark
-// and the CRC-32C of bucket, key and content; the content follows. Rows of database format 2 have no seal until they
-// are written again; their content never begins with SealMark.
+// SealMark is the first byte of a sealed row. The CRC-32C of bucket, key and content follows, then the content;
+// SealSize is the length of mark and checksum in bytes. Rows of database format 2 are not sealed until they are written
+// again, and never begin with SealMark.
 const (
 	SealMark = 0xf3
 	SealSize = 1 + crc32.Size
@@ -41,7 +41,7 @@ func checksum(bucket, key, content []byte) uint32 {
 }
 
 // Unseal verifies the checksum of row, the value under key in bucket, and returns the content as a part of row. A row
-// of database format 2 has no checksum and is returned whole. If row or key was changed, Unseal returns a *DamageError.
+// of database format 2 has no checksum and is returned whole. If row or key is damaged, Unseal returns a *DamageError.
 func Unseal(bucket, key, row []byte) ([]byte, error) {
 	if len(row) < SealSize || row[0] != SealMark {
 		if marked(bucket, key, row) {

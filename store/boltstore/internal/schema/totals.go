@@ -25,7 +25,7 @@ func (t Totals) Plan(plan string) *store.PlanStats {
 	return p
 }
 
-// Apply adds what the arrivals of one batch have changed to the totals of the batch's plan, in place.
+// Apply adds c, the changes of one batch, to the totals of the batch's plan, in place.
 func (t Totals) Apply(c store.Changes) { fold.AddChanges(t.Plan(c.Plan), c) }
 
 // Clone returns a deep copy of t.
