@@ -9,23 +9,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The first delay of a backoff is at most firstBackoff. Each further failure in a row doubles this maximum, up to
+// firstBackoff is the maximum delay after one failure. Each further failure in a row doubles the maximum, up to
 // maxBackoff.
 const (
 	firstBackoff = 50 * time.Millisecond
 	maxBackoff   = 2 * time.Second
 )
 
-// backoff delays the attempt after a failure: longer with each failure in a row, and randomly, so that replicas do not
-// all retry at the same moment. The zero value delays nothing. It is safe for concurrent use.
+// backoff delays the next attempt after a failure. The delay grows with each failure in a row, and is random so that
+// replicas do not all retry at the same moment. The zero value delays nothing. It is safe for concurrent use.
 type backoff struct {
 	mu       sync.Mutex
 	failures int       // consecutive failures; guarded by mu
 	until    time.Time // no attempt before this time; guarded by mu
 }
 
-// wait blocks until the delay after the last failure is over or done is closed. It does not report which of the two
-// happened.
+// wait blocks until the delay after the last failure has passed, or until the channel done is closed. It does not
+// report which of the two happened.
 func (b *backoff) wait(done <-chan struct{}) {
 	b.mu.Lock()
 	left := time.Until(b.until)
@@ -41,8 +41,8 @@ func (b *backoff) wait(done <-chan struct{}) {
 	}
 }
 
-// ended records the result of an attempt: nil resets the backoff, an error starts the next delay. That delay is random,
-// between half of the current maximum and the maximum.
+// ended records the result of an attempt: nil resets the backoff, an error starts the next delay. The delay is random:
+// at least half of its maximum (see firstBackoff), and less than the maximum.
 func (b *backoff) ended(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,16 +64,16 @@ func (b *backoff) failureCount() int {
 	return b.failures
 }
 
-// gate lets one goroutine at a time connect to the database, and delays the next attempt after a failure. Other
-// goroutines that want to connect wait: if the attempt fails they all get its error, if it succeeds one of them
-// connects next. The zero value is ready to use.
+// gate lets one goroutine at a time connect to the database, and delays the next attempt after a failure. Meanwhile
+// other goroutines that want to connect wait. If the attempt fails, all of them get its error; if it succeeds, one of
+// them connects next. The zero value is ready to use.
 type gate struct {
 	backoff backoff
 	mu      sync.Mutex
 	now     *attempt // guarded by mu; nil if no goroutine is connecting
 }
 
-// attempt is the running attempt to connect to the database, of which a gate allows only one.
+// attempt is a running attempt to connect to the database. A gate allows one at a time.
 type attempt struct {
 	ended chan struct{}
 	err   error // valid after ended is closed
@@ -108,14 +108,14 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 }
 
-// leave ends the caller's attempt to connect, which enter allowed. Pass nil as err if the attempt succeeded, else its
-// error, which all waiting goroutines get as well.
+// leave ends the attempt to connect that enter allowed. err is the result of the attempt: nil, or an error that all
+// waiting goroutines get as well.
 func (g *gate) leave(err error) {
 	g.backoff.ended(err)
 	g.end(err)
 }
 
-// end finishes the current attempt and gives err to all goroutines that wait for it. It leaves the backoff unchanged.
+// end ends the current attempt with the result err, which all waiting goroutines get. It leaves the backoff unchanged.
 func (g *gate) end(err error) {
 	g.mu.Lock()
 	made := g.now
@@ -133,7 +133,7 @@ func (g *gate) idle() bool {
 }
 
 // gateTracer is a pgx tracer for the connections of a pool. It marks the context of each attempt to connect, so that
-// isConnecting recognizes it. If it has a gate, it calls leave after a failed attempt; newPool does so after a success.
+// isConnecting recognizes it. If gate is set, it calls gate.leave after a failure; after a success newPool does.
 type gateTracer struct{ *gate }
 
 var _ pgx.ConnectTracer = gateTracer{}

@@ -17,8 +17,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// SQL statements that find, in one slot (hash partition), the batches of a plan that have a due feedback task, or
-// missing reports that are due to be fetched from Sinch.
+// SQL statements that find batches of a plan in one slot (hash partition): findDue those with a due feedback task,
+// findMissing those whose missing reports are due to be fetched from Sinch.
 const (
 	// A due time after $5, or the end of a lease after $6, is later than any wait allows. Such a time was set before the
 	// clock was set back, so the task counts as due and the lease as ended.
@@ -73,8 +73,8 @@ WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND feedback = $4 AND digits >= 
 const claimTries = 3
 
 // Claim leases up to limit feedback tasks of a plan that are due at now, the earliest due first. No replica can lease
-// such a task again until the given duration is over, the task is settled, or this Store is closed. Claim returns an
-// error only if it leased no task; finding no due task is not an error.
+// one of them again until the duration lease has passed, the task is settled or this Store is closed. If no task is
+// due, claims is empty and err is nil. Claim returns an error only if it leased no task.
 func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int,
 ) (claims []store.Claim, err error) {
 	horizon := s.config.Policies(plan).Horizon(now)
@@ -106,9 +106,9 @@ func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease tim
 	return claims, s.readError(err)
 }
 
-// leaseTasks leases, until the given time, those of the found due tasks that no replica has leased meanwhile, and reads
-// their recipients in the same transaction. A due time after horizon counts as due: it was set before the clock was set
-// back.
+// leaseTasks leases the tasks in due, except those that another replica has leased meanwhile, and reads their
+// recipients in the same transaction. until is when the leases end. A due time after horizon was set before the clock
+// was set back, so it counts as due.
 func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon time.Time,
 ) (claims []store.Claim, err error) {
 	statement := leaseDue
@@ -138,8 +138,8 @@ func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon
 	return claims, nil
 }
 
-// readOwed sets the recipients of each claim to those whose feedback is still owed to Sinch. It starts where the
-// batch's previous claim started, and reads from the first recipient if it finds too few.
+// readOwed sets the recipients of each claim: those whose feedback is still owed to Sinch. It starts reading at the
+// first recipient of the batch's previous claim. If it finds too few there, it starts again at the first of the batch.
 func (s *Store) readOwed(ctx context.Context, tx pgx.Tx, claims []store.Claim) error {
 	var queue, rest pgx.Batch
 	for i := range claims {
@@ -180,8 +180,8 @@ func owedOf(c *store.Claim) int {
 	return min(c.Batch.Feedback.Owed, store.MaxRecipients)
 }
 
-// queueOwed adds to queue the query that sets c.Recipients. The query starts at the recipient with the digits start (as
-// returned by escape), or at the first recipient if start is empty.
+// queueOwed adds to queue the query that sets c.Recipients. start is the escaped digits of the recipient at which the
+// query starts; empty means the first recipient of the batch.
 func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, start string) {
 	n := owedOf(c)
 	if n == 0 {
@@ -198,25 +198,24 @@ func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, start string) {
 // maxFirstOwed is the maximum number of batches in the cache firstOwed, which is emptied when it is full.
 const maxFirstOwed = 1 << 10
 
-// firstOwed is a cache for batches that owe feedback on more recipients than one claim can name. It holds the first
-// recipient of the batch's last claim: the next claim starts reading there, and so skips recipients already sent. If a
-// claim finds too few recipients from there on, it reads from the first one of the batch. The zero value is ready to
-// use.
+// firstOwed is a cache for batches that owe feedback on more recipients than one claim can name. For each batch it
+// holds the first recipient of the last claim. The next claim starts reading there, and so skips recipients whose
+// feedback was already sent. The zero value is ready to use.
 type firstOwed struct {
 	mu     sync.Mutex
 	digits map[store.BatchKey]string // escaped; guarded by mu
 }
 
-// from returns the digits (as returned by escape) of the recipient of a batch at which to start reading. An empty
-// result means the first recipient.
+// from returns the escaped digits of the recipient at which the next claim of a batch starts reading. An empty result
+// means the first recipient.
 func (o *firstOwed) from(key store.BatchKey) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.digits[key]
 }
 
-// record caches the first recipient of each claim that names store.MaxRecipients. It removes the batches of all smaller
-// claims from the cache.
+// record caches the first recipient of each claim that names store.MaxRecipients recipients. It removes the batches of
+// all smaller claims from the cache.
 func (o *firstOwed) record(claims []store.Claim) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -245,8 +244,8 @@ func numberOf(row pgx.CollectableRow) (string, error) {
 	return r.Number, err
 }
 
-// MissingReports returns up to limit batches of a plan that still lack delivery reports, and whose reports are due at
-// now to be fetched from Sinch, the earliest due first. It acquires no lease, so other replicas get the same batches.
+// MissingReports returns up to limit batches of a plan whose missing delivery reports are due at now to be fetched from
+// Sinch, the earliest due first. It acquires no lease, so other replicas may get the same batches.
 func (s *Store) MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
 	missing := s.config.Policies(plan).MissingReports
 	found, err := s.find(ctx, limit, earliest, findMissing, escape(plan), now, max(limit, 0), missing.Horizon(now))

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// recorded is an arrival (such as a report) between Record and its commit, or one part of a large arrival.
+// recorded is an arrival (such as a report) that waits in Record for its commit, or one part of a large arrival.
 type recorded struct {
 	arrival    store.Arrival
 	slot       int16 // of its batch
@@ -20,9 +20,9 @@ type recorded struct {
 	unfinished bool  // a part of an arrival, but not the last part
 }
 
-// Record stores an arrival and applies it to the state in one transaction. It blocks until the commit is durable. If
-// ctx ends first, Record returns an error, but the arrival may still be committed. When Record returns, the caller may
-// reuse the raw bytes of the arrival. store.Store lists the errors.
+// Record stores an arrival and applies it to the state, in one transaction or, if it names many recipients, in several.
+// It blocks until all of them are durable. If ctx ends first, Record returns an error, but the arrival may still be
+// committed. When Record returns, the caller may reuse its raw bytes. store.Store documents the errors.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if s.closed.Load() {
 		return store.ErrClosed
@@ -40,8 +40,8 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.record(ctx, recorded{arrival: a, slot: slot, size: size})
 }
 
-// Settle records the result of a feedback attempt that ended at the time at. The same transaction ends the lease named
-// in the settlement. Settle blocks and fails like Record.
+// Settle records the result of a feedback attempt. at is when the attempt ended. The same transaction ends the lease
+// that the settlement names. Settle blocks like Record and returns the same errors.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	return s.Record(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement})
 }
@@ -55,8 +55,8 @@ func cloneBytes(a store.Arrival) store.Arrival {
 	return a
 }
 
-// sizeOf returns the approximate memory in bytes that an arrival takes while it is queued, and the length in bytes of
-// the longest recipient number (its digits) in that arrival.
+// sizeOf returns about how many bytes of memory an arrival takes while it is queued, and the length in bytes of the
+// longest phone number that it names (only the digits), or 0 if it names none.
 func sizeOf(a store.Arrival) (size, longest int) {
 	size = 256 + len(a.Entry.RawBytes())
 	fold.Touches(a, func(digits string) {
@@ -66,9 +66,9 @@ func sizeOf(a store.Arrival) (size, longest int) {
 	return size, longest
 }
 
-// commit makes a group of arrivals durable and applies them to the state, in one transaction or, with Citus and
-// Portable, in one transaction per slot (hash partition). It sets results[i] to the error of group[i]. Each lane
-// (goroutine that commits groups) calls it.
+// commit makes a group of arrivals durable and applies them to the state. It does so in one transaction or, with Citus
+// and Portable, in one transaction per slot (hash partition). It sets results[i] to the error of group[i]; nil means
+// committed. Each lane (goroutine that commits groups) calls it.
 func (s *Store) commit(group []recorded, results []error) {
 	if deleted, others := s.deleting.split(group); deleted != nil {
 		for _, i := range deleted {
@@ -92,7 +92,7 @@ func (s *Store) commit(group []recorded, results []error) {
 	}
 }
 
-// commitSome commits those elements of group whose indexes are given, in one transaction, and sets their results.
+// commitSome commits the elements of group at the given indexes in one transaction, and sets their elements of results.
 func (s *Store) commitSome(group []recorded, results []error, indexes []int) {
 	arrivals, failed := make([]recorded, len(indexes)), make([]error, len(indexes))
 	for i, index := range indexes {
@@ -133,9 +133,9 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 	}
 }
 
-// commitGroup commits a group in one transaction, passes the changes to the observer and returns the step (the run of
-// the transaction) that succeeded. If retention is deleting batches of the group, it returns errSlow and a step that
-// lists these batches in its field hidden. In the slow lane, which may take long, it completes the deletion instead.
+// commitGroup commits a group in one transaction and passes the changes to the observer. It returns the step that
+// succeeded (the run of the transaction). If retention is deleting batches of the group, it returns errSlow and a step
+// whose field hidden lists them. In the slow lane, which may take long, it completes the deletion instead.
 func (s *Store) commitGroup(group []recorded) (*step, error) {
 	begin, size, arrivals := time.Now(), 0, 0
 	for _, r := range group {
@@ -165,8 +165,8 @@ func (s *Store) commitGroup(group []recorded) (*step, error) {
 	return st, nil
 }
 
-// report passes the changes of a committed step to the observer. Neither of them may block, because callers of Record
-// wait for both.
+// report passes the changes of a committed step to the observer, s.leases and s.bounds. None of them may block, because
+// callers of Record wait for them.
 func (s *Store) report(st *step) {
 	s.leases.removeSettled(st.batches)
 	if o := s.config.Observer.Folded; o != nil && len(st.batches) > 0 {

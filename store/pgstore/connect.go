@@ -42,8 +42,8 @@ var (
 	errBackingOff = errors.New("no connection while the database is unreachable")
 )
 
-// newPool returns a connection pool for the database of c. It does not connect yet, so its only error is that of an
-// invalid URL. The gate g makes the pool open one connection at a time and wait after failed attempts.
+// newPool returns a connection pool for the database of c. It does not connect yet, so it fails only if the URL is
+// invalid. The gate g makes the pool open one connection at a time, with a delay after each failed attempt.
 func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 	pc, err := parseURL(c.URL)
 	if err != nil {
@@ -114,8 +114,8 @@ func (c Config) settings() map[string]string {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// migrationConfig returns a copy of c for a connection that migrates the schema. It removes all time limits except the
-// one for waiting for locks, because building an index may take any time.
+// migrationConfig returns a copy of c for a connection that migrates the schema. On that connection only waiting for
+// locks has a time limit, because building an index may take any time.
 func migrationConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 	c = c.Copy()
 	c.Tracer = gateTracer{}
@@ -171,8 +171,8 @@ func (c Config) initConn(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// withPgBouncerHint returns err. If PgBouncer rejected the startup parameters, it adds the PgBouncer setting that
-// allows them.
+// withPgBouncerHint returns err unchanged or, if PgBouncer rejected the startup parameters, wrapped with the PgBouncer
+// setting that allows them.
 func withPgBouncerHint(err error) error {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "08P01" {
 		return fmt.Errorf("%w: PgBouncer needs "+

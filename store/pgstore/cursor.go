@@ -13,12 +13,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientsList is the name that page cursors give to the list of a batch's recipients. A cursor of this list contains
-// the stored digits of a recipient, so a cursor with NUL, which PostgreSQL cannot store, is invalid.
+// recipientsList is the list name in page cursors of a batch's recipients. Such a cursor contains the stored digits of
+// a recipient. It is invalid if they contain NUL, which PostgreSQL cannot store.
 const recipientsList = "recipients"
 
-// position is the decoded form of a page cursor: the sort key of the last row of the previous page. Each list uses only
-// some of the fields. The zero value is the start of a list.
+// position is the decoded form of a page cursor: the sort key of the last entry of the previous page. Each list uses
+// only some of the fields. The zero value is the start of a list.
 type position struct {
 	List  string     `json:"l"`           // name of the list
 	At    *time.Time `json:"t,omitempty"` // nil in a list that is not ordered by time
@@ -37,8 +37,8 @@ func (p position) encode() string {
 	return base64.RawURLEncoding.EncodeToString(encoded)
 }
 
-// decodeCursor decodes a page cursor of the list with this name. An empty cursor gives the zero position, the start of
-// the list. A cursor that is malformed or belongs to another list is an error that wraps store.ErrCursor.
+// decodeCursor decodes a page cursor of the list with the name list. An empty cursor yields the zero position, the
+// start of the list. If the cursor is malformed or belongs to another list, the error wraps store.ErrCursor.
 func decodeCursor(list, cursor string) (p position, err error) {
 	if cursor == "" {
 		return p, nil
@@ -62,7 +62,7 @@ func (p position) before() pgtype.Timestamptz { return p.time(pgtype.Infinity) }
 // page.
 func (p position) after() pgtype.Timestamptz { return p.time(pgtype.NegativeInfinity) }
 
-// time returns p.At as a query argument, or start (infinity or -infinity) if p has no time.
+// time returns p.At as a query argument, or start (infinity or -infinity) if p.At is nil.
 func (p position) time(start pgtype.InfinityModifier) pgtype.Timestamptz {
 	if p.At == nil {
 		return pgtype.Timestamptz{InfinityModifier: start, Valid: true}

@@ -12,7 +12,7 @@ import (
 // and whether a transaction may span several slots (hash partitions).
 type Dialect string
 
-// The values of Dialect, also in the setting store.dialect. An empty Config.Dialect means Postgres.
+// The values of Dialect, which the configuration key store.dialect has as well. An empty Config.Dialect means Postgres.
 const (
 	Postgres Dialect = "postgres" // PostgreSQL on one server
 	Citus    Dialect = "citus"    // PostgreSQL distributed by Citus: every transaction stays in one slot
@@ -25,7 +25,7 @@ const (
 //go:embed citus.sql
 var distribution string
 
-// Check returns an error that lists the valid values, unless d is one of them. The empty Dialect is invalid here.
+// Check returns nil if d is one of the constants above, else an error that lists them. It rejects the empty Dialect.
 func (d Dialect) Check() error {
 	switch d {
 	case Postgres, Citus, Portable:
@@ -34,7 +34,7 @@ func (d Dialect) Check() error {
 	return fmt.Errorf("%q is not a valid value; use %s, %s or %s", string(d), Postgres, Citus, Portable)
 }
 
-// oneSlot reports whether a transaction must stay in one slot (hash partition), as others may be on other machines.
+// oneSlot reports whether a transaction must stay in one slot (hash partition), as slots may be on different machines.
 func (d Dialect) oneSlot() bool { return d == Citus || d == Portable }
 
 // options returns the options of transactions that change rows. Their isolation level is read committed: a statement
@@ -55,15 +55,15 @@ func (d Dialect) begin() string {
 	return `BEGIN ISOLATION LEVEL READ COMMITTED`
 }
 
-// keyedSQL is an SQL statement that gets the keys of rows as one array per key column, the slots (hash partitions)
-// first. The generated map oneSlot holds a second form of each statement, for rows that are all in slot $1: a
-// distributed database finds the machine of a slot only if the slot is a parameter of its own.
+// keyedSQL is an SQL statement on rows with given keys. It takes one array per key column; $1 holds the slots (hash
+// partitions). The generated map oneSlot holds a second form of each statement, in which $1 is the one slot of all
+// rows: a distributed database finds the machine of a slot only if the slot is a parameter of its own.
 type keyedSQL string
 
 //go:generate go run ./sqlforms
 
-// keyed returns which form of statement q to run, and its arguments: slots, with the slot of each row, and then others.
-// With Citus and Portable it selects the form for one slot if all slots are equal.
+// keyed returns the form of statement q to run, and its arguments: first slots, which holds the slot of each row, then
+// others. With Citus and Portable it selects the form for one slot if all slots are equal.
 func (s *Store) keyed(q keyedSQL, slots []int16, others ...any) (sql string, arguments []any) {
 	other := func(slot int16) bool { return slot != slots[0] }
 	if !s.config.Dialect.oneSlot() || len(slots) == 0 || slices.ContainsFunc(slots, other) {

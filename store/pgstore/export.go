@@ -56,8 +56,8 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	return source, nil
 }
 
-// connectBare returns a Store for copying, with a pool of two connections but without goroutines. It does not read or
-// change the schema.
+// connectBare returns a Store for copying, with a pool of two connections but without lanes and background goroutines.
+// It neither reads nor changes the schema.
 func connectBare(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	c.Lanes, c.PoolSize = 0, 2
@@ -115,9 +115,9 @@ func (s *Store) refuseOlder(ctx context.Context) error {
 	return err
 }
 
-// refuseUsed returns an error that wraps copying.ErrInUse if a replica is running on the database. The row of a replica
-// proves nothing, because a crashed replica leaves its row. So refuseUsed watches for heartbeats, for at most about
-// stoppedAfter.
+// refuseUsed returns an error that wraps copying.ErrInUse if a replica is running on the database. A row in table
+// replica is no proof, because a crashed replica leaves its row. So refuseUsed waits until a heartbeat counter changes,
+// for at most about stoppedAfter.
 func (s *Store) refuseUsed(ctx context.Context) error {
 	var previous map[string]int64
 	for deadline := time.Now().Add(stoppedAfter); ; {
@@ -138,9 +138,9 @@ func (s *Store) refuseUsed(ctx context.Context) error {
 	}
 }
 
-// heartbeats returns the heartbeat counter of each replica by token (a random id of its process). Pass the result of
-// the previous call, or nil in the first call. alive is the id of a replica that is new or whose counter has changed
-// since the previous call, or empty if there is none.
+// heartbeats returns the heartbeat counter of each replica by token (a random id of its process). previous is the
+// result of the previous call, or nil in the first call. alive is the id of a replica that is new or whose counter has
+// changed since the previous call. It is empty if there is none, and in the first call.
 func (s *Store) heartbeats(ctx context.Context, previous map[string]int64,
 ) (heartbeats map[string]int64, alive string, err error) {
 	rows, err := s.pool.Query(ctx, readReplicas)
@@ -160,8 +160,8 @@ func (s *Store) heartbeats(ctx context.Context, previous map[string]int64,
 	return heartbeats, alive, err
 }
 
-// beginExport begins the read-only transaction of an export, which the caller must end. If exclusive is set, the
-// transaction blocks all writers, except with Citus and Portable.
+// beginExport begins the read-only transaction of an export. The caller must end it. If exclusive is set, the
+// transaction also blocks all writers; with Citus and Portable exclusive has no effect.
 func (s *Store) beginExport(ctx context.Context, exclusive bool) (pgx.Tx, error) {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
@@ -212,8 +212,8 @@ func (s *Source) Size(ctx context.Context) (size copying.Size, err error) {
 	return size, err
 }
 
-// Export passes the whole content of the source to the function each, in pieces of limited size. To continue an export,
-// pass the field Next of the last copied piece as from, else nil. Export stops at the first error and returns it.
+// Export passes the whole content of the source to the function each, in pieces of limited size. from is nil, or the
+// field Next of the last copied piece to continue after that piece. Export stops at the first error and returns it.
 func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return s.store.export(ctx, s.tx, from, each)
 }
@@ -227,7 +227,7 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// exportPosition is where an export continues. While a copy is unfinished, the destination stores the position as JSON.
+// exportPosition is a position where an export can continue. An unfinished copy stores it in the destination, as JSON.
 type exportPosition struct {
 	copying.Section
 	After  position `json:"after"`            // last batch of the previous page, or last row in another section
@@ -258,7 +258,7 @@ func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(co
 		[4]func(exportPosition) error{e.batches, e.minutes, e.quarantine, e.plans})
 }
 
-// flushFull passes the collected piece on if the piece is full. next is the position that follows the piece.
+// flushFull passes the piece collected so far to the function Each if the piece is full. next is the position after it.
 func (e *exporter) flushFull(next exportPosition) error {
 	return e.FlushFull(e.ctx, func() any { return next })
 }

@@ -16,14 +16,14 @@ import (
 // exportPage is the number of batches whose rows an export reads in one round trip to the database.
 const exportPage = 256
 
-// exportBatches finds the keys of the next $5 batches in slot $1, the oldest first: the reverse order of listBatches.
+// exportBatches finds the keys of $5 batches in slot $1 after the key ($2, $3, $4), in the order of first_at.
 const exportBatches slotSQL = `
 SELECT slot, plan, batch_id, first_at
 FROM batch WHERE slot = $1 AND (first_at, plan, batch_id) > ($2, $3, $4)
 ORDER BY first_at, plan, batch_id LIMIT $5`
 
 // SQL statements that read the rows of an export in the order of their keys, so that a batch of any size can be
-// streamed. The last parameters are the key at which to start.
+// streamed. In all but exportRow the last parameters say where to start.
 const (
 	exportRow = `SELECT chunk, row FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3`
 
@@ -95,8 +95,8 @@ func (e *exporter) page(after position) (page []exported, err error) {
 	return page[:min(len(page), exportPage)], err
 }
 
-// part exports the rows of one kind for all batches of a page, in one round trip: batch rows, recipients or report
-// logs, depending on at.Part. It starts at the given position.
+// part exports the rows of one kind for all batches of a page, in one round trip. at.Part selects the kind: batch rows,
+// recipients or report logs. The other fields of at say where to start.
 func (e *exporter) part(page []exported, at exportPosition) error {
 	var queue pgx.Batch
 	for i := at.Batch; i < len(page); i++ {
@@ -118,7 +118,7 @@ func (e *exporter) part(page []exported, at exportPosition) error {
 	return e.tx.SendBatch(e.ctx, &queue).Close()
 }
 
-// row exports the batch row of b, the only result row of the query.
+// row exports the batch row of b. rows holds the result of exportRow, a single row.
 func (e *exporter) row(b exported, rows pgx.Rows) error {
 	var (
 		chunk int64
@@ -134,8 +134,8 @@ func (e *exporter) row(b exported, rows pgx.Rows) error {
 	return err
 }
 
-// recipients exports the recipients of batch b from the result rows of a query. at is the position that the export has
-// reached.
+// recipients exports the recipients of batch b. rows holds the result of exportRecipients. at is the position of b in
+// the export.
 func (e *exporter) recipients(b exported, at exportPosition, rows pgx.Rows) error {
 	var (
 		digits string
@@ -153,8 +153,8 @@ func (e *exporter) recipients(b exported, at exportPosition, rows pgx.Rows) erro
 	return err
 }
 
-// log exports the report log of batch b from the result rows of a query. at is the position that the export has
-// reached. A chunk (the reports of one commit) is complete when the rows of the next chunk begin.
+// log exports the report log of batch b. rows holds the result of exportLog. at is the position of b in the export. A
+// chunk (the reports of one commit) is complete when the rows of the next chunk begin.
 func (e *exporter) log(b exported, at exportPosition, rows pgx.Rows) error {
 	var (
 		chunk, next int64

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// firstAtClock makes values for column first_at, by which lists of batches are ordered. The milliseconds of a value are
-// the batch's FirstAt. The microseconds count up for consecutive batches with the same millisecond, so that this
-// process lists them in their order of arrival. It is safe for concurrent use.
+// firstAtClock makes the values of column first_at, which orders lists of batches. A value is the batch's FirstAt in
+// whole milliseconds. If consecutive batches have the same FirstAt, each value is one microsecond above the last, so
+// that lists show them in their order of arrival. It is safe for concurrent use.
 type firstAtClock struct {
 	mu   sync.Mutex
 	last time.Time // the last value returned; guarded by mu

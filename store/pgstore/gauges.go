@@ -48,8 +48,8 @@ FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid JOIN pg_names
 WHERE n.nspname = current_schema()`
 )
 
-// readOldest finds the earliest and the latest due time of a task in slot $1, for each of the plans $2. It looks for
-// every plan in every slot, because the totals of a plan may be in other slots than its batches.
+// readOldest finds the earliest and the latest due time of a task in slot $1, for each of the plans $2. $2 must be the
+// same for every slot, because the totals of a plan may be in other slots than its batches.
 const readOldest slotSQL = `
 SELECT plan, min(due) AS due, max(latest) AS latest
 FROM (SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS due,
@@ -65,9 +65,9 @@ const (
 	sizeEvery = 10
 )
 
-// Gauges returns figures for the metrics from a cache: the database size is at most about ten seconds old, all others
-// about one second. It does not block, and the caller may change the result. FreeBytes is always 0: PostgreSQL reports
-// reusable space only through the extension pg_freespacemap, and estimates without it are too inaccurate.
+// Gauges returns cached values for the metrics. The database size is at most about ten seconds old, all other values
+// about one second. Gauges does not block, and the caller may change the result. FreeBytes is always 0: PostgreSQL
+// reports reusable space only through the extension pg_freespacemap.
 func (s *Store) Gauges() store.Gauges {
 	g := *s.published.Load()
 	g.Plans = maps.Clone(g.Plans)
@@ -75,8 +75,8 @@ func (s *Store) Gauges() store.Gauges {
 	return g
 }
 
-// runRefresh refreshes the gauges every refreshEvery until ctx ends, but the database size only once in sizeEvery
-// refreshes.
+// runRefresh refreshes the gauges every refreshEvery until ctx ends. It reads the database size only in one of
+// sizeEvery refreshes.
 func (s *Store) runRefresh(ctx context.Context) {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
@@ -124,7 +124,7 @@ func (s *Store) refreshTallies(ctx context.Context) error {
 	return nil
 }
 
-// tallies reads the gauges of feedback tasks and recipients, by plan id. It does not set OldestDue.
+// tallies returns the gauges of feedback tasks and recipients by plan id, without OldestDue.
 func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error) {
 	rows, err := s.pool.Query(ctx, readTallies)
 	if err != nil {
@@ -143,7 +143,7 @@ func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error
 	return plans, err
 }
 
-// addOldest sets OldestDue (the due time of the oldest task) in place, for those plans that have pending tasks.
+// addOldest sets the field OldestDue (the earliest due time) of those elements of plans that have pending tasks.
 func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges) error {
 	var pending []string
 	for plan, p := range plans {

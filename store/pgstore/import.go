@@ -87,8 +87,8 @@ func (s *Sink) Begin(ctx context.Context, from copying.Identity) (m copying.Mark
 	return m, err
 }
 
-// begin returns the mark of an unfinished copy of the same source. In an empty database it writes a new mark, returns
-// that mark and sets fresh. Other content is an error that wraps copying.ErrOccupied.
+// begin returns the mark of an unfinished copy of the source from. If the database is empty, begin writes and returns a
+// new mark, and fresh is true. If it has other content, the error wraps copying.ErrOccupied or copying.ErrOtherSource.
 func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mark, fresh bool, err error) {
 	var kept []byte
 	err = tx.QueryRow(ctx, readMark).Scan(&kept)
@@ -111,8 +111,8 @@ func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mar
 	return m, true, err
 }
 
-// Export passes the copied content to the function each, piece by piece, to verify the copy. To continue an export,
-// pass the field Next of the last verified piece as from, else nil. Export stops at the first error and returns it.
+// Export passes the copied content to the function each, piece by piece, to verify the copy. from is nil, or the field
+// Next of the last verified piece to continue after that piece. Export stops at the first error and returns it.
 func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	tx, err := s.store.beginExport(ctx, false)
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *Sink) Finish(ctx context.Context) error {
 	return err
 }
 
-// queuePiece adds to queue the statements that write p, a piece of a copy, except its quarantine entries and totals.
+// queuePiece adds to queue the statements that write a piece of a copy, except its quarantine entries and totals.
 func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	rows, all := newStep(s, nil), newStep(s, nil)
 	var inserted keys
@@ -179,7 +179,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	return nil
 }
 
-// imported converts copied rows of one batch into a batchArrivals without arrivals, which is written like any other.
+// imported returns part, the copied rows of one batch, as a batchArrivals without arrivals, so that step can save it.
 func (s *Store) imported(part copying.Part) *batchArrivals {
 	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), firstAt: part.FirstAt}
 	recipients := make(map[string]*fold.Row, len(part.Recipients))
@@ -203,7 +203,7 @@ func (s *Store) queueLog(queue *pgx.Batch, parts []copying.Part) {
 	chunks.queueReports(queue)
 }
 
-// importQuarantine writes quarantined callbacks. It numbers their ids, to keep the order within the same millisecond.
+// importQuarantine writes quarantined callbacks. Consecutive ids keep the order of callbacks of the same millisecond.
 func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store.QuarantineEntry) error {
 	if len(entries) == 0 {
 		return nil
@@ -229,9 +229,9 @@ func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store
 	return err
 }
 
-// importTotals makes the stored totals of each plan equal to plans, the totals of the source. The imported batches have
-// already added their own figures, so importTotals adds only the difference. It stores the difference in one slot (hash
-// partition) per plan: that of the plan with an empty batch id.
+// importTotals makes the stored totals of each plan equal to plans, the totals of the source. The import of batches has
+// already added a part, so importTotals adds only the difference. It adds it in one slot (hash partition) per plan: the
+// slot of the BatchKey with this plan and an empty batch id.
 func (s *Store) importTotals(ctx context.Context, tx pgx.Tx, plans []store.PlanStats) error {
 	if len(plans) == 0 {
 		return nil

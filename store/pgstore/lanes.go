@@ -22,8 +22,8 @@ const (
 // errSlow makes the method record pass an arrival on to the slow lane, because retention is deleting its batch.
 var errSlow = errors.New("retention is deleting the batch")
 
-// openLanes starts the lanes, the goroutines that commit groups of arrivals. Each lane gets an equal part of
-// Config.Memory: one half for queued arrivals, the other half for the group being committed.
+// openLanes starts the lanes, the goroutines that commit groups of arrivals. Each lane gets an equal share of
+// Config.Memory. Half of the share limits the queued arrivals, the other half limits the group being committed.
 func (s *Store) openLanes() {
 	half := s.config.Memory / (s.config.Lanes + 1) / 2
 	s.maxPart = max(min(half/foldBytes, maxPartSize), store.MaxRecipients)
@@ -66,8 +66,8 @@ func (s *Store) commitSlow(group []recorded, results []error) {
 }
 
 // commitParts commits an arrival in parts, one transaction each. It skips parts that an earlier attempt, on any
-// replica, has committed. It continues after the caller of Record gives up, so that less remains when Sinch repeats a
-// callback.
+// replica, has committed. If the caller of Record gives up, commitParts still continues: less then remains to do when
+// Sinch repeats the callback.
 func (s *Store) commitParts(r *recorded) error {
 	names := r.arrival.Entry.Names()
 	all := max(names, 1)
@@ -88,8 +88,8 @@ func (s *Store) commitParts(r *recorded) error {
 	return nil
 }
 
-// splitHidden divides the arrivals of group by their batches: deleted holds the indexes of the arrivals whose batch is
-// in hidden, others all other indexes.
+// splitHidden divides the indexes of group: deleted are those of arrivals whose batch is in hidden, others are the
+// rest.
 func splitHidden(group []recorded, hidden []entry) (deleted, others []int) {
 	hiddenKeys := make(map[[2]string]bool, len(hidden))
 	for _, e := range hidden {

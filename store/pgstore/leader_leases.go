@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// SQL statements on table duty, which holds the leader leases: each lets one replica at a time do a background job.
+// SQL statements on table duty, which holds the leader leases. A leader lease lets one replica do a background job.
 const (
 	// acquireLeaderLease lets the holder renew its lease, and another process acquire the lease after its end.
 	acquireLeaderLease = `
@@ -28,8 +28,8 @@ type leaderLease struct {
 }
 
 // AcquireLease acquires or renews the leader lease with this name until the given time, and reports whether this
-// process holds the lease. It takes over the lease of another process that ended at or before now. Another process with
-// the same replica id does not share the lease.
+// process holds the lease. If another process holds it, AcquireLease takes it over only if the lease ended at or before
+// now. Another process with the same replica id counts as another holder.
 func (s *Store) AcquireLease(ctx context.Context, name string, now, until time.Time) (held bool, err error) {
 	if s.closed.Load() {
 		return false, store.ErrClosed

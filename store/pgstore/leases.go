@@ -25,8 +25,8 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id AND b.lease = k.lease`
 )
 
-// closeTime is how long Close waits for queued arrivals to be committed, and then again for leases to be released. A
-// lease that is not released in time ends by itself.
+// closeTime limits each of the two waits of Close: for queued arrivals to be committed, and for leases to be released.
+// A lease that is not released lasts until its end time.
 const closeTime = 5 * time.Second
 
 // leases holds the leases of feedback tasks that this process has acquired and not settled, so that Close can release
@@ -42,8 +42,8 @@ type held struct {
 	until time.Time
 }
 
-// add records leases before they are acquired: tokens[i] is the lease token of entries[i], and until is when all these
-// leases end. It forgets earlier leases that have ended at now.
+// add records leases before they are acquired: tokens[i] is the lease token of entries[i], and until is the end of all
+// of them. It removes earlier leases that have ended at now.
 func (l *leases) add(entries []entry, tokens []string, now, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *Store) releaseLeases() {
 	}
 }
 
-// lease is the key of a leased batch with the lease token.
+// lease is the lease token of a leased batch, and the key of that batch.
 type lease struct {
 	entry
 	token string

@@ -78,8 +78,8 @@ func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 	return st.complete()
 }
 
-// complete returns errHidden if the row of a batch is hidden or missing, because retention deletes the batch. It
-// removes such batches from the row cache.
+// complete returns errHidden if retention is deleting or has deleted a batch: its row is hidden or missing. It removes
+// such batches from the row cache.
 func (st *step) complete() (err error) {
 	for _, b := range st.batches {
 		if !b.found {

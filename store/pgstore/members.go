@@ -55,8 +55,8 @@ type view struct {
 	stopped          []replica // without a new heartbeat for deleteAfter: their rows may be deleted
 }
 
-// update applies the result of one heartbeat and returns the new view. began is when the heartbeat began, written when
-// it was durable, and read when rows, those of all replicas, were read. All times are from this process's clock.
+// update applies the result of one heartbeat and returns the new view. began is when the heartbeat began, written is
+// when it was durable, and read is when rows (of all replicas) had been read. All times are from this process's clock.
 func (m *members) update(began, written, read time.Time, rows []replica) view {
 	if m.began.IsZero() || elapsed(m.began, written) >= quotaValidFor {
 		m.quotaFrom = written.Add(stoppedAfter)
@@ -82,7 +82,7 @@ func (m *members) update(began, written, read time.Time, rows []replica) view {
 	return v
 }
 
-// observe updates m.peers from rows, those of all replicas at the time read, and records whose counter has changed.
+// observe updates m.peers from rows, which hold all replicas at the time read. It records which counters have changed.
 func (m *members) observe(read time.Time, rows []replica) {
 	peers := make(map[string]peer, len(rows))
 	for _, r := range rows {

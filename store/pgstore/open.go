@@ -193,8 +193,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// readError converts the error of a read for the caller, and reports a failure of the database to the observer.
-// ErrNotFound, ErrCursor and the end of a context are not failures.
+// readError returns the error of a read for the caller: store.ErrClosed after Close, else err, which may be wrapped. It
+// passes failures of the database to the observer. ErrNotFound, ErrCursor and the end of a context are not failures.
 func (s *Store) readError(err error) error {
 	switch {
 	case err == nil:

@@ -57,10 +57,10 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 	st.s.queue(queue, saveQuarantined, slots, received, ids, plans, reasons, types, raws)
 }
 
-// pageBytes is the total size of raw reports at which a page ends early, because one full report may have megabytes.
+// pageBytes is the total size in bytes at which raw reports fill a page, however few they are: one may have megabytes.
 const pageBytes = 16 << 20
 
-// quarantineKey is the key of a quarantine entry with its raw size in bytes. Its fields are in column order.
+// quarantineKey is the key of a quarantine entry and the bytes of its raw body. Its fields are in the order of columns.
 type quarantineKey struct {
 	Slot int16
 	At   time.Time
@@ -73,8 +73,8 @@ func newestFirst(a, b quarantineKey) int {
 	return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID))
 }
 
-// Quarantine returns one page of the quarantined callbacks of all plans, the newest first. A page ends early when its
-// raw bodies have 16 MiB. An invalid cursor is an error that wraps store.ErrCursor.
+// Quarantine returns one page of the quarantined callbacks of all plans, the newest first. A page ends early once its
+// raw bodies total 16 MiB. An invalid cursor is an error that wraps store.ErrCursor.
 func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
 	defer func() { err = s.readError(err) }()
 	after, err := decodeCursor("quarantine", p.Cursor)

@@ -79,15 +79,15 @@ func (b *bounds) add(entries []recorded) {
 	}
 }
 
-// since returns the number and size of the entries that this replica has added since the last measurement.
+// since returns the number and total size of the entries that this replica has added since the last measurement.
 func (b *bounds) since() usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.added
 }
 
-// recordMeasured stores kept, the size of the quarantine after a measurement and eviction. It subtracts before, the
-// result of method since when the measurement began, from the entries counted as added, because kept includes them.
+// recordMeasured stores kept, the size of the quarantine after a measurement and eviction. before is the result of
+// since when the measurement began. Those entries are part of kept, so recordMeasured subtracts them from b.added.
 func (b *bounds) recordMeasured(kept, before usage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

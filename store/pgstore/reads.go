@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// reading calls the function read, with retries (see retry), and returns its error; after Close, store.ErrClosed.
+// reading calls read, with retries (see retry), and returns its last error, or store.ErrClosed after Close.
 func (s *Store) reading(ctx context.Context, read func() error) error {
 	if s.closed.Load() {
 		return store.ErrClosed
@@ -33,8 +33,8 @@ func collect[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql st
 	return all, err
 }
 
-// collectQueue runs the statements of queue in one round trip, with retries, and returns all their rows in order. It
-// sends a copy of queue, because pgx cannot send a batch twice.
+// collectQueue runs the statements of queue in one round trip, with retries. It returns the rows of all statements, in
+// the order of the statements. It sends a copy of queue, because pgx cannot send a batch twice.
 func collectQueue[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], queue *pgx.Batch) (all []E, err error) {
 	err = s.reading(ctx, func() error {
 		all = nil
@@ -125,7 +125,7 @@ SELECT NULL, NULL, count(*), coalesce(max(digits), '') FROM looked
 ORDER BY 2 NULLS LAST`
 )
 
-// maxScan is the maximum number of recipients that are read for one page of recipients with the requested status.
+// maxScan is the maximum number of recipients to read for one page if the request asks only for those in one status.
 const maxScan = 20_000
 
 // Recipient returns one recipient of a batch with the raw bytes of its reports. number may have any spelling, since

@@ -21,7 +21,7 @@ type listing struct {
 	slotSQL
 }
 
-// The lists that Batches and Tasks return in pages. The list of one plan has the same name as that of all plans, so
+// The lists that Batches and Tasks return in pages. The lists of one plan and of all plans have the same name, so that
 // they accept each other's cursors.
 var (
 	listBatches       = listing{"batches", latest, selectBatches}
@@ -111,8 +111,8 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 	return s.page(ctx, list, q.Size(), scan, func(b *store.Batch) bool { return matches(b, q) }, arguments...)
 }
 
-// page reads at most scan batches of a list and returns, of those for which match returns true, the first size batches.
-// arguments are the parameters of the list's SQL statement.
+// page returns one page of list l: the first size batches for which match returns true, of at most scan batches that it
+// reads. arguments are the parameters of the list's SQL statement.
 func (s *Store) page(ctx context.Context, l listing, size, scan int, match func(*store.Batch) bool, arguments ...any,
 ) (page store.Page[*store.Batch], err error) {
 	found, err := s.find(ctx, scan, l.order, l.slotSQL, arguments...)

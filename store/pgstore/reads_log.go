@@ -27,15 +27,15 @@ FROM sized z JOIN report_log l ON l.slot = $1 AND l.plan = $2 AND l.batch_id = $
 WHERE z.before < $7 ORDER BY l.chunk, l.place`
 )
 
-// readMinutes sums the message counts in slot $1 from minute $2 to before $3: of plan $4, or of all plans if it is
-// empty.
+// readMinutes sums the message counts in slot $1 from minute $2 to before minute $3. It includes plan $4, or all plans
+// if $4 is empty.
 const readMinutes slotSQL = `
 SELECT minute, plan, status, sum(messages)::bigint AS messages
 FROM minute_count WHERE slot = $1 AND minute >= $2 AND minute < $3 AND ($4::text = '' OR plan = $4)
 GROUP BY minute, plan, status`
 
-// Reports returns one page of a batch's raw reports, in the order of their commits. A page ends early when its raw
-// bodies have 16 MiB. Reports returns store.ErrNotFound for an unknown batch and an error that wraps store.ErrCursor
+// Reports returns one page of a batch's raw reports, in the order of their commits. A page ends early once its raw
+// bodies total 16 MiB. Reports returns store.ErrNotFound for an unknown batch and an error that wraps store.ErrCursor
 // for an invalid cursor.
 func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging,
 ) (page store.Page[store.Logged], err error) {

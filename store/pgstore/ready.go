@@ -40,7 +40,7 @@ type inFlight struct {
 	group []recorded
 }
 
-// begin records the start of the commit of group, which must not change until the result is passed to ended.
+// begin records that a commit of group starts. Pass its result to ended; until then group must not change.
 func (p *progress) begin(group []recorded) *inFlight {
 	a := &inFlight{time.Now(), group}
 	p.mu.Lock()
@@ -49,7 +49,7 @@ func (p *progress) begin(group []recorded) *inFlight {
 	return a
 }
 
-// ended records the result of a commit. running is the result of the method begin for that commit.
+// ended records the result err of a commit. running is the value that begin returned for that commit.
 func (p *progress) ended(running *inFlight, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,7 +59,7 @@ func (p *progress) ended(running *inFlight, err error) {
 	}
 }
 
-// late reports whether a commit has been running for lateAfter, and no other commit has succeeded during this time.
+// late reports whether no commit has succeeded for lateAfter although one has been running for at least that long.
 func (p *progress) late(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,8 +156,8 @@ func (s *Store) newTrial() *step {
 	return st
 }
 
-// trialAt is the time in the rows of a trial commit. It is before all real times, so that index entries of trial rows
-// are apart from those of real rows.
+// trialAt is the time in the rows of a trial commit. It is before all real times, which keeps the index entries of
+// trial rows apart from those of real rows.
 var trialAt = time.Unix(0, 0).UTC()
 
 // SQL statements that delete the rows of a trial commit.

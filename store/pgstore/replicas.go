@@ -155,7 +155,7 @@ func (s *Store) unregister() {
 	}
 }
 
-// gauges sets the fields of g about replicas: the own id, the live replicas, and who holds each leader lease at now.
+// gauges sets three fields of g: this replica's id, the live replicas, and the holder of each leader lease at now.
 func (m *membership) gauges(g *store.Gauges, now time.Time) {
 	g.Replica, g.Replicas, g.Leaders = unescape(m.self.id), make([]string, 0, 4), make(map[string]string)
 	for _, id := range m.view.Load().ids {

@@ -10,7 +10,7 @@ import (
 
 // Requeue makes the feedback for all dead recipients of a batch (those whose feedback was given up) due again at now,
 // and returns their number. It also makes a waiting task of the batch due. A large batch takes several transactions:
-// after an error, those already committed remain, and requeued counts their recipients. Requeue returns
+// after an error, some may be committed, and requeued counts only the recipients of those. Requeue returns
 // store.ErrNotFound for an unknown batch.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for from, first := "", true; ; first = false {
@@ -36,8 +36,8 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 	}
 }
 
-// dead returns the phone numbers, as received, of up to as many dead recipients of a batch as one transaction may
-// change. It starts at the recipient with the escaped digits start, or at the first one if start is empty.
+// dead returns phone numbers (as received) of dead recipients of a batch, at most as many as one transaction may
+// change. start is the escaped digits of the recipient at which to start; empty means the first recipient.
 func (s *Store) dead(ctx context.Context, b *store.Batch, start string) ([]string, error) {
 	numbers, err := collect(ctx, s, numberOf, findInState,
 		s.slotOf(b.Key()), escape(b.Plan), escape(b.ID), int16(store.FeedbackDead), start, min(b.Feedback.Dead, s.maxPart))

@@ -89,10 +89,10 @@ const (
 	deleteStep = 1000 // approximate number of rows deleted per table, batch and transaction
 )
 
-// DeleteOlder deletes up to limit batches that have no pending task and whose last arrival was before the given time,
-// and all minute counts and quarantine entries from before that time. It hides the batches before it deletes their
-// rows, both in several transactions; after a crash the next call continues. deleted is the number of batches that it
-// hid, also after an error. more reports whether another call may delete more.
+// DeleteOlder deletes up to limit batches that have no pending task and whose last arrival was before the given time.
+// It also deletes all minute counts and quarantine entries from before that time. It first hides the batches and then
+// deletes their rows, in several transactions; after a crash the next call continues. deleted is the number of batches
+// that it hid, also after an error. more reports whether another call may delete more.
 func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, store.ErrClosed
@@ -121,9 +121,9 @@ func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (d
 
 type hiddenCounts struct{ batches, dead int }
 
-// hide hides those of the given batches whose last arrival is still before the given time, and returns their number.
-// Reads and gauges ignore hidden batches. The dead feedback of these batches is lost, but the API has listed it for the
-// whole retention time.
+// hide hides those of the batches old whose last arrival is still before the given time, and returns how many. Reads
+// and gauges ignore hidden batches. Dead feedback of these batches is lost; the API has listed it for the whole
+// retention time.
 func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden int, err error) {
 	var byPlan map[string]hiddenCounts
 	k := keysOf(old)
@@ -243,9 +243,9 @@ func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, e
 	return left, err
 }
 
-// deleteOld deletes old rows and returns their number. The query called find returns the slots with such rows. In each
-// of them deleteOld repeats statement, which deletes about deleteStep rows, until none are left; bound holds the
-// arguments that both SQL texts share.
+// deleteOld deletes old rows and returns their number. find selects the slots that have such rows. In each of these
+// slots deleteOld repeats statement, which deletes about deleteStep rows, until none are left. bound holds the
+// parameters after the slot, the same in find and statement.
 func (s *Store) deleteOld(ctx context.Context, find slotSQL, statement string, bound ...any,
 ) (deleted int, err error) {
 	slots, err := overSlots(ctx, s, pgx.RowTo[int16], find, bound...)

@@ -21,11 +21,11 @@ func retry(ctx context.Context, do func() error) error {
 }
 
 // retryDelay returns how long to wait after failure number try: a random time up to 256 ms, so that transactions that
-// conflicted do not meet again.
+// conflicted do not conflict again.
 func retryDelay(try int) time.Duration { return rand.N(time.Millisecond << min(try, 8)) }
 
 // writing runs change in a transaction and commits it, and repeats both after retryable failures. change may run
-// several times, so each run must overwrite the results of the last one.
+// several times, so each run must overwrite the results of the previous one.
 func (s *Store) writing(ctx context.Context, change func(pgx.Tx) error) error {
 	return retry(ctx, func() error { return s.write(ctx, change) })
 }

@@ -9,9 +9,9 @@ import (
 // rowCacheHalf is the maximum number of batches in each of the two maps of a rowCache.
 const rowCacheHalf = 1 << 14
 
-// rowCache remembers batches that have a row, so that a commit does not try to insert the row again. It drops about the
-// least recently used batches. If retention on any replica has deleted a row, load does not find it and removes the
-// batch from the cache, and the transaction is retried. The zero value is empty. It is safe for concurrent use.
+// rowCache holds keys of batches that have a row, so that a commit does not try to insert the row again. When it is
+// full, it drops old keys. If retention on any replica has deleted the row of a cached batch, load removes the batch
+// from the cache and the transaction is retried. The zero value is empty. It is safe for concurrent use.
 type rowCache struct {
 	mu sync.Mutex
 	// two generations; a full recent becomes older, and the previous older is dropped; guarded by mu

@@ -113,8 +113,8 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		rows)
 }
 
-// referenceOf returns the form of a client reference that is indexed: 16 bytes of its SHA-256, because the text may be
-// too long for an index. It returns nil for an empty reference.
+// referenceOf returns the indexed form of a client reference: the first 16 bytes of its SHA-256, because the text may
+// be too long for an index. It returns nil for an empty reference.
 func referenceOf(reference string) []byte {
 	if reference == "" {
 		return nil
@@ -174,7 +174,7 @@ type recipients struct {
 	rows             [][]byte
 }
 
-// add adds the row of a recipient of batch b. The digits, which are the key of the row, must not be escaped.
+// add adds the row of a recipient of batch b. digits is the key of the row and must not be escaped yet.
 func (k *recipients) add(b *batchArrivals, digits string, r *store.Recipient) {
 	held, _ := r.State()
 	k.keys.add(b.slot, b.key)

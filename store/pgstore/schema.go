@@ -23,9 +23,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Only one process at a time migrates the schema: the holder of goose's migration lock. Open tries to acquire the lock
-// every lockEvery, lockTries times: for five minutes in all. The holder renews it every five seconds. Another process
-// takes it over thirty seconds after the last renewal.
+// Only one process at a time migrates the schema: the holder of goose's migration lock. Open and Migrate try to acquire
+// the lock every lockEvery, at most lockTries times (five minutes in all). The holder renews it every five seconds.
+// Another process takes it over thirty seconds after the last renewal.
 const (
 	lockEvery = 250 * time.Millisecond
 	lockTries = 1200
@@ -73,7 +73,7 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err
 	return from, to, nil
 }
 
-// checkSchema returns an error if the schema has another version than this program needs. It changes nothing.
+// checkSchema returns an error unless the schema has the version that this program needs. It changes nothing.
 func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	current, latest, err := versions(ctx, pool)
 	if err == nil && current < latest {
@@ -121,7 +121,7 @@ func databaseVersion(ctx context.Context, pool *pgxpool.Pool) (version int64, er
 	return version, err
 }
 
-// withRoleHint returns err. If err means that the database role may not change the schema, it adds what to do.
+// withRoleHint returns err unchanged or, if the database role may not change the schema, wrapped with what to do.
 func withRoleHint(err error) error {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42501" {
 		return fmt.Errorf("%w: run `dlrloop migrate` with a role that may create tables", err)

@@ -33,7 +33,7 @@ func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q sl
 	return collectQueue(ctx, s, scan, &queue)
 }
 
-// entry is the key of a row, mostly of a batch, that a slotSQL found. Its plan and id are escaped (see escape).
+// entry is the key of a row that a slotSQL found, mostly of a batch. Its plan and id are escaped (see escape).
 type entry struct {
 	slot     int16
 	plan, id string
@@ -79,8 +79,8 @@ func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q s
 	return found[:min(max(n, 0), len(found))], err
 }
 
-// split divides a slice into one part per necessary transaction: a single part or, with Citus and Portable, one per
-// slot (hash partition). The function slot returns the slot of an element. The elements of a part keep their order.
+// split divides a slice into parts, one for each transaction that is needed: a single part or, with Citus and Portable,
+// one part per slot (hash partition). slot returns the slot of an element. The elements of a part keep their order.
 func split[E any](d Dialect, all []E, slot func(E) int16) (parts [][]E) {
 	if !d.oneSlot() && len(all) > 0 {
 		return [][]E{all}
@@ -97,8 +97,8 @@ func split[E any](d Dialect, all []E, slot func(E) int16) (parts [][]E) {
 	return parts
 }
 
-// transactions divides entries into one part per necessary transaction (see split). It sorts each part by key, the
-// order in which all transactions lock batches.
+// transactions divides entries into parts, one for each transaction that is needed (see split). It sorts each part by
+// key, the order in which all transactions lock batches.
 func (d Dialect) transactions(entries []entry) [][]entry {
 	return split(d, slices.SortedFunc(slices.Values(entries), byKey), func(e entry) int16 { return e.slot })
 }

@@ -101,9 +101,9 @@ func (st *step) fold() {
 	}
 }
 
-// addCommitted adds the changes of earlier runs of this transaction that were committed although COMMIT was not
-// confirmed, so that the observer counts what is stored. It recognizes such a run by a batch: the row that this run
-// loaded equals the row that the earlier run saved.
+// addCommitted adds to st the changes of earlier runs that were committed after all, so that the observer counts what
+// is stored. unconfirmed holds the runs of the same transaction whose COMMIT was not confirmed. Such a run was
+// committed if the row that it saved for a batch equals the row that st loaded.
 func (st *step) addCommitted(unconfirmed []*step) {
 	for i, b := range st.batches {
 		for _, run := range slices.Backward(unconfirmed) {
@@ -115,7 +115,7 @@ func (st *step) addCommitted(unconfirmed []*step) {
 	}
 }
 
-// total returns what the transaction adds to the totals of a plan in a slot. The caller may change the result in place.
+// total returns the numbers that the transaction adds to the totals of a plan in a slot. The caller may change them.
 func (st *step) total(slot int16, plan string) *store.PlanStats {
 	k := slotPlan{slot, plan}
 	t := st.totals[k]

@@ -42,7 +42,7 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 ON CONFLICT (slot, plan, status, class) DO UPDATE SET messages = message_total.messages + excluded.messages`
 )
 
-// countsOf returns to which slot (hash partition) a group adds its counts, given the slot of its first arrival. With
+// countsOf returns the slot (hash partition) to which a group adds its counts. slot is that of its first arrival. With
 // Postgres any slot is correct, because counts are only read as sums over all slots. If possible, each lane (goroutine
 // that commits) of each replica gets a slot of its own, so that lanes do not wait for each other's locked rows.
 func (s *Store) countsOf(slot int16) int16 {

@@ -42,9 +42,9 @@ func (e unknownError) Unwrap() error { return e.error }
 
 func (e unknownError) Error() string { return "commit not confirmed: " + e.error.Error() }
 
-// transact runs the transaction of a group and retries it after retryable failures. It also retries it if COMMIT was
-// not confirmed: if the first run was committed after all, the arrivals count as duplicates, as when Sinch repeats a
-// callback. After twice StatementTimeout it gives up and returns the last error.
+// transact runs the transaction of a group, repeats it after retryable failures, and returns the run that succeeded. It
+// also repeats a run whose COMMIT was not confirmed: if that run was committed after all, the arrivals now count as
+// duplicates. After maxTries failures or 2*StatementTimeout it gives up and returns the last error.
 func (s *Store) transact(group []recorded) (*step, error) {
 	begin, failing := time.Now(), s.commitBackoff.failureCount() > 0
 	ctx, cancel := context.WithTimeout(s.commitCtx, 2*s.config.StatementTimeout)
@@ -137,8 +137,8 @@ func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 	return err
 }
 
-// commitError classifies err, the error of COMMIT or of statements sent together with COMMIT. It returns err unchanged
-// if the server refused a statement, so that the transaction is certainly rolled back. Otherwise it returns an
+// commitError classifies err, the error of COMMIT or of statements sent together with COMMIT. If the server refused a
+// statement, the transaction is certainly rolled back, and commitError returns err unchanged. Otherwise it returns an
 // unknownError: a server that ends the session may have committed before. pgconn.SafeToRetry is not reliable here: if a
 // second read fails on the lost connection, it reports true although COMMIT was sent.
 func commitError(err error) error {

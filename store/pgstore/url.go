@@ -50,13 +50,13 @@ func ParseURL(url string) (Database, error) {
 	return d, nil
 }
 
-// attemptsOf returns pgx's connection attempts in order: for each host one, or two if TLS is optional.
+// attemptsOf returns pgx's attempts to connect, in order: one for each host, or two if TLS is optional.
 func attemptsOf(c *pgx.ConnConfig) []*pgconn.FallbackConfig {
 	first := &pgconn.FallbackConfig{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}
 	return append([]*pgconn.FallbackConfig{first}, c.Fallbacks...)
 }
 
-// sslMode derives the sslmode parameter from the attempts to connect to the first host.
+// sslMode derives the sslmode parameter from those of the attempts that connect to the first host.
 func sslMode(attempts []*pgconn.FallbackConfig) string {
 	first := attempts[0].TLSConfig
 	two := len(attempts) > 1 && attempts[1].Host == attempts[0].Host && attempts[1].Port == attempts[0].Port &&
@@ -91,8 +91,8 @@ var errNoDatabase = errors.New("is not a connection string of PostgreSQL; " +
 	"write postgres://user:password@host:5432/database?sslmode=verify-full, " +
 	"with special characters of the password escaped (%40 for @), or host=… dbname=… user=… password=…")
 
-// parseURL parses a connection URL with pgx. It also refuses a URL in which pgx would take a part of the password for
-// another value, because that value would be displayed.
+// parseURL parses a connection URL with pgx. It also refuses a URL if pgx seems to have parsed a part of the password
+// as another value, because that value would be displayed.
 func parseURL(url string) (*pgxpool.Config, error) {
 	if strings.TrimSpace(url) == "" || hasStrayCharacters(url) {
 		return nil, errNoDatabase
@@ -154,7 +154,7 @@ var hints = map[string]string{
 	"channel_binding":      "use disable, prefer or require",
 }
 
-// otherReasons lists texts in those messages of pgx that name no URL parameter, each with the error to return instead.
+// otherReasons maps messages of pgx that name no URL parameter to errors. A text in a message identifies the message.
 var otherReasons = []struct {
 	contained string
 	err       error

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// maxPEM is the maximum size of a PEM file in bytes, far more than a system's bundle of certificates has.
+// maxPEM is the maximum size of a PEM file in bytes. The certificate bundle of an operating system is far smaller.
 const maxPEM = 4 << 20
 
-// pemParameters maps each URL parameter that names a PEM file to the environment variable used if it is missing.
+// pemParameters maps each URL parameter that names a PEM file to the environment variable that sets its default.
 var pemParameters = map[string]string{"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 
 // keywordValue matches keyword=value in a libpq connection string such as "host=db user=me"; values may be quoted.
@@ -39,8 +39,8 @@ func checkFiles(connection string) error {
 	return nil
 }
 
-// parametersOf returns the parameters in connection, a URL or libpq keywords and values, with all values of each. The
-// map is empty if connection is invalid.
+// parametersOf returns all values of each parameter in connection, which is a URL or libpq keywords and values. The map
+// is empty if connection is invalid.
 func parametersOf(connection string) map[string][]string {
 	if strings.HasPrefix(connection, "postgres://") || strings.HasPrefix(connection, "postgresql://") {
 		if u, err := url.Parse(connection); err == nil {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// account is the operating system user that runs PostgreSQL. This system supports none: newAccount always fails.
+// account is the operating system user that PostgreSQL runs as. On this system there is none: newAccount always fails.
 type account struct{}
 
 func newAccount() (account, error) {

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// account is the operating system user that runs PostgreSQL, because PostgreSQL refuses to run as root.
+// account is the operating system user that PostgreSQL runs as: not root, because PostgreSQL refuses to run as root.
 type account struct {
 	credential *syscall.Credential // nil for the user of this process
 }

@@ -39,7 +39,7 @@ func (d *databases) create(ctx context.Context) (string, error) {
 	return d.make(ctx, d.template)
 }
 
-// createTemplate creates the template, a database that Config.Prepare prepares once and that all others are copies of.
+// createTemplate creates the template database and calls Config.Prepare on it. All other databases are copies of it.
 func (d *databases) createTemplate(ctx context.Context) error {
 	address, err := d.make(ctx, "")
 	if err != nil {

@@ -6,7 +6,7 @@ import "syscall"
 // databases of one package's tests need a fraction of that.
 const minFree = 2 << 30
 
-// memoryDir returns a directory on a file system in memory (tmpfs), or "" if none has as many free bytes as required.
+// memoryDir returns a directory in memory (tmpfs) with at least the given free bytes, or "" if there is none.
 func memoryDir(free uint64) string {
 	const dir, tmpfs = "/dev/shm", 0x01021994
 	var found syscall.Statfs_t

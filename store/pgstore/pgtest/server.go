@@ -202,7 +202,7 @@ func (s *Server) accepts(ctx context.Context) error {
 	}
 }
 
-// launch starts a program of PostgreSQL as s.account, without the PG and LC environment variables of this process.
+// launch starts a program of PostgreSQL as s.account. It removes this process's PG… and LC_… environment variables.
 func (s *Server) launch(program string, arguments ...string) (*process, error) {
 	cmd := exec.Command(filepath.Join(s.binaries, program), arguments...)
 	cmd.Dir = s.dir // the account may lack access to the current directory

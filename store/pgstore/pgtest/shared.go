@@ -24,7 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// URLVariable is the environment variable for the URL of an existing server. If it is set, Shared uses that server
+// URLVariable is the environment variable that may contain the URL of an existing server. Shared then uses that server
 // instead of a throwaway server. The user in the URL must be allowed to create databases.
 const URLVariable = "DLRLOOP_TEST_POSTGRES"
 

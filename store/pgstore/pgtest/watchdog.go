@@ -7,9 +7,9 @@ import (
 	"os/exec"
 )
 
-// script is the shell script of a watchdog. Each line of standard input is the pid of the process to stop (empty for
-// none) and replaces the line before. When standard input ends, because the test's process has ended or crashed, the
-// script stops the last named process and removes the directory $1.
+// script is the shell script of a watchdog. Each line of standard input is the pid of a process to stop, or empty for
+// none, and overrides the previous line. When standard input ends, because the test's process has ended or crashed, the
+// script stops the process in the last line and removes the directory $1.
 const script = `
 pid=
 while read -r line; do pid=$line; done
