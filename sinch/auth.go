@@ -53,7 +53,7 @@ func (c Config) credentials(client *http.Client) (credentials, error) {
 	}, nil
 }
 
-// Check calls fault for each required field of p that is empty, with its name in the configuration and what to set.
+// Check calls fault for each required field of p that is empty, with the field's key in a config file and what to set.
 func (p Project) Check(fault func(member, text string)) {
 	const needed = "is not set; a project needs id, key_id and key_secret_file"
 	if p.ID == "" {
@@ -121,8 +121,8 @@ func (p *projectTokens) token(ctx context.Context) (string, error) {
 	return t.AccessToken, nil
 }
 
-// renew reports whether answer refuses the token as expired, so that the call should be repeated with a new token. If
-// so, it drops the cached token, but keeps a token that another caller has fetched since.
+// renew reports whether answer refuses token because it has expired. If so, it removes token from the cache, so that
+// the next call fetches a new one. It keeps a token that another caller has cached since.
 func (p *projectTokens) renew(ctx context.Context, token string, answer *http.Response) bool {
 	if answer.StatusCode != http.StatusUnauthorized ||
 		!strings.Contains(strings.ToLower(strings.Join(answer.Header.Values("WWW-Authenticate"), ",")), "expired") {

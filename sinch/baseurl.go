@@ -39,8 +39,8 @@ func ParseURL(text string) (string, error) {
 }
 
 // ParseBaseURL returns the base URL in text without trailing slashes, so that the caller can append /xms/v1. Users
-// often copy a longer address, so it removes /xms/v1 from the end, also with the id of the plan or project behind it.
-// Any other URL with a path segment xms is an error, because it does not lead to the API.
+// often copy a longer URL, so it removes a final /xms/v1 or /xms/v1/id (id is that of the plan or project). Any other
+// URL with a path segment xms is an error, because it does not lead to the API.
 func ParseBaseURL(text, id string) (string, error) {
 	base, err := ParseURL(text)
 	if err != nil {
@@ -64,7 +64,7 @@ func ParseBaseURL(text, id string) (string, error) {
 }
 
 // containsXMS reports whether a path segment contains the word xms, also escaped (xms%2Fv1) or with a parameter
-// (xms;v=1). A server may take such a segment for the API's path, although dlrloop appends that path itself.
+// (xms;v=1). ParseBaseURL rejects such a segment, because a server may read it as /xms.
 func containsXMS(segment string) bool {
 	for strings.Contains(segment, "%") {
 		plain, err := url.PathUnescape(segment)

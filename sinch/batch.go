@@ -42,19 +42,19 @@ type Batch struct {
 	Unknown map[string]json.RawMessage
 }
 
-// Numbers returns the phone numbers in the To field, each once and as spelled there. It skips numbers of more than
-// dlr.MaxNumber bytes. Compare phone numbers with dlr.Digits. The caller owns the slice.
+// Numbers returns the phone numbers in the To field, in the same spelling but without repeats. It skips numbers of more
+// than dlr.MaxNumber bytes. Compare phone numbers with dlr.Digits. The caller owns the slice.
 func (b *Batch) Numbers() []string {
 	return b.entries(isNumber, dlr.Digits)
 }
 
-// Groups returns how many different groups are in To. A number of more than dlr.MaxNumber bytes counts as a group.
+// Groups returns how many different groups are in To. An entry of more than dlr.MaxNumber bytes counts as a group.
 func (b *Batch) Groups() int {
 	groups := b.entries(func(entry string) bool { return !isNumber(entry) }, func(entry string) string { return entry })
 	return len(groups)
 }
 
-// entries returns the entries of the To field that accept selects. Of those with equal keys it returns only the first.
+// entries returns the entries of To for which accept returns true, and only the first of those with the same keyOf.
 func (b *Batch) entries(accept func(string) bool, keyOf func(string) string) (found []string) {
 	seen := make(map[string]bool, len(b.To))
 	for _, entry := range b.To {
@@ -82,8 +82,8 @@ func (b *Batch) Text() string {
 	return s
 }
 
-// ParseBatch decodes a batch from Sinch's answer. Members that cannot be decoded stay in Batch.Unknown, and only a body
-// that is not a JSON object is an error. The caller must check ID, which is empty if the object is not a batch.
+// ParseBatch decodes a batch from Sinch's answer. It returns an error only if body is not a JSON object: a member that
+// cannot be decoded stays in Batch.Unknown. The caller must check ID, which is empty if the object is not a batch.
 func ParseBatch(body []byte) (*Batch, error) {
 	b := &Batch{}
 	if err := b.UnmarshalJSON(body); err != nil {
@@ -146,8 +146,8 @@ func (b Batch) MarshalJSON() ([]byte, error) {
 	return w.encode(b.Unknown)
 }
 
-// errOtherBatch means that the answer is about another batch than the request. Without this error, a wrong server that
-// answers every request with 200 would seem to return batches that do not want feedback.
+// errOtherBatch means that the answer has another batch id than the request. Without this check, a wrong server that
+// answers every request with status 200 would seem to return batches without FeedbackEnabled.
 var errOtherBatch = errors.New("the answer is about another batch")
 
 // batchPath returns the URL path /batches/ID of a batch, followed by rest. It escapes the id but not rest.

@@ -79,7 +79,7 @@ func parseDryRun(body []byte) (*DryRun, error) {
 	return d, nil
 }
 
-// parseDryRunRecipient decodes an element of per_recipient. The older name of number_of_parts is message_part.
+// parseDryRunRecipient decodes an element of per_recipient. message_part is an older name of number_of_parts.
 func parseDryRunRecipient(raw json.RawMessage) DryRunRecipient {
 	m, _ := parseMembers(raw) // anything but an object gives zero values
 	parts := m.integer("number_of_parts")

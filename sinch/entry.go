@@ -47,7 +47,7 @@ var (
 	errLongID = fmt.Errorf("the id has more than %d bytes", dlr.MaxBatchID)
 )
 
-// checkID returns an error if no call can be made for a batch with this id: it is blank, too long, "." or "..".
+// checkID returns an error if id is blank, too long, "." or "..", because a call cannot contain such an id.
 func checkID(id string) error {
 	if strings.TrimSpace(id) == "" {
 		return errNoID

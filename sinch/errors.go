@@ -17,8 +17,8 @@ import (
 // Operation names a call of Sinch's API. The name appears in Error.Operation and in the text of every error.
 type Operation string
 
-// The values of Operation. FetchToken belongs to no method of Client: a Client with a Project fetches an OAuth2 token
-// before any other operation if it has none.
+// The values of Operation. No method of Client is called FetchToken: a Client with a Project fetches an OAuth2 token
+// before any other operation if it has no valid token.
 const (
 	SendBatch          Operation = "send batch"
 	DryRunBatch        Operation = "dry run"
@@ -34,10 +34,9 @@ const (
 	FetchToken         Operation = "fetch token"
 )
 
-// Error is an answer of Sinch that is not a success, or a success that cannot be decoded. Decide by HTTPStatus; the
-// texts are for people, so they are shortened, and phone numbers and the client's secrets in them are masked. A call
-// without an answer returns another error, which wraps the cause: a timeout is context.DeadlineExceeded or a net.Error
-// whose Timeout method returns true.
+// Error is an answer of Sinch that is not a success, or a success that cannot be decoded. Decide by HTTPStatus: the
+// texts are shortened, and mask phone numbers and the client's secrets. If no answer arrives, a call returns another
+// error, which wraps the cause: a timeout is context.DeadlineExceeded or a net.Error whose Timeout method returns true.
 type Error struct {
 	Operation  Operation
 	HTTPStatus int
@@ -65,8 +64,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// failed wraps err, the reason why an operation got no answer, and adds the operation's name. It removes the URL that
-// net/http adds to err, because the operation implies the URL.
+// failed adds the name of the operation op to err, which says why op got no answer. It removes the URL that net/http
+// adds to err, because op implies the URL.
 func failed(op Operation, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -138,7 +137,7 @@ func parseErrorBody(body []byte) (code, text string) {
 const maxRetryAfter = 24 * time.Hour
 
 // retryAfter returns how long the Retry-After header asks to wait (RFC 9110, 10.2.3), or 0 if it is absent or invalid.
-// A date in it is compared with the answer's Date header, so that a wrong clock on either side does not matter.
+// From a date in it, retryAfter subtracts the Date header, or now if there is none, so that wrong clocks matter less.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {

@@ -45,8 +45,8 @@ func maskNumbers(s string) string {
 	return b.String()
 }
 
-// numberAt returns the end of the run of digits that begins at index i, and how many digits it has: 0 if s[i] is not a
-// digit. Between two digits there may be one or two separators, such as spaces or dashes.
+// numberAt returns the end of the run of digits that begins at index i, and the number of digits. digits is 0 if s[i]
+// is not a digit. Between two digits there may be one or two separators, such as spaces or dashes.
 func numberAt(s string, i int) (end, digits int) {
 	gap := 0
 	for end = i; i < len(s) && gap <= 2; i++ {

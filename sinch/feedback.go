@@ -16,10 +16,10 @@ const MaxRecipients = 1000
 // MaxRecipients entries, or has an entry that is not a phone number (see dlr.MSISDN).
 var ErrRecipients = errors.New("feedback must name 1 to 1000 recipients, each a number of 1 to 15 digits")
 
-// Feedback reports to Sinch that these recipients received the batch. Pass 1 to MaxRecipients phone numbers in any
-// spelling; Feedback sends the digits of each once. It returns ErrRecipients for an empty list, which Sinch would take
-// to mean every recipient (see FeedbackWholeBatch). Sinch answers 404 for an unknown batch and for a batch that was
-// sent without feedback_enabled. It is safe to repeat the call.
+// Feedback reports to Sinch that these recipients received the batch. Pass 1 to MaxRecipients phone numbers; Feedback
+// sends only their digits, without repeats. It returns ErrRecipients for an empty list, which Sinch would take to mean
+// every recipient (see FeedbackWholeBatch). Sinch answers 404 for an unknown batch and for a batch that was sent
+// without feedback_enabled. It is safe to repeat the call.
 func (c *Client) Feedback(ctx context.Context, batchID string, recipients []string) error {
 	if len(recipients) == 0 || len(recipients) > MaxRecipients {
 		return failed(SendFeedback, ErrRecipients)

@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// members holds the members of a JSON object that are not decoded yet. Its methods decode one member by name: if the
-// value fits, they remove the member; otherwise they keep it and return a zero value. A null counts as absent.
+// members holds the members of a JSON object that are not decoded yet. A method decodes one member by name: if the
+// value fits, it removes the member; otherwise it keeps the member and returns a zero value. A null counts as absent.
 type members map[string]json.RawMessage
 
 var (
@@ -38,7 +38,7 @@ func parseMembers(body []byte) (members, error) {
 	return m, nil
 }
 
-// rest returns the members that were not decoded, or nil if there are none. They belong in a field called Unknown.
+// rest returns the members that were not decoded, or nil if there are none. The caller stores them in a field Unknown.
 func (m members) rest() map[string]json.RawMessage {
 	if len(m) == 0 {
 		return nil
@@ -47,7 +47,7 @@ func (m members) rest() map[string]json.RawMessage {
 }
 
 // read decodes the member called name with parse and removes it. If the member is absent or parse returns false, read
-// returns a zero value and removes nothing.
+// returns the zero value of T and removes nothing.
 func read[T any](m members, name string, parse func(json.RawMessage) (T, bool)) T {
 	var zero T
 	raw, found := m[name]
@@ -76,7 +76,7 @@ func (m members) list(name string) []json.RawMessage { return read(m, name, as[[
 
 func looseText(raw json.RawMessage) (string, bool) { return dlr.Text(raw) }
 
-// looseTexts decodes a JSON list of strings. It converts numbers to strings and skips all other elements.
+// looseTexts decodes a list of strings and numbers, and skips other elements. It returns false if raw is not a list.
 func looseTexts(raw json.RawMessage) ([]string, bool) {
 	list, ok := as[[]json.RawMessage](raw)
 	var texts []string
@@ -100,13 +100,13 @@ func looseInteger(raw json.RawMessage) (*int, bool) {
 	return &i, ok
 }
 
-// looseMoment decodes a JSON string that contains a time in one of the forms that dlr.ParseTime accepts.
+// looseMoment decodes a JSON string with a time, and returns false if dlr.ParseTime does not accept the time.
 func looseMoment(raw json.RawMessage) (time.Time, bool) {
 	s, _ := dlr.Text(raw)
 	return dlr.ParseTime(s)
 }
 
-// looseParameters decodes message parameters. It returns false if a replacement is neither a string nor a number.
+// looseParameters decodes message parameters. It returns false if one of the texts is neither a string nor a number.
 func looseParameters(raw json.RawMessage) (Parameters, bool) {
 	keys, ok := as[map[string]map[string]json.RawMessage](raw)
 	p := make(Parameters, len(keys))

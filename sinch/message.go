@@ -75,7 +75,7 @@ func (o *Options) validate() error {
 	)
 }
 
-// members returns the options in the JSON form of a message of type t. The caller adds the other members of that type.
+// members returns the options in the JSON form of a message of type t. The caller adds the members that only t has.
 func (o *Options) members(t Type) wire {
 	return wire{
 		Type:            t,
@@ -90,8 +90,8 @@ func (o *Options) members(t Type) wire {
 	}
 }
 
-// Parameters maps a key to the texts that replace ${key} in a message body. Each text belongs to the phone number of a
-// recipient, or to "default". A key has 1 to 16 of the characters A–Z a–z 0–9 . - _.
+// Parameters maps a key to the texts that replace ${key} in a message body. The inner map contains the text for each
+// recipient by phone number, and for all others under "default". A key has 1 to 16 of the characters A–Z a–z 0–9 . - _.
 type Parameters map[string]map[string]string
 
 // ParseMessage decodes the body of a request that sends, dry-runs or replaces a batch. For invalid JSON, and for a

@@ -49,7 +49,7 @@ func (o *object) require(members ...string) {
 	}
 }
 
-// rest returns the members that were not decoded, or nil if there are none. They belong in a field called Unknown.
+// rest returns the members that were not decoded, or nil if there are none. The caller stores them in a field Unknown.
 func (o *object) rest() map[string]json.RawMessage {
 	if len(o.unread) == 0 {
 		return nil
@@ -68,7 +68,7 @@ func (o *object) dropNulls() {
 }
 
 // take removes a member from o and decodes it with read. It returns nil if the member is absent. If read returns false,
-// take returns nil and notes an error that says what was expected, such as "a string".
+// take returns nil and stores an error in o.fault that contains expected, a text such as "a string".
 func take[T any](o *object, member, expected string, read func(json.RawMessage) (T, bool)) *T {
 	raw, found := o.unread[member]
 	if !found {
@@ -96,7 +96,7 @@ func (o *object) hex(member string) []byte {
 	return value(take(o, member, "hexadecimal digits", asHex))
 }
 
-// messageType decodes the member "type", or returns "" if it is absent. It notes an unknown type as an error.
+// messageType decodes the member "type", or returns "" if it is absent. An unknown type sets o.fault.
 func (o *object) messageType() Type {
 	raw := o.text("type")
 	if raw != nil && !Type(*raw).known() {
@@ -118,7 +118,7 @@ func (o *object) parameters(member string) Parameters {
 }
 
 // media decodes a member as the body of a media message. It returns nil if the member is absent or not an object. If a
-// part of the body is wrong, it notes an error that names the part, such as body.url.
+// member of the body is wrong, media stores an error in o.fault that names it, such as body.url.
 func (o *object) media(member string) *Media {
 	raw := take(o, member, "an object with a url", as[map[string]json.RawMessage])
 	if raw == nil {

@@ -41,7 +41,7 @@ func firstCharacter(body []byte) rune {
 
 var errPage = errors.New("the answer is a web page, not from Sinch's API")
 
-// refusesToken reports whether an answer is a 401 that asks for a bearer token (RFC 6750). Only Sinch's API answers so.
+// refusesToken reports whether an answer is a 401 that asks for a bearer token (RFC 6750), as only Sinch's API sends.
 func refusesToken(answer *http.Response) bool {
 	challenge := strings.ToLower(strings.Join(answer.Header.Values("WWW-Authenticate"), ","))
 	return answer.StatusCode == http.StatusUnauthorized && strings.Contains(challenge, "bearer")

@@ -40,8 +40,8 @@ func all[T any](ctx context.Context, c *Client, l listing[T]) iter.Seq2[T, error
 // an iteration move older ones to later pages, so a few such pages are normal.
 const maxRepeatedPages = 3
 
-// walk fetches page after page and yields the entries that were not on the page before. It returns nil after the last
-// page. The last page is empty, completes the count that Sinch gives or, if Sinch gives none, is not full.
+// walk fetches page after page and yields the entries that were not on the previous page. It returns nil after the last
+// page. That page is empty, reaches Sinch's total count or, if there is no count, is not full.
 func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T, error) bool) error {
 	if l.invalid != nil {
 		return failed(l.operation, l.invalid)

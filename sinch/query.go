@@ -34,7 +34,7 @@ func setTexts[T ~string](query url.Values, name string, values []T) error {
 	return nil
 }
 
-// setStates sets the query parameters status and code, which select the reports with one of these statuses and codes.
+// setStates sets the query parameters status and code: Sinch returns only reports with one of the statuses and codes.
 func setStates(query url.Values, statuses []dlr.Status, codes []int) error {
 	var joined []string
 	for _, code := range codes {
@@ -43,7 +43,7 @@ func setStates(query url.Values, statuses []dlr.Status, codes []int) error {
 	return firstError(setTexts(query, "status", statuses), setTexts(query, "code", joined))
 }
 
-// setWindow sets the query parameters start_date and end_date, unless their time is zero. It also checks pageSize.
+// setWindow sets start_date and end_date unless the time is zero. It returns an *InvalidError for invalid arguments.
 func setWindow(query url.Values, pageSize int, start, end time.Time) error {
 	if pageSize < 0 || pageSize > maxPageSize {
 		return invalid("page_size", "it must be between 1 and %d; leave it out for %d", maxPageSize, maxPageSize)

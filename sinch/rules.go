@@ -26,7 +26,7 @@ const (
 	maxDryRun    = 1000 // recipients in the details of a dry run
 )
 
-// entriesRule checks a list of recipients: at most maxEntries, none of them blank. Its errors name the JSON member.
+// entriesRule checks that to has at most maxEntries recipients, none of them blank. Its errors name the JSON member.
 func entriesRule(member string, to []string) error {
 	if len(to) > maxEntries {
 		return invalid(member, "it has more than %d entries; divide them among several batches", maxEntries)
@@ -140,7 +140,7 @@ func mediaRule(m Media) error {
 	return firstError(urlRule("body.url", m.URL), unknownRule("body.", m.Unknown))
 }
 
-// unknownRule checks that unknown members are JSON, since they are sent unchanged. Errors name the member after prefix.
+// unknownRule checks that unknown members are JSON, since they are sent unchanged. Errors contain prefix and the name.
 func unknownRule(prefix string, unknown map[string]json.RawMessage) error {
 	for _, name := range slices.Sorted(maps.Keys(unknown)) {
 		if !json.Valid(unknown[name]) {

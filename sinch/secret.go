@@ -9,11 +9,11 @@ const hidden = "***"
 
 func (Secret) String() string { return hidden }
 
-// GoString hides the value from %#v.
+// GoString hides the value when a Secret is printed with %#v.
 func (Secret) GoString() string { return hidden }
 
-// LogValue hides the value from log/slog.
+// LogValue hides the value when a Secret is logged with log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// MarshalText hides the value from JSON and YAML.
+// MarshalText hides the value when a Secret is encoded as JSON or YAML.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }

@@ -32,7 +32,7 @@ func (c *Client) Update(ctx context.Context, batchID string, u Update) (*Batch, 
 	return c.batchCall(ctx, call{operation: UpdateBatch, method: http.MethodPost, body: u}, batchID)
 }
 
-// Replace replaces the message of a batch that is not dispatched yet. Everything that m leaves unset returns to its
+// Replace replaces the message of a batch that is not dispatched yet with m. A field that is unset in m gets its
 // default, including FeedbackEnabled and DeliveryReport. It is safe to repeat the call.
 func (c *Client) Replace(ctx context.Context, batchID string, m Message) (*Batch, error) {
 	if err := validate(m); err != nil {
@@ -41,8 +41,8 @@ func (c *Client) Replace(ctx context.Context, batchID string, m Message) (*Batch
 	return c.batchCall(ctx, call{operation: ReplaceBatch, method: http.MethodPut, body: m}, batchID)
 }
 
-// Cancel cancels the messages of a batch that are not dispatched yet, if any, and returns the batch. It is safe to
-// repeat the call.
+// Cancel cancels those messages of a batch that are not dispatched yet, and returns the batch. It is not an error if
+// all are dispatched. It is safe to repeat the call.
 func (c *Client) Cancel(ctx context.Context, batchID string) (*Batch, error) {
 	return c.batchCall(ctx, call{operation: CancelBatch, method: http.MethodDelete}, batchID)
 }
@@ -54,7 +54,7 @@ func validate(m Message) error {
 	return m.Validate()
 }
 
-// batchCall sets the path of k to that of the batch, performs k and returns the batch from the answer.
+// batchCall performs k with the URL path of the batch and returns the batch from the answer.
 func (c *Client) batchCall(ctx context.Context, k call, batchID string) (*Batch, error) {
 	path, err := batchPath(batchID, "")
 	if err != nil {

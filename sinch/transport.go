@@ -27,8 +27,8 @@ type answer struct {
 
 func (a answer) success() bool { return a.StatusCode >= 200 && a.StatusCode <= 299 }
 
-// do performs k within Config.Timeout, and once more if Sinch refused the token as expired. An answer that is not a
-// success of Sinch's API becomes an *Error.
+// do performs k within Config.Timeout. If Sinch refuses the token as expired, do repeats k once with a new token. An
+// answer that is not a success of Sinch's API becomes an *Error.
 func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

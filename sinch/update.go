@@ -79,7 +79,7 @@ func (u Update) emptyRule() error {
 	return invalid("", "the update is empty; set what is to change")
 }
 
-// typeRule rejects an update with bodies of several types, with an unknown Type, or with a Type other than the body's.
+// typeRule rejects an update with bodies of several types, an unknown Type, or a Type that the body does not have.
 func (u Update) typeRule() error {
 	types := u.bodyTypes()
 	switch t := u.kind(); {
@@ -116,7 +116,7 @@ func (u Update) kind() Type {
 	return u.Type
 }
 
-// emptiedRule rejects a DeliveryReport or CallbackURL that points to "": Sinch clears a member only by null.
+// emptiedRule rejects a DeliveryReport or CallbackURL that points to "": only Clear can remove these from a batch.
 func (u Update) emptiedRule() error {
 	switch {
 	case u.DeliveryReport != nil && *u.DeliveryReport == "":
@@ -258,7 +258,7 @@ func ParseUpdate(body []byte) (Update, error) {
 	return u, nil
 }
 
-// takeCleared removes all members that are null, and returns the names of those that can be cleared.
+// takeCleared removes all members that are null from o, and returns the names of those that are in clearable.
 func (o *object) takeCleared() []string {
 	var cleared []string
 	for _, member := range clearable() {

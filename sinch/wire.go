@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// wire is the JSON form of messages, updates and batches. It has the members of all; nil and empty ones are omitted.
+// wire is the JSON form of messages, updates and batches. A field that is nil or empty is omitted.
 type wire struct {
 	ID               string          `json:"id,omitempty"`
 	Type             Type            `json:"type,omitempty"`
