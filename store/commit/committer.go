@@ -20,9 +20,9 @@ type Config struct {
 	Patience   time.Duration // how long Record waits for space in the queue before ErrBusy; default 3 s
 }
 
-// Committer makes queued arrivals durable in groups, so that all arrivals of a group share the cost of one sync. One
-// goroutine commits a group while the next group queues, so an arrival usually waits for at most two syncs. T is a
-// store's type of arrivals.
+// Committer makes queued arrivals durable in groups, so that one fsync serves a whole group. One goroutine commits a
+// group while the next group queues, so an arrival usually waits for at most two fsyncs. T is a store's type of
+// arrivals.
 type Committer[T any] struct {
 	config Config
 	size   func(T) int
@@ -45,8 +45,8 @@ type waiter[T any] struct {
 	canceled atomic.Bool // its context ended
 }
 
-// New starts a Committer; Close stops it. Its one goroutine calls commit, which makes group durable and sets results[i]
-// to the error of group[i], or leaves it nil. size returns the size of an arrival in bytes.
+// New starts a Committer; Close stops it. Its one goroutine calls commit, which must make group durable. If group[i]
+// fails, commit sets results[i] to the error. size returns the size of an arrival in bytes.
 func New[T any](c Config, size func(T) int, commit func(group []T, results []error)) *Committer[T] {
 	if c.Queue <= 0 {
 		c.Queue = 4096
@@ -72,9 +72,9 @@ func New[T any](c Config, size func(T) int, commit func(group []T, results []err
 	return m
 }
 
-// Record queues an arrival, blocks until it is committed, and returns the error of the commit. It returns store.ErrBusy
-// if the queue stays full for Config.Patience, and store.ErrClosed after Close. When ctx ends, it returns the cause;
-// the arrival may still become durable.
+// Record queues an arrival, blocks until it is committed, and returns the error that commit set for it. It returns
+// store.ErrBusy if the queue stays full for Config.Patience, and store.ErrClosed after Close. If ctx ends first, Record
+// returns the cause of ctx; the arrival may still become durable.
 func (m *Committer[T]) Record(ctx context.Context, arrival T) error {
 	w := &waiter[T]{arrival: arrival, share: m.share(arrival), result: make(chan error, 1)}
 	if err := m.enqueue(ctx, w); err != nil {
@@ -116,7 +116,7 @@ func (m *Committer[T]) enqueue(ctx context.Context, w *waiter[T]) error {
 }
 
 // wait blocks until it has acquired share bytes of Config.QueueBytes. It returns store.ErrBusy after Config.Patience,
-// store.ErrClosed after Close, and the cause when ctx ends.
+// store.ErrClosed after Close, and the cause of ctx when ctx ends.
 func (m *Committer[T]) wait(ctx context.Context, share int64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.config.Patience, store.ErrBusy)
 	defer cancel()
@@ -172,8 +172,8 @@ func (m *Committer[T]) run() {
 	}
 }
 
-// gather appends next and the waiters (calls of Record) queued behind it to group, up to Config.Group waiters or
-// Config.Bytes bytes. It skips a waiter whose context ended.
+// gather appends next and the waiters (calls of Record) that queue after it to group, until group has Config.Group
+// waiters or Config.Bytes bytes. It skips a waiter whose context ended.
 func (m *Committer[T]) gather(group []*waiter[T], next *waiter[T]) []*waiter[T] {
 	for bytes := 0; ; {
 		m.budget.Release(next.share)

@@ -6,15 +6,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The number of entries, or of raw bytes, at which a piece (a part of an export) is full. The destination imports a
-// piece in one transaction, and a few pieces are in memory at a time.
+// The maximum size of a piece (a part of an export), in entries and in bytes of stored reports and callbacks. The
+// destination imports a piece in one transaction, and a few pieces are in memory at a time.
 const (
 	pieceEntries = 20_000
 	pieceBytes   = 8 << 20
 )
 
 // Assembly collects exported entries into pieces of limited size. Add entries with its methods, and call FlushFull
-// after each entry: it passes a full piece to the function Each.
+// after each entry: it passes a full piece to the function in the field Each.
 type Assembly struct {
 	Each  func(Piece) error
 	piece Piece
@@ -22,7 +22,7 @@ type Assembly struct {
 	bytes int
 }
 
-// part returns the last Part of the present piece if it belongs to the batch with this key, or else adds a new Part.
+// part returns the last Part of the current piece. If that Part belongs to another batch than key, part first adds one.
 func (a *Assembly) part(key store.BatchKey, firstAt time.Time) *Part {
 	if n := len(a.piece.Parts); n == 0 || a.piece.Parts[n-1].Key != key {
 		a.piece.Parts = append(a.piece.Parts, Part{Key: key, FirstAt: firstAt})
@@ -30,7 +30,7 @@ func (a *Assembly) part(key store.BatchKey, firstAt time.Time) *Part {
 	return &a.piece.Parts[len(a.piece.Parts)-1]
 }
 
-// Batch adds the row of a batch. firstAt becomes Part.FirstAt; chunk is the number of the last chunk of its report log.
+// Batch adds the row of a batch. firstAt becomes Part.FirstAt. chunk is the number of the last chunk in b's report log.
 func (a *Assembly) Batch(b *store.Batch, firstAt time.Time, chunk uint64) {
 	p := a.part(b.Key(), firstAt)
 	p.Batch, p.Chunk = b, chunk
@@ -76,11 +76,11 @@ func (a *Assembly) count(bytes int) {
 	a.bytes += bytes
 }
 
-// Full reports whether the present piece has reached its maximum size, so that Flush should be called.
+// Full reports whether the current piece has reached its maximum size, so that the caller should call Flush.
 func (a *Assembly) Full() bool { return a.size >= pieceEntries || a.bytes >= pieceBytes }
 
-// Flush passes the present piece to the function Each and begins a new one. It does nothing if the piece is empty. next
-// becomes Piece.Next: the encoded position in the export after the piece.
+// Flush passes the current piece to the function in the field Each and begins a new piece. It does nothing if the piece
+// is empty. next becomes Piece.Next: the encoded position at which the export continues after this piece.
 func (a *Assembly) Flush(next []byte) error {
 	if a.size == 0 {
 		return nil

@@ -115,7 +115,7 @@ func (c *run) move(ctx context.Context) error {
 }
 
 // verify reads the destination back and compares its sums (counts and checksums) with those of the source. If this run
-// did not copy the whole source, verify also reads the source, which may have changed since the copy started.
+// resumed an earlier copy, verify also reads the source, which may have changed since the copy started.
 func (c *run) verify(ctx context.Context) (err error) {
 	total := c.total
 	if c.sums == nil {
@@ -145,7 +145,7 @@ func (c *run) verify(ctx context.Context) (err error) {
 	return compare(c.sums, destination)
 }
 
-// read exports the store s from a position on, and calls take with each piece while s exports the next piece.
+// read exports the store s from position on, and calls take with each piece while s exports the next piece.
 func (c *run) read(ctx context.Context, s Reader, position []byte, take func(context.Context, Piece) error) error {
 	pieces := make(chan Piece, ahead)
 	both, within := errgroup.WithContext(ctx)

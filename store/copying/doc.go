@@ -61,7 +61,7 @@ type Sink interface {
 	Finish(ctx context.Context) error
 }
 
-// Identity identifies a store and its present contents. A copy is resumed only if the source's Identity is the same.
+// Identity identifies a store and its present contents. A copy is resumed only if the source's Identity is unchanged.
 type Identity struct {
 	Store string `json:"store"` // constant for the life of the store
 	State string `json:"state"` // changes whenever the contents change
@@ -124,8 +124,8 @@ type Piece struct {
 	Next       []byte                  // the position after this piece
 }
 
-// Part holds entries of one batch: its row, recipients and reports, or only some of them. Batches are exported in the
-// order of FirstAt, each row before its recipients and reports.
+// Part holds entries of one batch: its row, recipients and reports, or only some of them. An export orders batches by
+// FirstAt, and yields the row of a batch before its recipients and reports.
 type Part struct {
 	Key store.BatchKey
 	// FirstAt is when the batch was first recorded. Its microseconds order the batches of the same millisecond.
@@ -138,7 +138,7 @@ type Part struct {
 }
 
 // Chunk is one complete chunk (a group of reports that a store keeps together) of a batch's report log. The Ref of
-// Reports[i] has the Index i.
+// Reports[i] has i as its Index.
 type Chunk struct {
 	Number  uint64
 	Reports []store.Logged

@@ -6,15 +6,15 @@ import (
 	"fmt"
 )
 
-// The steps in which an export reads a batch, in this order. The position of an export within a batch is one of them.
+// The steps in which an export reads a batch, in this order. A position inside a batch includes its step.
 const (
 	PartRow = iota
 	PartRecipients
 	PartLog
 )
 
-// Section says which section of an export a position belongs to: 0 batches, 1 minute counts, 2 quarantine, 3 totals. A
-// store embeds Section in its own type of positions. The mark of a copy stores positions as JSON.
+// Section is the part of a position that names a section of an export: 0 batches, 1 minute counts, 2 quarantine, 3
+// totals. Every store embeds Section in its own type of positions, which is encoded as JSON.
 type Section struct {
 	Section int `json:"section"`
 }
@@ -22,8 +22,8 @@ type Section struct {
 // In returns the number of the section, so that Export can read it from any type that embeds Section.
 func (s Section) In() int { return s.Section }
 
-// Export calls the four section functions in order, beginning at position, or at the first section if position is
-// empty. Each of them adds the entries of one section, from a position on. start returns where a section begins.
+// Export calls the functions in sections in order. It begins at position, or with the first section if position is
+// empty. Each function adds entries to a, from the given P on. start returns the P at which a section begins.
 func Export[P interface{ In() int }](
 	a *Assembly, position []byte, start func(Section) P, sections [4]func(P) error,
 ) error {
@@ -44,8 +44,8 @@ func Export[P interface{ In() int }](
 	return a.Flush(encode(start(Section{len(sections)})))
 }
 
-// FlushFull calls Flush if the piece is full. next returns the position after the piece, a value with a JSON form. If
-// the piece is full but ctx has ended, FlushFull returns the error of ctx.
+// FlushFull calls Flush if the piece is full. next returns the position after the piece, which FlushFull encodes as
+// JSON. If the piece is full but ctx has ended, FlushFull returns ctx.Err() and flushes nothing.
 func (a *Assembly) FlushFull(ctx context.Context, next func() any) error {
 	if !a.Full() {
 		return nil

@@ -77,7 +77,7 @@ func (s *summing) result() Sums {
 	return all
 }
 
-// entry adds one entry to the sum of its kind; members are all values that the entry consists of.
+// entry adds one entry to the sum of kind k. members are all values that the entry consists of.
 func (s *summing) entry(k Kind, members ...any) {
 	s.buf = s.buf[:0]
 	for _, m := range members {
