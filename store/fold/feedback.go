@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// settle applies the result of a feedback attempt. OutcomeAccepted is applied even after the lease ended or the task
-// was deleted; the other outcomes change only a task that still exists. FullReportFetched clears Batch.NeedsFullReport,
+// settle applies the result n of a feedback attempt. OutcomeAccepted applies even after the lease ended or the task was
+// deleted; other outcomes need an existing task. If n.FullReportFetched is set, settle clears Batch.NeedsFullReport,
 // except with OutcomeDead, which markDead handles.
 func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
@@ -46,7 +46,7 @@ func (f *folding) settle(n store.Settlement, at time.Time) {
 }
 
 // succeeded schedules the rest of the task after Sinch accepted a feedback call. The task is due at once if the call
-// may have left out owed recipients, or if enough recipients are owed to fill another call. Otherwise the task waits
+// may not have covered all owed feedback, or if enough feedback is owed to fill another call. Otherwise the task waits
 // for Policy.Coalesce, so that more recipients can share the next call.
 func (f *folding) succeeded(n store.Settlement, at time.Time) {
 	t := f.batch.Task
@@ -67,8 +67,8 @@ func (f *folding) succeeded(n store.Settlement, at time.Time) {
 	*t = next
 }
 
-// markDead marks the feedback of the recipients in n, the result of an attempt, as dead (given up). If the full report,
-// which lists all recipients by status, could not be fetched, markDead also sets Dead.FullReport.
+// markDead marks the feedback of the recipients in n as dead (given up). If the full report, which lists all recipients
+// by status, could not be fetched, markDead also sets Dead.FullReport.
 func (f *folding) markDead(n store.Settlement, at time.Time) {
 	b := f.batch
 	unread := n.FullReportFetched && b.NeedsFullReport
@@ -83,7 +83,7 @@ func (f *folding) markDead(n store.Settlement, at time.Time) {
 	*b.Task = store.Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 }
 
-// requeue makes dead feedback, which was given up, owed again and the batch's task due at once.
+// requeue changes dead feedback (given up) back to owed (to be sent), and makes the batch's task due at once.
 func (f *folding) requeue(n store.Requeue, at time.Time) {
 	b := f.batch
 	f.changes.SendNow = true
@@ -125,8 +125,8 @@ func (f *folding) clearDead() {
 	}
 }
 
-// moveWholeBatch changes Batch.WholeBatch, the state of the application's confirmation for the whole batch, to next if
-// wholeBatch is set and the present state is one of prior. It reports whether it changed the state.
+// moveWholeBatch changes Batch.WholeBatch, the feedback state for the application's confirmation of the whole batch,
+// from one of prior to next. It does nothing if wholeBatch is false. It reports whether it changed the state.
 func (f *folding) moveWholeBatch(wholeBatch bool, next store.FeedbackState, prior ...store.FeedbackState) bool {
 	if !wholeBatch || !slices.Contains(prior, f.batch.WholeBatch) {
 		return false

@@ -16,8 +16,8 @@ const maxReports = 64
 // are probably forged.
 const maxReported = 512
 
-// Rows holds the rows of one batch that a group of arrivals needs: the row of the batch and those of the recipients
-// that the arrivals name. The store loads them, Fold changes them, and the store writes them back.
+// Rows holds the rows of one batch that Fold needs for a group of arrivals: the row of the batch and those of the
+// recipients that the arrivals name. The store loads them, Fold changes them, and the store writes them back.
 type Rows struct {
 	Batch      *store.Batch    // the stored row; for a new batch, a row with only Plan and ID set
 	Recipients map[string]*Row // by the digits of the phone number; Fold adds a recipient that is not in the map
@@ -48,9 +48,9 @@ func Touches(a store.Arrival, visit func(digits string)) {
 	}
 }
 
-// Fold applies arrivals of one batch to rows, in place and in the given order, and returns what changed; p must be the
+// Fold applies arrivals of one batch to rows, in place and in the given order, and returns what changed. p must be the
 // policy of the batch's plan. The result depends only on the arguments. Only Fold decides what is a duplicate, which
-// state wins, what is counted and which feedback is owed.
+// status a recipient has, what is counted and which feedback is owed.
 func Fold(rows *Rows, arrivals []store.Arrival, p store.Policy) store.Changes {
 	f := folding{rows: rows, batch: rows.Batch, policy: p}
 	b := rows.Batch
@@ -101,8 +101,8 @@ func (f *folding) apply(a store.Arrival) {
 	f.scheduleFetch(a)
 }
 
-// replaceInfo replaces Batch.Info, the stored batch info, with n unless the stored one has a later ModifiedAt. A stored
-// ModifiedAt more than MaxAhead after the time of the arrival comes from a wrong clock and is ignored.
+// replaceInfo replaces Batch.Info, the stored batch info, with n unless Batch.Info has a later ModifiedAt. It ignores a
+// stored ModifiedAt that is more than MaxAhead after at, because that comes from a wrong clock.
 func (f *folding) replaceInfo(n store.BatchInfo, at time.Time) {
 	b := f.batch
 	if n.Unknown {

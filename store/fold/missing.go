@@ -6,11 +6,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// longestValidity is how long Sinch tries to deliver a batch by default, and at most.
+// longestValidity is Sinch's default and maximum for how long it tries to deliver a batch.
 const longestValidity = 72 * time.Hour
 
-// scheduleFetch updates Batch.Fetch, the time of the next fetch of missing reports, after the arrival a. It clears
-// Batch.Fetch if no report is missing or the policy disables fetching.
+// scheduleFetch updates Batch.Fetch, the time of the next fetch of missing reports, after the arrival a is applied. It
+// clears Batch.Fetch if no report is missing or the policy disables fetching.
 func (f *folding) scheduleFetch(a store.Arrival) {
 	b, missing := f.batch, f.policy.MissingReports
 	if missing.Silence <= 0 || !reportsMissing(b) {
@@ -44,8 +44,8 @@ func (f *folding) advanceFetch(at time.Time) {
 	}
 }
 
-// reportFetched schedules the next fetch of missing reports after one fetch, or none if no more reports can come. It
-// has no effect while no fetch is due: then n is a repeat, or a report has arrived since the fetch.
+// reportFetched schedules the next fetch of missing reports after the fetch n, or none if no more reports can come. It
+// does nothing if no fetch is due: then n was applied before, or a report has arrived since the fetch.
 func (f *folding) reportFetched(n store.ReportFetched, at time.Time) {
 	b, c, missing := f.batch, f.batch.Fetch, f.policy.MissingReports
 	if !b.FetchDue(missing, at) {
@@ -60,8 +60,8 @@ func (f *folding) reportFetched(n store.ReportFetched, at time.Time) {
 	c.Due = nextFetch(b, missing, c.Attempts, at)
 }
 
-// nextFetch returns when to fetch missing reports next: m.Delay(attempts) after the time at, or after the batch is sent
-// if that is later. If the time of endOf lies within that delay, nextFetch returns that time instead.
+// nextFetch returns the time of the next fetch of missing reports: m.Delay(attempts) after at, or after the batch is
+// sent if that is later. If endOf(b, m) is sooner and not yet over, nextFetch returns endOf(b, m).
 func nextFetch(b *store.Batch, m store.MissingReports, attempts int, at time.Time) time.Time {
 	if sent := b.Info.SentAt(); sent.After(at) {
 		at = sent // no reports are expected before the batch is sent

@@ -19,8 +19,7 @@ func (p *part) first() bool { return p == nil || p.from == 0 }
 // last reports whether the part ends at the last recipient. A nil part is the whole report.
 func (p *part) last() bool { return p == nil || p.to == p.all }
 
-// report is a delivery report while Fold applies it, whole or restricted to some of its recipients. It is also the
-// Entry of an arrival that Part returns.
+// report is a delivery report while Fold applies it, or the part of a delivery report that Part puts into an arrival.
 type report struct {
 	store.Report
 	part *part // the recipients that the report is restricted to; nil for all
@@ -70,8 +69,8 @@ func partOf(a *store.Arrival, n report, from, to int) report {
 	return report{n.Restrict(from, to).(store.Report), p}
 }
 
-// Folded returns how many recipients of a batch report are already folded into b, in the order of the report, so that a
-// store can continue after them. It returns 0 for other arrivals, because a batch does not record that for them.
+// Folded returns how many recipients of the batch report in a are already folded into b, in the order of the report.
+// The store continues after them. For other arrivals Folded returns 0, because b does not record such progress.
 func Folded(a *store.Arrival, b *store.Batch) int {
 	n, ok := reportOf(a.Entry)
 	if !ok || !n.Type.Batch() {
@@ -90,8 +89,8 @@ func Folded(a *store.Arrival, b *store.Batch) int {
 	return 0
 }
 
-// begin returns the BatchReport that records the report n in the batch, and adds it if n is new. It returns nil if n, a
-// whole report or a part of one, is already folded. A repeat of the whole report counts as a duplicate.
+// begin returns the BatchReport that records the report n in the batch, and adds it if n is new. It returns nil if n,
+// whole or part, is already folded. When a completely folded report arrives again, begin counts one duplicate.
 func (f *folding) begin(n report, at time.Time) *store.BatchReport {
 	b, key := f.batch, n.key()
 	for i := range b.Reports {
@@ -124,8 +123,8 @@ func setFolded(r *store.BatchReport, p *part) {
 	}
 }
 
-// dropReport returns reports without one of them: the first that is completely folded, or else the first. It keeps the
-// last report, which is being folded.
+// dropReport removes one of the reports and returns the others: it removes the first that is completely folded, or else
+// the first. It keeps the last report, which is being folded.
 func dropReport(reports []store.BatchReport) []store.BatchReport {
 	drop := max(slices.IndexFunc(reports, func(r store.BatchReport) bool { return r.Folded == 0 }), 0)
 	if drop == len(reports)-1 {

@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// FeedbackUnsettled is the feedback state of a recipient whose row is being rebuilt and whose true state is not decided
-// yet. Verdict.Settle replaces it. A read must not return such a recipient.
+// FeedbackUnsettled is the feedback state of a recipient while its row is rebuilt, until Verdict.Settle decides the
+// true state. A read must not return such a recipient.
 const FeedbackUnsettled = store.FeedbackDead + 1
 
 // Rebuild restores damaged rows of one batch and its recipients from the report log. A store calls, in this order:
@@ -98,7 +98,7 @@ func (r *Rebuild) restoreBatch(n report, at time.Time, ref store.Ref) {
 	}
 }
 
-// addReport adds a batch report to Batch.Reports and records how many of its recipients are folded.
+// addReport adds a batch report to Batch.Reports and records how many recipients of the report are folded.
 func (r *Rebuild) addReport(n report, at time.Time, ref store.Ref) {
 	b, key := r.Batch, n.key()
 	i := slices.IndexFunc(b.Reports, func(held store.BatchReport) bool { return held.Key == key })
@@ -112,7 +112,7 @@ func (r *Rebuild) addReport(n report, at time.Time, ref store.Ref) {
 	}
 }
 
-// Tally counts one recipient of the batch for Decide. Call Tally once for every recipient after the last Apply.
+// Tally counts one recipient for the comparison in Decide. Call Tally once for every recipient after the last Apply.
 func (r *Rebuild) Tally(rec *store.Recipient) {
 	if rec.Feedback != FeedbackUnsettled {
 		r.intact.Add(rec.Feedback, 1)
@@ -130,16 +130,16 @@ func earned(p store.Policy, r *store.Recipient) bool {
 		slices.ContainsFunc(r.Reports, func(s store.RecipientReport) bool { return s.Status == dlr.Delivered })
 }
 
-// Verdict says which feedback state the unsettled recipients of a Rebuild get: State if All is set or if their reports
-// earned feedback, and otherwise FeedbackNone.
+// Verdict says which feedback state the unsettled recipients of a Rebuild get. They get State if All is set. Otherwise
+// those whose reports earned feedback get State, and the others FeedbackNone.
 type Verdict struct {
 	All   bool
 	State store.FeedbackState
 }
 
-// Decide compares the feedback counts in the batch's row with those of its undamaged recipients. If the difference lies
-// in one state only, the unsettled recipients get that state. Otherwise their feedback is owed, because sending it
-// twice is better than not at all.
+// Decide compares the feedback counts in the batch's row with those of its undamaged recipients. If only one state has
+// a higher count in the row, the unsettled recipients get that state. Otherwise their feedback is owed, because sending
+// it twice is better than not at all.
 func (r *Rebuild) Decide() Verdict {
 	if r.Lost {
 		return Verdict{State: store.FeedbackOwed}
@@ -163,7 +163,7 @@ func (r *Rebuild) Decide() Verdict {
 	return v
 }
 
-// Settle sets the feedback state of an unsettled recipient as v says. at becomes the recipient's FeedbackAt.
+// Settle sets the feedback state of an unsettled recipient by v and the policy p. at becomes the FeedbackAt of r.
 func (v Verdict) Settle(r *store.Recipient, p store.Policy, at time.Time) {
 	r.Feedback, r.FeedbackAt = store.FeedbackNone, time.Time{}
 	if v.State != store.FeedbackNone && (v.All || earned(p, r)) {
@@ -194,9 +194,9 @@ func (r *Rebuild) Count(rec *store.Recipient) {
 	}
 }
 
-// Finish gives the batch the counts that Count collected and derives Batch.Task and Batch.Fetch from them. Messages of
-// lost recipients stay in Reported.Claimed, so that a later report does not count them twice. If such messages were
-// delivered, the full report must be fetched, to name the recipients again.
+// Finish gives the batch the counts that Count collected and derives Batch.Task and Batch.Fetch from them. Messages to
+// recipients that could not be restored stay in Reported.Claimed, so that a later report does not count them twice. If
+// such messages were delivered, the full report must be fetched, to name the recipients again.
 func (r *Rebuild) Finish() {
 	b, counts := r.Batch, r.counts
 	if counts == nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // report applies a delivery report, or a part of one, to the batch and its recipients. If the report was applied
-// before, report only counts the repeat.
+// before, the method only counts a duplicate.
 func (f *folding) report(n report, at time.Time) {
 	b := f.batch
 	var held *store.BatchReport
@@ -51,7 +51,7 @@ func (f *folding) duplicate(n report) {
 	}
 }
 
-// clearFullReportIfNamed clears Batch.NeedsFullReport once reports have named the recipients of all counted deliveries.
+// clearFullReportIfNamed clears Batch.NeedsFullReport once reports name a recipient for every counted delivery.
 func (f *folding) clearFullReportIfNamed() {
 	b := f.batch
 	if !b.NeedsFullReport && (b.Dead == nil || !b.Dead.FullReport) {
@@ -65,8 +65,8 @@ func (f *folding) clearFullReportIfNamed() {
 	f.clearFullReport()
 }
 
-// repeated reports whether the same recipient report was applied before, and if so counts the repeat. Repeats may
-// differ only in the operator's time; the row keeps the latest.
+// repeated reports whether the recipient report n was applied before, and if so counts a duplicate. A repeat may have
+// another operator's time; the row keeps the latest of these times.
 func (f *folding) repeated(n report) bool {
 	e := n.Entries[0]
 	r := f.rows.Recipients[dlr.Digits(e.Recipients[0])]
@@ -131,7 +131,7 @@ type kind struct {
 	code   int
 }
 
-// claim adds count to the messages that the present batch report has counted so far under the status and code of r, and
+// claim adds count to the messages that earlier entries of the present report have under the status and code of r, and
 // returns the sum. So several entries of the report with the same status and code count like one.
 func (f *folding) claim(r *store.Reported, count int) int {
 	if f.claims == nil {
@@ -154,7 +154,7 @@ func (f *folding) addApplied(n report, s dlr.State, number string, at time.Time,
 }
 
 // reported returns the counter of a status and code in Batch.Reported, and adds it if necessary. The pointer is valid
-// until the next call. Once there are maxReported counters, new pairs share one counter per dlr.Status.Label.
+// until the next call. Once there are maxReported counters, new pairs with the same dlr.Status.Label share a counter.
 func (f *folding) reported(s dlr.Status, code int) *store.Reported {
 	if r := f.counted(s, code); r != nil {
 		return r
@@ -202,7 +202,7 @@ func (f *folding) addRecipientReport(r *Row, s store.RecipientReport) bool {
 	return fresh
 }
 
-// updateStatus updates Batch.States, the counts of recipients by status. held is the recipient's previous state.
+// updateStatus updates Batch.States, the counts of recipients by status, after r changed. held is r's previous state.
 func (f *folding) updateStatus(held dlr.State, r *Row) {
 	if now, _ := r.State(); now.Status != held.Status {
 		f.moveStatus(held.Status, now.Status)
@@ -223,8 +223,8 @@ func (f *folding) moveStatus(from, to dlr.Status) {
 	}
 }
 
-// dropRecipientReport returns the recipient's reports without one of them. It never drops the report that determines
-// the present state. It prefers to drop a report whose status and code another report has too.
+// dropRecipientReport removes one of the recipient's reports and returns the others. It keeps the report that
+// determines the present state. It prefers to remove a report whose status and code another report has too.
 func dropRecipientReport(r *store.Recipient) []store.RecipientReport {
 	effects := r.Effects()
 	drop := -1

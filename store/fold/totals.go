@@ -62,7 +62,7 @@ type MinuteKey struct {
 	Status dlr.Status
 }
 
-// AddMinutes adds the messages that c counts for the first time to the timeseries in counts, by the minute of arrival.
+// AddMinutes adds the messages that c counts for the first time to the timeseries counts, by the minute of arrival.
 func AddMinutes(counts map[MinuteKey]int, c store.Changes) {
 	for _, t := range c.Applied {
 		if t.Messages > 0 {
