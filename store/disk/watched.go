@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Remedy is the advice in errors about acknowledged reports that are missing on disk.
+// Remedy is the advice in errors about lost data: reports that dlrloop acknowledged to Sinch are not on disk.
 const Remedy = "restore the folder from a backup, or move it away to begin anew and read the reports from " +
 	"Sinch again (dlrloop reconcile --since 14d)"
 
@@ -35,7 +35,7 @@ func (w Watched) Check() error {
 }
 
 // replaced reports whether the opened file is no longer at its path. info and err are the result of os.Stat for the
-// path. An error such as EIO does not prove that the file is gone.
+// path. For an error such as EIO it returns false, because the file may still be there.
 func replaced(opened, info os.FileInfo, err error) bool {
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)

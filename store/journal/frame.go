@@ -25,11 +25,11 @@ import (
 //	28  4  CRC-32C of salt and the 28 bytes before
 //	32     body: for each arrival its length as a varint and its bytes
 //
-// These constants belong to the format of segment files. Each frame is synced before the next is written, so the first
-// frame whose checksums do not match is the end of the journal: a torn write that was never acknowledged. But if any
-// segment holds a valid frame with a higher sequence, an acknowledged frame is damaged; frames with lower sequences are
-// left from an earlier use of the segment. Bytes inside a body cannot pass for a frame, because the checksums include
-// the salt, which no sender of reports knows.
+// These constants belong to the format of segment files. Each frame is synced before the next is written, so the
+// journal ends at the first frame whose checksums do not match: a torn write that was never acknowledged. But if any
+// segment holds a valid frame with a higher sequence, the mismatch is damage to an acknowledged frame. Frames with
+// lower sequences are left from an earlier use of the segment. Bytes inside a body cannot pass for a frame, because the
+// checksums include the salt, which no sender of reports knows.
 const (
 	segmentHeader = 512
 	frameHeader   = 32

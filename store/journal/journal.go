@@ -17,7 +17,7 @@ import (
 var ErrFull = errors.New("journal is full")
 
 // Journal appends frames to segment files, and reuses a segment when its frames are folded (applied to the database).
-// Only the committer's goroutine (the appender) calls Append and Reserve. Any goroutine may call the other methods.
+// Only one goroutine, the appender, calls Append and Reserve. Any goroutine may call the other methods.
 type Journal struct {
 	config Config
 	dir    string
@@ -41,10 +41,10 @@ type Journal struct {
 	closing  bool
 }
 
-// Append writes and syncs the frame in buf, which is the result of Begin with a body of this many arrivals appended. It
-// returns the frame's place and, as sealed, the written frame, whose memory may be reused. While frames that are not
-// released fill the journal, Append blocks for up to Config.Patience and then returns ErrFull. After an error that is
-// not fatal, the frame is not in the journal and the next Append reuses its place.
+// Append writes and syncs a frame. buf is the result of Begin with a body appended that holds this many arrivals.
+// Append returns the frame's place; sealed is the complete frame, whose memory may be reused. While unreleased frames
+// fill the journal, Append blocks for up to Config.Patience and then returns ErrFull. After an error that is not fatal,
+// the frame is not in the journal and the next Append reuses its place.
 func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err error) {
 	if err := j.Reserve(align(len(buf))); err != nil {
 		return Ref{}, buf, err
@@ -66,7 +66,7 @@ func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err er
 }
 
 // Reserve makes sure that the current segment has room for a frame of length bytes. If necessary, it switches to
-// another segment, for which it may block or return ErrFull like Append.
+// another segment; then it may block and return ErrFull as Append does.
 func (j *Journal) Reserve(length int) error {
 	if j.current != nil && j.offset+length <= j.current.size {
 		return nil
@@ -127,7 +127,7 @@ func (j *Journal) free(s *segment) bool {
 	return s != j.current && s.last <= j.folded && (s.last < j.synced || s.last == 0)
 }
 
-// create adds a segment file of size bytes. Soon after a full disk, it only repeats the error. The caller holds mu.
+// create adds a segment file of size bytes. Soon after a full disk it only repeats that error. The caller holds mu.
 func (j *Journal) create(size int) (*segment, error) {
 	if j.createErr != nil && time.Since(j.createFailed) < createEvery {
 		return nil, j.createErr
@@ -145,8 +145,8 @@ func (j *Journal) create(size int) (*segment, error) {
 	return s, nil
 }
 
-// Release records that the database durably contains all frames up to seq, so that their segments may be reused. It
-// deletes reusable segments that are larger than Config.Segment, because they were created for one large frame.
+// Release records that the database durably contains all frames up to the sequence seq, so that their segments may be
+// reused. It deletes reusable segments larger than Config.Segment, because each was created for one large frame.
 func (j *Journal) Release(seq uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -159,7 +159,7 @@ func (j *Journal) Release(seq uint64) {
 
 func segmentName(number int) string { return fmt.Sprintf("%08d.segment", number) }
 
-// remove deletes a segment's file. After a failure (false), the next Release tries again. The caller holds mu.
+// remove deletes a segment's file. It returns false on failure; then Release tries again later. The caller holds mu.
 func (j *Journal) remove(s *segment) bool {
 	if os.Remove(s.Path) != nil {
 		return false
@@ -193,7 +193,7 @@ func (j *Journal) Size() int64 {
 	return j.bytes
 }
 
-// Stop ends the waiting of Append: from now on, Append returns ErrFull at once instead of waiting for a segment.
+// Stop makes Append return ErrFull at once, now and later, instead of waiting for a segment.
 func (j *Journal) Stop() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -22,13 +22,13 @@ type Config struct {
 	Patience time.Duration // how long the journal may be full before Append returns ErrFull
 }
 
-// Position is the last journal frame that a database contains.
+// Position identifies the last journal frame that a database contains.
 type Position struct {
 	Seq  uint64 // the last frame that is folded completely; 0 for none
 	Salt Salt   // of the journal
 }
 
-// Ref locates a durable frame in the journal, for Read.
+// Ref locates a durable frame in the journal. Pass it to Journal.Read.
 type Ref struct {
 	Seq      uint64
 	Arrivals int
@@ -39,9 +39,9 @@ type Ref struct {
 
 func (p Ref) end() int { return align(p.offset + frameHeader + p.Body) }
 
-// Open opens or creates the journal in dir. It returns, in order, references to the frames after the position folded:
-// these are durable but not in the database yet. It keeps no frame in memory; Read reads one. Open fails if the journal
-// ends before that position, lacks one of these frames or belongs to another database.
+// Open opens or creates the journal in dir. It returns references, in order, to the frames after the position folded:
+// these are durable but not in the database yet. Read returns the body of one. Open fails if the journal ends before
+// folded, lacks one of these frames or belongs to another database.
 func Open(dir string, folded Position, c Config) (*Journal, []Ref, error) {
 	j := &Journal{
 		config: c, dir: dir, salt: newSalt(),
@@ -63,7 +63,7 @@ func Open(dir string, folded Position, c Config) (*Journal, []Ref, error) {
 	return j, tail, nil
 }
 
-// scan opens all segment files. It returns, unsorted, the frames after the position folded and the newest up to it.
+// scan opens all segment files. It returns, unsorted, the frames after the position folded and the last before them.
 func (j *Journal) scan(folded Position) ([]Ref, error) {
 	entries, err := os.ReadDir(j.dir)
 	if err != nil {
@@ -137,8 +137,8 @@ func framesOf(s *segment, content []byte, salt Salt) iter.Seq[Ref] {
 	}
 }
 
-// resume checks that no frame after the sequence folded is missing, and returns these frames in order. The next append
-// will follow the last frame.
+// resume checks that no frame after the sequence number folded is missing, and returns these frames in order. The next
+// Append will write after the last frame.
 func (j *Journal) resume(found []Ref, folded uint64) (tail []Ref, err error) {
 	if len(found) == 0 && folded == 0 {
 		return nil, nil
@@ -207,8 +207,7 @@ func (j *Journal) readWhole(p Ref) ([]byte, frame, error) {
 	return whole, f, nil
 }
 
-// Create creates a journal in dir with one empty frame, and returns the position of that frame. The sequence of the
-// frame is previous+1.
+// Create creates a journal in dir with one empty frame, whose sequence is previous+1, and returns the frame's position.
 func Create(dir string, previous uint64, c Config) (Position, error) {
 	j, _, err := Open(dir, Position{}, c)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// segment is one open file of the journal, which has a fixed size.
+// segment is one open file of the journal. The file has a fixed size.
 type segment struct {
 	disk.Watched
 	file *os.File
@@ -70,8 +70,8 @@ func createSegment(path string, size int, s Salt) (_ *segment, err error) {
 	return &segment{Watched: disk.Watched{Path: path, Info: info}, file: file, size: size}, nil
 }
 
-// openSegment opens a segment file, verifies its header and reads the whole file. content uses the memory of buf if
-// that is large enough, and s is the journal's salt.
+// openSegment opens a segment file, verifies its header and reads the whole file into content, which uses the memory of
+// buf if that is large enough. s is the journal's salt, from the header.
 func openSegment(path string, buf []byte) (_ *segment, content []byte, s Salt, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

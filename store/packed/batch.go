@@ -81,7 +81,7 @@ func formatOf(b *store.Batch) byte {
 	return batchFormat - 1
 }
 
-// folded appends BatchReport.Folded of each report, in order.
+// folded appends the field BatchReport.Folded of each report, in order.
 func (p *Writer) folded(reports []store.BatchReport) {
 	for _, r := range reports {
 		p.Int(r.Folded)

@@ -91,7 +91,7 @@ func (u *Reader) Int() int {
 	return int(v)
 }
 
-// View decodes the next byte slice without copying: the result shares memory with Rest.
+// View decodes the next byte slice without copying, so the result shares memory with the row.
 func (u *Reader) View() []byte {
 	n := u.Uint()
 	if n > uint64(len(u.Rest)) {
@@ -109,7 +109,7 @@ func (u *Reader) Text() string { return string(u.View()) }
 // Bool decodes the next byte as a truth value: false only for 0.
 func (u *Reader) Bool() bool { return u.Byte() != 0 }
 
-// Length decodes the length of a list whose items take at least one byte each. It sets Err if Rest has fewer bytes.
+// Length decodes the length of a list. It sets Err if Rest is too short for so many items of at least one byte each.
 func (u *Reader) Length() int {
 	n := u.Uint()
 	if n > uint64(len(u.Rest)) {

@@ -52,15 +52,15 @@ func (u *Reader) ref() (r store.Ref) {
 	return r
 }
 
-// How a row stores the phone number: as the digits in the row's key, as these digits after a plus sign, or as text.
+// How a row stores the phone number: not at all (the key has the digits), as a plus sign before the digits, or as text.
 const (
 	numberBare byte = iota
 	numberPlus
 	numberOther
 )
 
-// EncodeRecipient returns the encoded row of a recipient. digits are the phone number's digits in the key of the row,
-// so that the row need not repeat them. Pass an empty string if the key does not hold the digits.
+// EncodeRecipient returns the encoded row of a recipient. digits are the digits of the phone number if the key of the
+// row contains them, so that the row need not repeat them; otherwise pass "".
 func EncodeRecipient(r *store.Recipient, digits string) []byte {
 	return AppendRecipient(make(Writer, 0, 24+40*len(r.Reports)), r, digits)
 }
@@ -85,8 +85,8 @@ func AppendRecipient(p Writer, r *store.Recipient, digits string) Writer {
 	return p
 }
 
-// DecodeRecipient decodes a row that EncodeRecipient returned. digits must be the same as for EncodeRecipient; if they
-// were empty there, DecodeRecipient ignores them.
+// DecodeRecipient decodes a row that EncodeRecipient returned. Pass the same digits as to EncodeRecipient. If they were
+// empty there, DecodeRecipient ignores its own digits.
 func DecodeRecipient(row []byte, digits string) (store.Recipient, error) {
 	u := Reader{Rest: row}
 	if format := u.Byte(); format != rowFormat && u.Err == nil {
@@ -137,8 +137,8 @@ func (u *Reader) number(digits string) string {
 	return u.Text()
 }
 
-// near appends the distance of t from base in milliseconds, which needs few bytes if the times are close. It stores the
-// zero time as 0, and therefore a distance d of 0 or more as d+1.
+// near appends the distance of t from base in milliseconds, which needs few bytes if the times are close. It encodes a
+// zero t as 0, and therefore a distance d of 0 or more as d+1.
 func (p *Writer) near(t, base time.Time) {
 	if t.IsZero() {
 		p.Int(0)
