@@ -40,10 +40,10 @@ func at(when time.Time, plan string, n store.Entry) store.Arrival {
 	return store.Arrival{Plan: plan, At: when, Entry: n}
 }
 
-// arrives returns an arrival of the entry n in the test plan, the given number of seconds after epoch.
+// arrives returns an arrival with the entry n in the test plan, the given number of seconds after epoch.
 func arrives(second int, n store.Entry) store.Arrival { return at(sec(second), plan, n) }
 
-// parsed parses the JSON of a callback and returns the report with its raw bytes, which a store may parse again.
+// parsed returns the report in the JSON body of a callback, with its raw bytes, which a store may parse again.
 func parsed(body map[string]any) store.Report {
 	raw, err := json.Marshal(body)
 	if err != nil {
@@ -56,7 +56,7 @@ func parsed(body map[string]any) store.Report {
 	return store.Report{Report: c.Report, Raw: raw}
 }
 
-// says returns a recipient report with this batch id, phone number, status and code. If when is zero, it has no time.
+// says returns a recipient report with this batch id, phone number, status and code, without a time if when is zero.
 func says(id, number string, s dlr.Status, code int, when time.Time) store.Report {
 	body := map[string]any{"type": dlr.RecipientSMS, "batch_id": id, "recipient": number, "status": s, "code": code}
 	if !when.IsZero() {
@@ -117,7 +117,7 @@ func batchInfo(id string, feedback bool, modified time.Time) store.BatchInfo {
 // forAll returns the application's confirmation for the whole batch.
 func forAll(id string) store.Confirmation { return store.Confirmation{BatchID: id, WholeBatch: true} }
 
-// sends returns the info of a batch to n numbers, sent this many seconds after epoch, which expires an hour later.
+// sends returns the info of a batch to n phone numbers, created this many seconds after epoch, which expires 1 h later.
 func sends(id string, n, second int) store.BatchInfo {
 	return store.BatchInfo{
 		BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: sec(second), ModifiedAt: sec(second),

@@ -104,8 +104,8 @@ func claimAfterSettlement(t *testing.T, place Place) {
 	}
 }
 
-// claimsAfterSetback tests that Claim returns tasks after the clock was set back by two days: a task that was due, one
-// that waits for a retry, and one whose lease is never settled.
+// claimsAfterSetback tests that Claim still returns these tasks after the clock was set back by two days: one that was
+// due, one that waits for a retry, and one whose lease ended without a settlement.
 func claimsAfterSetback(t *testing.T, place Place) {
 	const setback = -48 * time.Hour
 	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{MaxWait: time.Hour} }})
@@ -141,7 +141,7 @@ func claimsAfterSetback(t *testing.T, place Place) {
 	require.Equal(t, []string{"later"}, claimed(o.claim(plan, now.Add(setback+time.Hour), 1)))
 }
 
-// oldestAfterSetback tests that the gauges count a task as due now if its due time came from a clock two days ahead.
+// oldestAfterSetback tests how the gauges count a task whose due time came from a clock two days ahead: as due now.
 func oldestAfterSetback(t *testing.T, place Place) {
 	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{MaxWait: time.Hour} }})
 	begin := time.Now()

@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Cuts checks how the function read, which decodes a row, handles damage. It must return an error for every proper
-// prefix of row. It must not panic if one byte of row is changed, or if garbage follows a format byte.
+// Cuts checks that read, which decodes a row, survives damage. read must return an error for every proper prefix of
+// row. It must not panic if one byte of row is changed, or if garbage follows a format byte.
 func Cuts(t *rapid.T, row []byte, read func(row []byte) error) {
 	for n := range row {
 		require.Error(t, read(row[:n:n]), "the first %d of %d bytes", n, len(row))

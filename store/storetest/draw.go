@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// AnyTime draws a time that every store can hold: UTC, in whole milliseconds, after 1970 and before 10000, or zero.
+// AnyTime draws a time that every store can hold: in UTC and whole milliseconds, from 1970 to the year 9999, or zero.
 func AnyTime() *rapid.Generator[time.Time] {
 	return rapid.Custom(func(t *rapid.T) time.Time {
 		ms := rapid.Int64Range(0, 253402300799999).Draw(t, "milliseconds")
@@ -57,7 +57,7 @@ func AnySource() *rapid.Generator[store.Source] {
 // AnyCount draws a count from 0 to 2^31.
 func AnyCount() *rapid.Generator[int] { return rapid.IntRange(0, 1<<31) }
 
-// AnyFacts draws batch info with a random value in every field that a batch row stores.
+// AnyFacts draws batch info for batchID, with random values in all other fields that a batch row stores.
 func AnyFacts(batchID string) *rapid.Generator[*store.BatchInfo] {
 	return rapid.Custom(func(t *rapid.T) *store.BatchInfo {
 		return &store.BatchInfo{

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ErrInjected is the error of a call that an injected fault makes fail, if Failing.Fail was called with a nil error.
+// ErrInjected is the error of calls with a NotApplied or Applied fault, if Failing.Fail was called with a nil error.
 var ErrInjected = errors.New("injected failure")
 
 // Operation is a group of Store methods that share the faults of a Failing store.
@@ -77,10 +77,10 @@ func NewFailing(s store.Store) *Failing {
 	return f
 }
 
-// Fail applies a fault to the next calls of op: to as many calls as times says, or until Heal if times is Always.
-// Several faults of one operation apply one after the other. The calls return err; if err is nil, NotApplied and
-// Applied return ErrInjected, and Stuck and Slow return the true result once released. To simulate a busy or closed
-// store, use NotApplied with store.ErrBusy or store.ErrClosed.
+// Fail applies a fault to the next calls of op: to as many calls as times says, or until Heal if times is Always. A
+// second fault of op begins after the first ends. The calls return err. If err is nil, NotApplied and Applied return
+// ErrInjected, and Stuck and Slow return the wrapped store's result once released. To simulate a busy or closed store,
+// use NotApplied with store.ErrBusy or store.ErrClosed.
 func (f *Failing) Fail(op Operation, kind Kind, err error, times int) {
 	if err == nil && (kind == NotApplied || kind == Applied) {
 		err = ErrInjected
@@ -101,7 +101,7 @@ func (f *Failing) Heal() {
 	f.releaseLocked()
 }
 
-// Release unblocks the calls that Stuck and Slow faults block now. The faults remain for later calls.
+// Release unblocks the calls that Stuck and Slow faults block now. The faults still apply to later calls.
 func (f *Failing) Release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -203,7 +203,7 @@ func (f *Failing) wait(ctx context.Context, release <-chan struct{}) error {
 	}
 }
 
-// through runs the function call, which calls a method of the wrapped store, subject to the next fault of op. With an
+// through calls the function call, which calls a method of the wrapped store, subject to the next fault of op. With an
 // Applied or Slow fault, that method takes effect even if ctx has ended.
 func through[T any](ctx context.Context, f *Failing, op Operation, call func(context.Context) (T, error)) (T, error) {
 	var none T

@@ -27,7 +27,7 @@ var missingReports = []behavior{
 	{"messages are missing until they are final, the fetches end, or the batch is deleted", missingUntilTheEnd},
 }
 
-// fetching returns a Config in which every plan fetches missing reports after a minute without callbacks.
+// fetching returns a Config in which every plan fetches missing reports once no callback has arrived for a minute.
 func fetching() Config {
 	return Config{Policies: func(string) store.Policy {
 		return store.Policy{
@@ -55,8 +55,8 @@ func missingOrder(t *testing.T, place Place) {
 	require.Equal(t, []string{"1", "0", "4", "2", "3"}, ids(o.missingReports(plan, sec(1000), 10)))
 }
 
-// missingAfterSetback tests that a fetch stays due after the clock was set back by two days, and that a batch whose
-// send_at lies ahead does not become due.
+// missingAfterSetback tests that a fetch stays due after the clock was set back by two days, and that a fetch does not
+// become due for a batch whose send_at is in the future.
 func missingAfterSetback(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	const day = 24 * 3600

@@ -123,7 +123,7 @@ func (m *machine) record(n store.Entry) {
 	m.sent = append(m.sent, a)
 }
 
-// draw returns one of three batches at random, and creates its model if necessary.
+// draw picks one of three batch ids at random and returns it with its model, which it creates if necessary.
 func (m *machine) draw(t *rapid.T) (string, *modelBatch) {
 	id := rapid.SampledFrom([]string{"a", "ab", "b"}).Draw(t, "batch")
 	if m.batches[id] == nil {
@@ -199,7 +199,7 @@ func (m *machine) batchInfo(t *rapid.T) {
 	m.forgetRetries()
 }
 
-// forgetRetries clears the retry time of batches without a task, because the due time is deleted with the task.
+// forgetRetries clears the retry time of batches without a task, because a store deletes the due time with the task.
 func (m *machine) forgetRetries() {
 	for _, b := range m.batches {
 		if !b.pending() {
@@ -313,8 +313,8 @@ func (m *machine) requeue(t *rapid.T) {
 	b.notBefore = time.Time{}
 }
 
-// reopen closes and opens the store, but only in one of five calls, because this takes long. It then lets all leases
-// expire, because the contract leaves open whether leases survive a restart.
+// reopen closes and opens the store again, but only in one of five calls, because this takes long. It then lets all
+// leases expire, because the contract does not say whether leases survive a restart.
 func (m *machine) reopen(t *rapid.T) {
 	if rapid.IntRange(0, 4).Draw(t, "rarely") > 0 {
 		t.Skip("not now")

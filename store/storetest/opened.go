@@ -153,12 +153,12 @@ func (o *opened) stats(plan string) store.PlanStats {
 	return all[at]
 }
 
-// leaseTime is how long leases last in the suite. It is not a whole number of seconds, because the contract leaves open
-// whether a lease still holds at the instant of its end.
+// leaseTime is how long leases last in the suite. It is not a whole number of seconds, because the contract does not
+// say whether a lease still holds at the instant of its end.
 const leaseTime = time.Minute + time.Second/2
 
-// claim calls Store.Claim and checks the claims. It reads the totals first, because a read waits until every earlier
-// arrival is folded, and Claim does not.
+// claim calls Store.Claim and fails the test if a claim is wrong. It reads the totals first, because a read waits until
+// every earlier arrival is folded, and Claim does not.
 func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
@@ -198,7 +198,7 @@ func (o *opened) claimOne(plan string, now time.Time) store.Claim {
 	return claims[0]
 }
 
-// settle records the outcome of an attempt that concerned all recipients of a claim.
+// settle records a settlement with this outcome for all recipients of a claim.
 func (o *opened) settle(c store.Claim, now time.Time, outcome store.Outcome) {
 	o.t.Helper()
 	o.record(at(now, c.Key.Plan, settlement(c, outcome)))
@@ -211,8 +211,8 @@ func settlement(c store.Claim, outcome store.Outcome) store.Settlement {
 	}
 }
 
-// missingReports calls Store.MissingReports and checks the batches. Like claim, it reads the totals first, so that
-// every earlier arrival is folded.
+// missingReports calls Store.MissingReports and fails the test if a batch is wrong. Like claim, it reads the totals
+// first, so that every earlier arrival is folded.
 func (o *opened) missingReports(plan string, now time.Time, limit int) []*store.Batch {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())

@@ -18,7 +18,7 @@ var paging = []behavior{
 	{"an invalid cursor is rejected", wrongCursors},
 }
 
-// list is one of a store's lists, such as Batches. read returns one page of it, as texts that identify the items.
+// list is one of a store's lists, such as Batches. read returns one page of it; each item is a text that identifies it.
 type list struct {
 	name string
 	read func(*opened, store.Paging) (store.Page[string], error)

@@ -37,7 +37,7 @@ func (o *opened) deleteStep(before time.Time, limit int) (deleted int, more bool
 	return deleted, more
 }
 
-// deleteOlder calls Store.DeleteOlder until nothing older is left, and returns the number of deleted batches.
+// deleteOlder calls Store.DeleteOlder until no batch is older than before, and returns the number of deleted batches.
 func (o *opened) deleteOlder(before time.Time, limit int) int {
 	o.t.Helper()
 	all := 0

@@ -218,8 +218,8 @@ func settleTwice(t *testing.T, place Place) {
 	require.Equal(t, 2, accepted)
 }
 
-// settleAndCancel tests settlements whose call of Record was canceled, so that its result is unknown. Either the
-// settlement is stored, or the task is due again when its lease ends.
+// settleAndCancel tests settlements whose call of Record was canceled, so that the caller cannot know whether they are
+// stored. If one is not stored, its task must be due again when the lease ends.
 func settleAndCancel(t *testing.T, place Place) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()

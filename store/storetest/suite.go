@@ -40,7 +40,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	})
 }
 
-// RunCluster runs the tests of a store that implements store.Cluster, in the same way as Run.
+// RunCluster runs the tests of a store that implements store.Cluster. The parameters and subtests are as for Run.
 func RunCluster(t *testing.T, newPlace func(t *testing.T) Place) {
 	run(t, newPlace, []subject{{"Cluster", cluster}})
 }
@@ -59,7 +59,7 @@ func run(t *testing.T, newPlace func(t *testing.T) Place, subjects []subject) {
 	}
 }
 
-// subject is a part of the contract of package store, with the tests of its rules.
+// subject is a part of the contract of package store, with one test for each of its rules.
 type subject struct {
 	name  string
 	tests []behavior
