@@ -19,8 +19,8 @@ type advised struct {
 
 func (a advised) Unwrap() error { return a.error }
 
-// advise adds advice for the user to an error of the Sinch client, if it has any. It turns sinch.ErrID, an id that
-// cannot be part of a URL, into a usageError. It returns nil and all other errors unchanged.
+// advise adds advice for the user to an error of the Sinch client, if there is advice for that error. An invalid id,
+// sinch.ErrID, becomes a usageError. All other errors, and nil, are returned unchanged.
 func advise(err error) error {
 	if err == nil || errors.As(err, new(advised)) {
 		return err
@@ -100,8 +100,8 @@ func notFoundAdvice(op sinch.Operation) string {
 	}
 }
 
-// adviseSend adds advice to an error of dlrloop batch send, as advise does. If Sinch may have sent the batch
-// nevertheless, the advice is a command that finds it: by its client reference, or by time if reference is empty.
+// adviseSend does the same as advise for err, an error of dlrloop batch send. But if Sinch may have sent the batch, the
+// advice is a command that finds the batch: by reference, its client reference, or by time if reference is empty.
 func adviseSend(err error, reference string) error {
 	if err == nil || !outcomeUnknown(err) {
 		return advise(err)

@@ -139,8 +139,8 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body [
 	return nil
 }
 
-// connectionError describes err, which ended an API call before the complete answer arrived. If no connection could be
-// opened, it advises to start dlrloop or to set --api.
+// connectionError adds the API's base URL to err, which ended an API call before the complete answer arrived. If no
+// connection could be opened, it also adds the advice to start dlrloop or to set --api.
 func (a *api) connectionError(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the message already names the URL
@@ -171,7 +171,7 @@ func (e *apiError) Error() string {
 	return s
 }
 
-// statusError returns an apiError for an answer that is not 2xx. For 401, 429 and 503 it adds advice for the user.
+// statusError returns an apiError for a response with the body answer. For 401, 429 and 503 it adds advice.
 func (a *api) statusError(response *http.Response, answer []byte) error {
 	e := &apiError{}
 	_ = dlr.UnmarshalExact(answer, e) // without a problem document there is no detail
@@ -185,7 +185,7 @@ func (a *api) statusError(response *http.Response, answer []byte) error {
 	return e
 }
 
-// escaped joins segments into a URL path. It escapes each segment and puts a slash before it.
+// escaped returns a URL path that consists of a slash and the escaped text for each segment.
 func escaped(segments ...string) string {
 	var path strings.Builder
 	for _, s := range segments {

@@ -40,7 +40,7 @@ document.
 }
 
 // batchCall adds --json, the flags of remoteFlags and RunE to c, a command whose argument is a batch id, and returns c.
-// RunE passes the id to the given method of the Sinch client and prints the batch that the method returns.
+// RunE passes the id to call, which is a method of the Sinch client, and prints the batch that call returns.
 func batchCall(
 	c *cobra.Command, call func(*sinch.Client, context.Context, string) (*sinch.Batch, error),
 ) *cobra.Command {

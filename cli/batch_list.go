@@ -49,7 +49,7 @@ func limitFlag(c *cobra.Command, limit *int) {
 	c.Flags().IntVar(limit, "limit", 0, "at most `N` entries (default all)")
 }
 
-// pageSize returns the number of entries to request per page, given --limit. The result 0 means the largest page, 100.
+// pageSize returns how many entries to request per page if --limit is limit. The result 0 means Sinch's maximum, 100.
 func pageSize(limit int) int {
 	if limit > 0 && limit < 100 {
 		return limit
@@ -65,8 +65,8 @@ type listing[T any] struct {
 	document func(io.Writer, T) error // writes an entry as JSON
 }
 
-// printList prints at most limit entries, or all if limit is 0. If reading fails, it still prints the entries before
-// the failure. It skips an entry that cannot be decoded, reports it on standard error, and returns an error at the end.
+// printList prints at most limit entries, or all if limit is 0. If reading fails, it still prints the entries read so
+// far. It skips an entry that cannot be decoded, prints the reason on standard error, and returns an error at the end.
 func printList[T any](c *cobra.Command, entries iter.Seq2[T, error], limit int, asJSON bool, l listing[T]) error {
 	if limit < 0 {
 		return usageError{errors.New("--limit must not be negative")}

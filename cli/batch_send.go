@@ -100,7 +100,7 @@ func batchDryRunCommand() *cobra.Command {
 }
 
 // messageCall adds the flags of remoteFlags, those that define a message, and RunE to the command c, and returns c.
-// RunE builds and validates the message, makes a Sinch client, and passes both to the given function.
+// RunE builds and validates the message, makes a Sinch client, and passes both to call.
 func messageCall(
 	c *cobra.Command, call func(*cobra.Command, []string, *sinch.Client, sinch.Message) error,
 ) *cobra.Command {

@@ -51,7 +51,7 @@ Exit codes: 0 the configuration is valid, 2 it is not.`,
 	}
 }
 
-// printProblems prints each problem, preceded by prefix, and below it the line of the file with a ^ under the column.
+// printProblems prints each problem after prefix, and below it the problem's line of the file with ^ under the column.
 func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	for _, p := range problems {
 		fmt.Fprintf(w, "%s%s\n", prefix, p.Error())
@@ -61,8 +61,8 @@ func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	}
 }
 
-// indent returns the white space before the ^ that marks the column of a problem. Tabs stay tabs, so that the columns
-// match. If p.Source ends before that column, because it hides a secret, the ^ stands at its end.
+// indent returns the white space to print before the ^ that marks p.Column. Tabs stay tabs, so that the columns match.
+// If p.Source ends before that column, because a secret in it is masked, the ^ stands at the end of p.Source.
 func indent(p config.Problem) string {
 	line := []rune(p.Source)
 	before := string(line[:min(max(p.Column-1, 0), len(line))])

@@ -6,12 +6,12 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// completed sets the function that returns the values that shells offer for the flag with this name.
+// completed makes shells complete the value of the named flag with the results of values.
 func completed(c *cobra.Command, name string, values cobra.CompletionFunc) {
 	_ = c.RegisterFlagCompletionFunc(name, values) // fails only if the flag does not exist or has a completion
 }
 
-// choices makes shells offer these values, and nothing else, for the flag with this name.
+// choices makes shells complete the named flag with these values, and with nothing else.
 func choices(c *cobra.Command, name string, values ...string) {
 	completed(c, name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -23,7 +23,7 @@ func noFiles(c *cobra.Command, names ...string) {
 	}
 }
 
-// plans makes shells offer, for a flag, the plan ids in the configuration file at *path, if it can be loaded.
+// plans makes shells complete the named flag with the plan ids in the configuration at *path, if it can be loaded.
 func plans(c *cobra.Command, name string, path *string) {
 	completed(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		loaded, err := config.Load(*path, environ())

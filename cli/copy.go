@@ -139,7 +139,7 @@ type copySummary struct {
 	Kinds   map[string]copiedKind `json:"kinds"`
 }
 
-// copiedKind holds the number and the checksum of all entries of one kind, such as recipients, equal in both stores.
+// copiedKind holds the number and the checksum of all entries of one kind, such as recipients, the same in both stores.
 type copiedKind struct {
 	Count    int    `json:"count"`
 	Checksum string `json:"checksum"`

@@ -14,13 +14,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// location names a store: dir is the directory of a bolt store, or url is the URL of a PostgreSQL database.
+// location says where a store is: in dir if it is a bolt store, or at url if it is PostgreSQL. The other is empty.
 type location struct {
 	dir string
 	url string
 }
 
-// parseLocation parses the value of a flag: bolt:DIRECTORY, postgres:URL, or postgres:@FILE if a file holds the URL.
+// parseLocation parses given, the value of flag: bolt:DIRECTORY, postgres:URL, or postgres:@FILE with the URL in FILE.
 func parseLocation(flag, given string) (location, error) {
 	kind, where, found := strings.Cut(given, ":")
 	switch {

@@ -97,8 +97,8 @@ whole_batch and calls.
 	return c
 }
 
-// read sets w.recipients to the numbers in --recipient or --file, without duplicates. It returns an error if not
-// exactly one of --recipient, --file and --whole-batch is set, for an invalid number, and for an empty list.
+// read sets w.recipients to the numbers in --recipient or --file, without duplicates. It returns an error unless
+// exactly one of --recipient, --file and --whole-batch is set. An invalid number or an empty list is also an error.
 func (w *confirmation) read(c *cobra.Command) error {
 	set := 0
 	for _, name := range []string{"recipient", "file", "whole-batch"} {

@@ -85,7 +85,7 @@ batch in the format of the API (NDJSON).
 	return c
 }
 
-// feedback lists the batches that match query, page by page, until the first error. It changes the cursor in query.
+// feedback iterates over the batches that match query, page by page, until the first error. It sets query's cursor.
 func (a *api) feedback(ctx context.Context, query url.Values) iter.Seq2[feedbackBatch, error] {
 	return func(yield func(feedbackBatch, error) bool) {
 		for {
@@ -129,8 +129,8 @@ func pendingRow(t *table, o feedbackBatch) {
 		shortened(detail, 80))
 }
 
-// recipientsCell returns the table cell that describes a batch's feedback in one state, such as dead: the number of
-// recipients, and "whole batch" if feedback for the whole batch is in that state.
+// recipientsCell returns the table cell for a batch's feedback in one state, such as dead. recipients is the number of
+// recipients in that state. wholeBatch says whether feedback for the whole batch is in that state.
 func recipientsCell(recipients int, wholeBatch bool) string {
 	switch {
 	case !wholeBatch:

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// requeue is the body of a request to send pending and dead feedback now: of one batch, of one service plan, or of all.
+// requeue is the body of a request to send pending and dead feedback now, for one batch, one service plan or all.
 type requeue struct {
 	Plan    string `json:"plan,omitempty"`
 	BatchID string `json:"batch_id,omitempty"`
@@ -90,7 +90,7 @@ func planOf(c *config.Config, named string) (string, error) {
 	return p.ID, err
 }
 
-// requeue repeats the request until the server has processed all batches. It returns the sums of all answers.
+// requeue repeats the request until the server has processed all batches. total is the sum of all answers.
 func (a *api) requeue(ctx context.Context, request requeue) (total requeued, err error) {
 	for {
 		var r requeued
@@ -105,7 +105,7 @@ func (a *api) requeue(ctx context.Context, request requeue) (total requeued, err
 	}
 }
 
-// countBatches returns "1 batch" or "2 batches", a plural that count cannot form.
+// countBatches returns "1 batch" or "2 batches". The function count would write "2 batchs".
 func countBatches(n int) string {
 	if n == 1 {
 		return "1 batch"

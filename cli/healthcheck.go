@@ -71,8 +71,8 @@ func probe(ctx context.Context, url string) (string, error) {
 	return response.Status, nil
 }
 
-// reachable returns the address at which programs on this machine reach a listener, given the address it listens on.
-// For a listener on all addresses, such as :8081, that is a loopback address.
+// reachable returns the address at which programs on this machine reach a listener whose configured address is listen.
+// If listen means all addresses, as :8081 does, reachable returns a loopback address.
 func reachable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

@@ -34,7 +34,7 @@ type message struct {
 	clear               []string
 }
 
-// messageFlags adds the flags that batch send, dry-run, replace and update share. Parsing them sets the result.
+// messageFlags adds the flags that batch send, dry-run, replace and update share. Parsing them fills the result.
 func messageFlags(c *cobra.Command) *message {
 	m := &message{flags: c.Flags()}
 	f := c.Flags()
@@ -139,7 +139,7 @@ func (m *message) message(stdin io.Reader) (sinch.Message, error) {
 	return built, m.inputError(err)
 }
 
-// inputError returns err, an error in a message, as a usageError that names the flag or file. It returns nil for nil.
+// inputError turns err, an error in the message, into a usageError that names the flag or file. It returns nil for nil.
 func (m *message) inputError(err error) error {
 	if m.file == "" {
 		if invalid, ok := errors.AsType[*sinch.InvalidError](err); ok && slices.Contains(m.clear, invalid.Member) {

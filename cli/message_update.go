@@ -50,7 +50,7 @@ func (m *message) buildUpdate() (sinch.Update, error) {
 	return u, m.updateBody(&u)
 }
 
-// updateBody sets u.Text, u.Media, or u.Binary and u.UDH, depending on the message type, if the flags set new content.
+// updateBody sets the new content in u, if the flags define any: u.Text, u.Media, or both u.Binary and u.UDH.
 func (m *message) updateBody(u *sinch.Update) (err error) {
 	media := slices.ContainsFunc([]string{"media-url", "subject"}, m.given)
 	switch {
@@ -64,7 +64,7 @@ func (m *message) updateBody(u *sinch.Update) (err error) {
 	return err
 }
 
-// whenGiven returns a pointer to value if the user set the named flag, else nil, which leaves that member unchanged.
+// whenGiven returns a pointer to value if the user set the named flag, else nil. In a sinch.Update nil means unchanged.
 func whenGiven[T any](m *message, name string, value T) *T {
 	if !m.given(name) {
 		return nil

@@ -37,7 +37,7 @@ var otherShapes = regexp.MustCompile(strings.Join([]string{
 	`\d\.\d+ +-?\d+\.\d`, // coordinates
 }, "|"))
 
-// otherLocalShapes matches what is not a phone number, such as a card number, in text that does not begin with + or 00.
+// otherLocalShapes matches text that is not a phone number if it does not begin with + or 00, such as a card number.
 var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
 	`^\d{1,3}\. `, `^\(?[2-689]\)?[^\d]`, `\d[^\d]+\d{12,}$`, // an entry number before the phone number
 	`^[1-9]\d{0,2}(?:[ .]\d{3}){2}$`,                              // 1.234.567
@@ -49,8 +49,8 @@ var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
 // nationalShape matches phone numbers as people in North America and India write them, without a country code.
 var nationalShape = regexp.MustCompile(`^(?:\d{3}[-. ]|\(\d{3}\) ?)\d{3}[-. ]?\d{4}$|^\d{5}[- ]\d{5}$`)
 
-// withoutFraction removes a fraction of zeros, such as ".0", from a number. Spreadsheets add it in columns of
-// floating-point numbers, which hold 15 digits, the most that a phone number has, exactly.
+// withoutFraction removes a fraction of zeros, such as ".0", from a number. Spreadsheets add the fraction in columns of
+// floating-point numbers. Such numbers are exact up to 15 digits, and a phone number has at most 15.
 func withoutFraction(cell string) string {
 	if float := floatShape.FindStringSubmatch(cell); float != nil {
 		return float[1]

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// numberTable is a file with phone numbers, split into rows of cells. The heading is optional. Empty rows are left out.
+// numberTable holds the nonempty rows of a file with phone numbers. heading.cells is nil if the file has no heading.
 type numberTable struct {
 	heading numberRow
 	rows    []numberRow
@@ -73,8 +73,8 @@ func delimiterOf(text string) rune {
 	return best
 }
 
-// isHeading reports whether the first row of a table is a heading: at least one cell is a title such as "phone", and
-// none looks like a number. It is strict, because a heading is skipped without an error.
+// isHeading reports whether the first row of a table is a heading: at least one cell is a title such as "phone", and no
+// cell is a phone number. It is strict, because a heading is skipped without an error.
 func isHeading(cells []string) bool {
 	return !slices.ContainsFunc(cells, isLikeNumber) && slices.ContainsFunc(cells, isNumberHeading)
 }
@@ -117,7 +117,7 @@ func (t numberTable) recipients() ([]string, error) {
 	return numbers, nil
 }
 
-// refuseLongRows returns an error if a row has more cells than the heading, as when a number contains a comma.
+// refuseLongRows returns an error if a row has more cells than the heading, for example because of a comma in a number.
 func (t numberTable) refuseLongRows() error {
 	if t.heading.cells == nil {
 		return nil
@@ -158,7 +158,7 @@ func (r numberRow) cell(column int) string {
 	return r.cells[column]
 }
 
-// column returns the index of the column that holds the phone numbers. It returns an error if it cannot tell which.
+// column returns the index of the column that holds the phone numbers. It is an error if several or none may hold them.
 func (t numberTable) column() (int, error) {
 	var filled, named, numeric []int
 	for column := range t.width() {
@@ -233,7 +233,7 @@ func (t numberTable) cells(column int) []string {
 	return cells
 }
 
-// line returns the number of the line in the file where the table begins: its heading, or else its first row.
+// line returns the line number in the file where the table begins: of its heading, or else of its first row.
 func (t numberTable) line() int {
 	if t.heading.cells != nil || len(t.rows) == 0 {
 		return t.heading.line

@@ -30,7 +30,7 @@ type bar struct {
 
 func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
 
-// show writes the progress p of a copy, if the last line is at least barEvery old (on a terminal) or lineEvery
+// show writes p, the progress of a copy, if the last line is at least barEvery old (on a terminal) or lineEvery old
 // (elsewhere). If the output is not a terminal, it also writes p at the start of each phase.
 func (b *bar) show(p copying.Progress) {
 	now := time.Now()
@@ -52,7 +52,7 @@ func (b *bar) show(p copying.Progress) {
 	}
 }
 
-// finishPhase ends the line of a phase (copying or verifying) with the last progress, if the output is a terminal.
+// finishPhase writes the last progress of a phase (copying or verifying) and a line break, if the output is a terminal.
 func (b *bar) finishPhase() {
 	if b.phase != "" && b.terminal {
 		b.write(b.last, time.Now())

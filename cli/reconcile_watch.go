@@ -27,7 +27,7 @@ type reconciliation struct {
 	skipped skipped
 }
 
-// missingBatch is a batch that dlrloop reconcile registers. If it has no missing reports, it is dropped after that.
+// missingBatch is a batch that dlrloop reconcile registers. The command then waits only for those with missing reports.
 type missingBatch struct {
 	id            string
 	body          []byte     // the registration; nil once it is sent
@@ -35,7 +35,7 @@ type missingBatch struct {
 	before, after batchState // at registration, and when last polled
 }
 
-// batchState is a batch as the private API returns it. Check is the planned fetch of its missing reports, if any.
+// batchState is a batch as the private API returns it. Check is the fetch of its missing reports, nil if there is none.
 type batchState struct {
 	Missing int                `json:"missing"`
 	Counts  map[dlr.Status]int `json:"counts"`
@@ -57,14 +57,14 @@ func (s batchState) final() int {
 	return n
 }
 
-// The maximum number of batches, and of bytes, in one request that registers batches. The server allows far more.
+// Limits of one request that registers batches: how many batches, and how many bytes. The server allows far more.
 const (
 	maxRegistration      = 500
 	maxRegistrationBytes = 8 << 20
 )
 
 // register registers the batches with the running dlrloop and makes it fetch their missing reports. It reads the state
-// of each batch before the fetch, so that the result counts every report that the fetch brings.
+// of each batch before the fetch, so that r.summary counts every report that the fetch brings.
 func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.Batch, error]) error {
 	seen, chunk, size := map[string]bool{}, []*missingBatch(nil), 0
 	for b, err := range batches {
@@ -111,7 +111,7 @@ func registrationOf(b *sinch.Batch) ([]byte, error) {
 	return body, err
 }
 
-// stripped copies a batch without text and parameters: they can be megabytes, and dlrloop does not store them.
+// stripped copies a batch without body and parameters. They can be megabytes, and dlrloop does not store them.
 func stripped(b *sinch.Batch) *sinch.Batch {
 	return &sinch.Batch{
 		ID: b.ID, Type: b.Type, To: b.To, DeliveryReport: b.DeliveryReport, SendAt: b.SendAt, ExpireAt: b.ExpireAt,

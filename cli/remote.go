@@ -178,7 +178,7 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// choosePlan returns the plan with this id, or the only plan if id is empty. It returns a usageError if there is none.
+// choosePlan returns the plan with this id. An empty id matches every plan. It is an error unless exactly one matches.
 func choosePlan(c *config.Config, id string) (config.Plan, error) {
 	if id == "" && len(c.Plans) == 1 {
 		return c.Plans[0], nil

@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// exit is an error that only sets the exit code. A command returns it after it has printed the reason itself.
+// exit is an error that only sets the exit code. A command that has already printed what is wrong returns it.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
@@ -111,8 +111,8 @@ sends delivery feedback. Its commands also send, read and change batches, and fi
 	return root
 }
 
-// group makes c a command that only holds subcommands. An unknown subcommand is then an error; cobra itself would print
-// the help and exit with 0.
+// group makes c a command that only holds subcommands. An unknown subcommand is then an error. Without group, cobra
+// would print the help and exit with 0.
 func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.AddCommand(commands...)
 	c.DisableFlagsInUseLine = true

@@ -65,8 +65,8 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	return s.Run(ctx)
 }
 
-// replicaLogger adds the configured name of this replica to the lines that are logged before the server starts. The
-// server adds the name to its own lines, and generates one if none is configured.
+// replicaLogger returns log with the configured name of this replica in each line, for use before the server starts.
+// The server adds the name to its own lines, and generates a name if none is configured.
 func replicaLogger(c *config.Config, log *slog.Logger) *slog.Logger {
 	if c.Store.Driver != config.DriverPostgres || c.Replica == "" {
 		return log

@@ -168,7 +168,7 @@ func gatewayToken(g config.PlanGateway) string {
 	return "calls Sinch with the caller's token"
 }
 
-// some returns the same text as count, but "" for 0. The function joined leaves out empty texts.
+// some returns the same text as count, but "" if n is 0. The function joined leaves out such empty texts.
 func some(n int, noun string) string {
 	if n == 0 {
 		return ""

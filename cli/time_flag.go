@@ -16,7 +16,7 @@ type timeFlag struct {
 	text string
 }
 
-// pastFlag adds a flag for a time in the past and returns its value: in UTC, or zero if the flag is not set.
+// pastFlag adds a flag for a time in the past. Parsing it sets the result, in UTC. Without the flag the result is zero.
 func pastFlag(c *cobra.Command, name, usage string) *time.Time {
 	m := &timeFlag{at: new(time.Time), sign: -1}
 	c.Flags().Var(m, name, usage+": a `TIME`, or a duration before now such as 90m, 24h or 7d")
