@@ -2,5 +2,5 @@
 
 package config
 
-// mayWrite always returns true: only Unix has a check. Opening the store reports a missing permission.
+// mayWrite returns true, because this check exists only on Unix. Without permission, opening the store fails later.
 func mayWrite(string) bool { return true }

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// bounds is the range of values that a number, duration or size may have. The struct tag of every such field gives it:
-// range:"1s..30d", or range:"0|1s..30d" if 0 is allowed too, with a meaning of its own. A test requires the tag.
+// bounds is the range of values that are allowed for a number, duration or size. The struct tag of each such field
+// defines the range: range:"1s..30d", or range:"0|1s..30d" if 0 is allowed too and has a meaning of its own.
 type bounds struct {
 	zero            bool
 	least, greatest reflect.Value
 }
 
-// isNumeric reports whether t is the type of a number, duration or size. A field of such a type needs the tag range.
+// isNumeric reports whether t is the type of a number, duration or size. Such a field needs the struct tag "range".
 func isNumeric(t reflect.Type) bool {
 	return t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Float64
 }
 
-// boundsOf parses the struct tag range of a field. It returns an error if the tag is missing or malformed.
+// boundsOf parses the value of the struct tag "range" of f. It returns an error if the tag is missing or malformed.
 func boundsOf(f reflect.StructField) (b bounds, err error) {
 	text, zero := strings.CutPrefix(f.Tag.Get("range"), "0|")
 	least, greatest, found := strings.Cut(text, "..")
@@ -69,8 +69,8 @@ func (l *loader) checkBounds() {
 	})
 }
 
-// eachValue calls visit for every value in block, a struct of the configuration, and in the structs inside it. The key
-// of block is blockKey, or "" for the whole configuration. A list of strings counts as one value.
+// eachValue calls visit for every field of block, a struct of the configuration, and of the structs inside it. blockKey
+// is the key of block, or "" for the whole configuration. visit gets a list of strings in one call.
 func eachValue(blockKey string, block reflect.Value, visit func(key string, f reflect.StructField, v reflect.Value)) {
 	for i := range block.NumField() {
 		f, v := block.Type().Field(i), block.Field(i)

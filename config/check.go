@@ -66,7 +66,7 @@ func (l *loader) checkPrivate() {
 	}
 }
 
-// checkOneOf records a problem with key if value, which the configuration sets for it, is not among the choices.
+// checkOneOf records a problem with key if value, the value of key in the configuration, is not one of choices.
 func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	words := make([]string, len(choices))
 	for i, c := range choices {

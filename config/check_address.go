@@ -94,7 +94,7 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// checkURL returns text, the value of key, without a trailing slash. If text is not a valid URL, it records a problem.
+// checkURL returns text, the value of key, without a trailing slash. It records a problem for text that is not a URL.
 func (l *loader) checkURL(key, text string) string {
 	if strings.ContainsAny(text, "@?") { // the URL may contain a password
 		l.source.maskedLines[l.source.places[key].line] = true

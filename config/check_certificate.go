@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// checkCertificate warns if callers will reject a certificate: it is expired, not valid yet, or for another host.
+// checkCertificate warns if clients will reject pair: it has expired, is not valid yet, or is for another host.
 func (l *loader) checkCertificate(key string, pair tls.Certificate, now time.Time) {
 	leaf := pair.Leaf
 	switch {

@@ -44,7 +44,7 @@ func (l *loader) checkGatewayListener(g Gateway) {
 }
 
 // checkPlanGateway checks gateway.token of a service plan. If the gateway calls Sinch with the plan's token, the plan
-// must have credentials. The private listener must have some too, because otherwise every caller could send messages.
+// must have credentials. private.credentials must then be set too, because otherwise every caller could send messages.
 func (l *loader) checkPlanGateway(key string, p Plan) {
 	token := below(key, "gateway.token")
 	checkOneOf(l, token, p.Gateway.Token, CallerToken, PlanToken)

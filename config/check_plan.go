@@ -43,7 +43,7 @@ func (l *loader) checkID(key, id string, before []Plan) {
 	}
 }
 
-// checkCredentials requires either an API token or a project's access key, or neither if the plan sends no feedback.
+// checkCredentials requires an API token or a project's access key, but not both. Without feedback it requires neither.
 func (l *loader) checkCredentials(key string, p *Plan) {
 	token, project := p.Token != "" || p.TokenFile != "", p.Project.Used()
 	if token && project {
@@ -138,7 +138,7 @@ func (l *loader) checkAuth(key string, a Auth) {
 }
 
 // faultsOf returns a callback for the Check methods of other packages. The callback records a problem with a member of
-// the block at key, unless that member, or the key for its secret file, is already marked as invalid.
+// the block at key. It does nothing if that member, or the key of the member's secret file, is marked as invalid.
 func (l *loader) faultsOf(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")

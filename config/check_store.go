@@ -60,7 +60,7 @@ func (l *loader) checkPostgresStore(s Store) {
 	}
 }
 
-// checkRetention requires that the store keeps a batch while its feedback is retried and, if that fails, a day longer.
+// checkRetention requires that kept is at least a day longer than feedback.give_up of each plan that sends feedback.
 func (l *loader) checkRetention(kept Duration) {
 	const after = 24 * time.Hour
 	for i, p := range l.config.Plans {

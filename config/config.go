@@ -8,7 +8,7 @@ import (
 )
 
 // Config is the complete configuration that Load returns: defaults are set, secrets are read from their files, and
-// values are checked. The paths of the store and of the TLS files are resolved, so they start at the working directory.
+// values are checked. The paths of the store and of the TLS files are absolute or relative to the working directory.
 type Config struct {
 	Public  Public  `yaml:"public"`
 	Private Private `yaml:"private"`
@@ -116,7 +116,7 @@ func Access(pairs []Basic) []access.Basic {
 }
 
 // Gateway is a proxy for Sinch's API, `/xms/v1/{plan}/…`, that your applications can call instead of Sinch. dlrloop
-// records the batches sent through it before their first report arrives.
+// records each batch sent through it, before the first report of the batch arrives.
 type Gateway struct {
 	// A separate address, `host:port`, for applications on other machines. Empty: the private listener serves the
 	// gateway.

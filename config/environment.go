@@ -62,7 +62,7 @@ func (l *loader) environment() {
 }
 
 // override sets target, the value of key, and all values inside it from environment variables. It appends list entries
-// that only variables define. It adds the name of every variable that could set a value to the map known.
+// that only variables define. It adds to known the name of every variable that could set one of these values.
 func (l *loader) override(key string, target reflect.Value, known map[string]bool) {
 	switch {
 	case target.Kind() == reflect.Struct:
@@ -112,7 +112,7 @@ func (l *loader) setVariable(key string, into reflect.Value, text string) {
 	}
 }
 
-// setList sets a list from the text of one variable: a YAML list in [ ], texts separated by commas, or one secret.
+// setList sets a list from text: YAML in [ ] or, without [ ], one secret or several other texts separated by commas.
 func setList(into reflect.Value, text string) error {
 	entries := []string{text}
 	switch {

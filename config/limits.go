@@ -7,8 +7,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Limits of the configuration file, far above what is needed. The memory of the YAML library grows with the square of
-// the nesting and of the number of keys in a block, so checkYAML counts both before the library parses the file.
+// Limits of the configuration file, far above what is needed. The memory that the YAML library needs grows with the
+// square of the nesting and of the keys in a block, so checkYAML counts both before the library parses the file.
 const (
 	maxMarks    = 100_000 // characters that may begin or end a token
 	maxNesting  = 32      // nested blocks, lists, anchors and tags
@@ -57,7 +57,7 @@ type nesting struct {
 	properties int // consecutive anchors and tags
 }
 
-// column is an open YAML block: the column where its keys or dashes begin, and the number of its keys so far.
+// column is an open YAML block: at is the column where its keys or dashes begin, keys is the number of keys so far.
 type column struct{ at, keys int }
 
 func (n *nesting) take(t *token.Token) {
@@ -82,7 +82,7 @@ func (n *nesting) take(t *token.Token) {
 	}
 }
 
-// block records a key or dash in a column. It closes the blocks further right, and opens one there if there is none.
+// block records a key or dash in column at. It closes the blocks further right, and opens one at this column if needed.
 func (n *nesting) block(at int) {
 	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
 		n.blocks = n.blocks[:len(n.blocks)-1]

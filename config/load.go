@@ -19,8 +19,8 @@ const (
 
 // Load reads the configuration from the file at path. If path is empty, it reads the file that $DLRLOOP_CONFIG names,
 // or else config.yaml in the working directory, if there is one. Environment variables in environ, which has the format
-// of os.Environ, override the file. A relative path in a variable starts at the working directory, any other at the
-// directory of the file. Load also reads the files with secrets. Every error is of type Problems.
+// of os.Environ, override the file. A relative path in the file is relative to the file's directory, a path in a
+// variable to the working directory. Load also reads the files with secrets. Every error is of type Problems.
 func Load(path string, environ []string) (*Config, error) {
 	return newLoader(environ).load(path)
 }
@@ -58,8 +58,8 @@ func (l *loader) load(path string) (*Config, error) {
 	return l.config, nil
 }
 
-// finish adds to each problem the line of the file where it is, with secrets masked, and sorts the problems. It must
-// run last, because only then all lines with secrets are known.
+// finish sets the Source of each problem in p to its line of the file, with secrets masked, and sorts p. It must run
+// last, because only then all lines with secrets are known.
 func (l *loader) finish(p Problems) {
 	for i := range p {
 		p[i].Source = l.source.excerpt(p[i].Line)
@@ -198,8 +198,8 @@ func (l *loader) add(p Problem) {
 
 func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 
-// missing records, as a problem with the first key, that none of the keys is set. It does nothing if one of them is
-// marked as invalid, because a problem with that key is recorded already.
+// missing records message as a problem with the first key. It does nothing if one of the keys is marked as invalid,
+// because a problem with that key is recorded already.
 func (l *loader) missing(message string, keys ...string) {
 	if !slices.ContainsFunc(keys, l.isInvalid) {
 		l.add(l.at(keys[0], message))
@@ -253,8 +253,8 @@ func below(key, name string) string {
 // element returns the key of entry i in the list at key: plans[0] for key plans and i 0.
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
-// resolve returns path, the value of key, as seen from the working directory. Unless an environment variable sets key,
-// a relative path starts at the directory of the configuration file.
+// resolve returns path, the value of key, absolute or relative to the working directory. A relative path in the file is
+// relative to the file's directory. A relative path in an environment variable is returned unchanged.
 func (l *loader) resolve(key, path string) string {
 	if path == "" || filepath.IsAbs(path) || l.inEnvironment(strings.TrimRight(key, "[0123456789]")) {
 		return path

@@ -18,7 +18,7 @@ const (
 	minMemory ByteSize = 64 << 20
 )
 
-// fillMemory replaces 0 in memory.limit and public.memory by what fits the system, and may then lower public.max_body.
+// fillMemory replaces 0 in memory.limit and public.memory by defaults, and may lower the default of public.max_body.
 func (l *loader) fillMemory() {
 	m, p := &l.config.Memory, &l.config.Public
 	if m.Limit == 0 {

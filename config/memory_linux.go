@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// reserved is the address space in bytes that Go's runtime and threads map but never use. RLIMIT_DATA counts it.
+// reserved is how many bytes of address space Go's runtime and threads map but do not use. RLIMIT_DATA counts them.
 const reserved ByteSize = 160 << 20
 
 // dataLimit returns the memory limit in bytes that follows from RLIMIT_DATA, or MaxInt64 if RLIMIT_DATA is not set.

@@ -31,7 +31,7 @@ type Plan struct {
 // Callable reports whether the plan has credentials to call Sinch.
 func (p Plan) Callable() bool { return p.Token != "" || p.Project.Used() }
 
-// Project is an access key of a Sinch project. It is used instead of the API token, only in the regions `us` and `eu`.
+// Project is an access key of a Sinch project. A plan in the region `us` or `eu` can use it instead of the API token.
 type Project struct {
 	// The project id.
 	ID string `yaml:"id"`

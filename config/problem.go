@@ -26,8 +26,8 @@ func (p Problem) Error() string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
-// Place returns the place of the problem in the format that editors and terminals recognize: file:line:column. For an
-// environment variable it returns $NAME. If neither a file nor a variable is known, it returns "environment".
+// Place returns the place of the problem in the format that editors and terminals recognize: file:line:column, or file
+// alone. It returns $NAME for an environment variable, and "environment" if neither a file nor a variable is known.
 func (p Problem) Place() string {
 	switch {
 	case p.Variable != "":

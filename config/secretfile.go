@@ -33,9 +33,9 @@ func (l *loader) passwords(key string, pairs []Basic) {
 	}
 }
 
-// secret stores the content of the file at path in into, and then calls check with the secret. It does not read a file
-// if path is empty. key is the configuration key of the secret, such as token; token_file is then the key of path. If
-// both keys are set, secret records a problem.
+// secret calls check with *into, the secret at key. If path is not empty, it first reads *into from the file at path.
+// The key of path is key followed by _file, such as token_file for token. If both keys are set, the method either
+// decides which of the two is used, or records a problem.
 func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {
@@ -49,8 +49,8 @@ func (l *loader) secret(key string, into *Secret, path string, check func(string
 	check(key, *into)
 }
 
-// secrets appends the secrets in the files at paths to the list at key, and calls check for every secret of the list.
-// The key of paths is key with _files in place of the final s: token_files for tokens.
+// secrets appends the secrets in the files at paths to *into, and calls check for every secret. key is the key of
+// *into, such as tokens. The key of paths is then token_files, and check gets the key of the secret or of its file.
 func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(string, Secret)) {
 	for i, s := range *into {
 		if s == "" {
@@ -106,8 +106,8 @@ func looksLikeSecret(name string) bool {
 	return len(name) >= 16 && !strings.ContainsAny(name, "./\\")
 }
 
-// either decides between two groups of keys that are both set but exclude each other. If environment variables set only
-// one group, that group wins. Otherwise it records a problem and returns true for both.
+// either chooses between two groups of keys, a and b, if keys of both are set. If environment variables set only one
+// group, either chooses that group. Otherwise it records a problem and returns true for both.
 func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:

@@ -32,7 +32,7 @@ func newSource(name string, content []byte) source {
 func placeOf(t *token.Token) place { return place{line: t.Position.Line, column: t.Position.Column} }
 
 // excerpt returns a line of the file, without its comment, for an error message. If the line may hold a secret, it
-// returns only the first key and ***.
+// returns *** in place of all but the key at the start of the line.
 func (s *source) excerpt(line int) string {
 	if line < 1 || line > len(s.lines) {
 		return ""
@@ -60,8 +60,8 @@ func (s *source) maskLines(n ast.Node) { ast.Walk(masker{s}, n) }
 // masker is the ast.Visitor that maskLines uses.
 type masker struct{ *source }
 
-// Visit marks the lines of one YAML node as masked, so that no error message quotes the secret there. The lines reach
-// from the node's first token to the token after the node.
+// Visit marks the lines of the YAML node n as masked, so that no error message quotes a secret in them. These lines end
+// before the next token, or with the line of the next token if closes returns true for it.
 func (h masker) Visit(n ast.Node) ast.Visitor {
 	first := n.GetToken()
 	end := len(h.lines)
@@ -77,7 +77,7 @@ func (h masker) Visit(n ast.Node) ast.Visitor {
 	return h
 }
 
-// closes reports whether a token, such as a comma or a comment, may follow a multi-line text on its last line.
+// closes reports whether t, such as a comma or a comment, may be on the last line of the multi-line text before it.
 func closes(t *token.Token) bool {
 	switch t.Type {
 	case token.CollectEntryType, token.MappingEndType, token.SequenceEndType, token.CommentType:

@@ -81,8 +81,8 @@ func characterName(r rune) string {
 	return fmt.Sprintf("U+%04X", r)
 }
 
-// checkTexts checks every text of the configuration for invisible characters and placeholders. It removes byte order
-// marks and line breaks around secrets, so it must run before the other checks.
+// checkTexts checks every text of the configuration for invisible characters and placeholders. It removes a byte order
+// mark before a secret and line breaks after it, so it must run before the other checks.
 func (l *loader) checkTexts() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		switch {

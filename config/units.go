@@ -58,7 +58,7 @@ func (d Duration) String() string {
 	return s
 }
 
-// MarshalText returns the text of String, which Load can parse.
+// MarshalText returns the same text as String. Load can parse it.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // ByteSize is a number of bytes that is never negative, written as 16MiB, 1GB or 65536.
@@ -115,5 +115,5 @@ func (b ByteSize) String() string {
 	return "0"
 }
 
-// MarshalText returns the text of String, which Load can parse.
+// MarshalText returns the same text as String. Load can parse it.
 func (b ByteSize) MarshalText() ([]byte, error) { return []byte(b.String()), nil }

@@ -15,7 +15,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxDepth limits the nesting while the file is decoded. Only a YAML alias that contains itself reaches it.
+// maxDepth is the maximum nesting while the file is decoded. Only a YAML alias that contains itself exceeds it.
 const maxDepth = 16
 
 // yaml decodes the content of the file into the configuration and records a problem for every error. The decoder of the
@@ -56,7 +56,7 @@ func (l *loader) yaml(content []byte) {
 	}
 }
 
-// syntax records the problem that the file is not valid YAML, with the place that the parser's error names.
+// syntax records err, an error of the YAML parser, as a problem. Its place is the one that err names.
 func (l *loader) syntax(err error) {
 	l.broken, l.source.opaque = true, true
 	p := l.at("", "is not YAML")
@@ -70,8 +70,7 @@ func (l *loader) syntax(err error) {
 	l.add(p)
 }
 
-// explainSyntax replaces the library's message for a common YAML mistake by advice. It returns other messages
-// unchanged.
+// explainSyntax returns advice for the YAML library's message about a common mistake, and other messages unchanged.
 func explainSyntax(message string) string {
 	switch {
 	case strings.HasPrefix(message, "found character '\t'"):
@@ -92,7 +91,7 @@ func (l *loader) refuse(key string, n ast.Node, message string) {
 	l.markInvalid(key)
 }
 
-// report records a problem with key, at the place of a YAML node.
+// report records a problem with key, at the place of the YAML node n.
 func (l *loader) report(key string, n ast.Node, message string) {
 	at := placeOf(firstToken(n))
 	l.add(Problem{File: l.source.name, Line: at.line, Column: at.column, Key: key, Message: message})
@@ -155,7 +154,7 @@ func (r decoder) stop(n ast.Node, message string) {
 	}
 }
 
-// follow returns the node that an anchor, alias or tag stands for, or n itself, or nil for an alias without anchor.
+// follow returns the node that n stands for if n is an anchor, alias or tag, else n; nil for an alias without anchor.
 func (r decoder) follow(n ast.Node) ast.Node {
 	for range maxDepth {
 		switch inner := n.(type) {
@@ -236,7 +235,7 @@ func (r decoder) block(key string, n ast.Node, into reflect.Value, depth int) {
 	}
 }
 
-// merge decodes what a block takes over by its first YAML merge key (<<). Its own keys, decoded later, override that.
+// merge decodes the value of block's first YAML merge key (<<). Block's own keys are decoded later and override it.
 func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth int) {
 	for m := block.MapRange(); m.Next(); {
 		if m.Key().IsMergeKey() {
@@ -256,7 +255,7 @@ func fieldOf(block reflect.Value, name string) reflect.Value {
 	return reflect.Value{}
 }
 
-// unknown records a problem with a key that the block does not have. It masks the lines of the key and its value,
+// unknown records the problem that the block has no key called name. It masks the lines of n, the key and its value,
 // because the value or even the supposed key may be a secret.
 func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []string) {
 	r.source.maskLines(n)
@@ -286,8 +285,8 @@ func blocksWith(name string) []string {
 	return homes
 }
 
-// eachBlock calls visit for a struct type of the configuration, whose key is blockKey, and for every struct type inside
-// it. The key of a type in a list ends with [], such as plans[].
+// eachBlock calls visit for block, a struct type of the configuration whose key is blockKey, and for every struct type
+// inside it. The key of a struct type in a list ends with [], such as plans[].
 func eachBlock(blockKey string, block reflect.Type, visit func(blockKey string, block reflect.Type)) {
 	visit(blockKey, block)
 	for i := range block.NumField() {
@@ -322,7 +321,7 @@ func firstToken(n ast.Node) *token.Token {
 	return n.GetToken()
 }
 
-// textOf returns the text of a single value as in the file, without quotation marks. It returns false for other nodes.
+// textOf returns the text of a single value as in the file, without quotation marks. ok is false for lists and blocks.
 func textOf(n ast.Node) (text string, ok bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
