@@ -51,7 +51,7 @@ func (c *certificate) read() (changed bool, err error) {
 }
 
 // readPEM reads a file and returns an error if the file ends within a PEM block, for example while it is being written.
-// tls.X509KeyPair would accept such a chain and serve it without the intermediate certificates.
+// tls.X509KeyPair would accept such a file, and clients would get an incomplete certificate chain.
 func readPEM(path string) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 const descriptorReserve = 256
 
 // connections limits the number of open connections of a listener. Its method stateChanged must be the ConnState hook
-// of the http.Server. A new connection above the limit replaces the longest idle one of the client with the most
-// connections. If no connection is idle, the new connection is closed.
+// of the http.Server. At the limit, a new connection replaces an idle one, which longestIdle selects. If no connection
+// is idle, the new connection is closed.
 type connections struct {
 	limit   int
 	metrics *metrics.Metrics
@@ -35,7 +35,7 @@ type connection struct {
 	serving bool          // a request is being served, so the connection is not idle
 }
 
-// newConnections returns a limiter with the given limit, which it lowers if the process may open too few files.
+// newConnections returns a limiter for limit connections, or for fewer if the process may not open that many files.
 func newConnections(limit int, m *metrics.Metrics, log *slog.Logger) *connections {
 	if most := max(maxDescriptors()-descriptorReserve, maxDescriptors()/2); limit > most {
 		log.Warn("public.max_connections reduced: the process may open too few files; raise its limit (LimitNOFILE)",

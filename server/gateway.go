@@ -50,7 +50,7 @@ func endpointOf(p config.Plan) (string, error) {
 	}.Endpoint()
 }
 
-// callbackURLs returns the webhook URL of each service plan, by plan id. It ends in the first path token, if any.
+// callbackURLs returns the webhook URL of each plan, by plan id. The URL ends in the plan's first path token, if any.
 func callbackURLs(c *config.Config) map[string]string {
 	urls := make(map[string]string, len(c.Plans))
 	for _, p := range c.Plans {

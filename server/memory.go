@@ -6,9 +6,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// shares divides the setting memory.limit: each field is how many bytes one part of dlrloop may use. The rest is for
-// API reads, the database's bookkeeping and garbage. docs/architecture.md has the same table. With PostgreSQL, the sum
-// of the fields queue, backlog and step is the memory for committing arrivals.
+// shares divides memory.limit of the configuration: each field is the number of bytes that one part of dlrloop may use.
+// The rest of the limit is for API reads, the database's bookkeeping and garbage. docs/architecture.md has the same
+// table. With PostgreSQL, the store may use the sum of queue, backlog and step for committing arrivals.
 type shares struct {
 	bodies  int64 // 1/4 (public.memory): bodies of callbacks in flight, until they are recorded
 	queue   int   // 1/16: arrivals that wait for a commit
@@ -18,7 +18,7 @@ type shares struct {
 }
 
 // maxStep limits the memory in bytes of one fold step, a transaction that applies reports to the state. Without this
-// limit a step would use more memory on a larger machine.
+// limit, a higher memory.limit would make a step use more memory.
 const maxStep = 64 << 20
 
 // sharesOf divides the configured memory limit, or config.DefaultMemory if there is none.

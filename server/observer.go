@@ -10,7 +10,7 @@ import (
 )
 
 // observer returns the functions that the store calls after commits, changes of the state, failures and deletions. They
-// update the metrics, log, and pass the changes of the state to the feedback relay and to Options.Folded.
+// update the metrics, write log lines, and pass changes of the state to the feedback relay and to Options.Folded.
 func (s *Server) observer() store.Observer {
 	counted, failed := s.metrics.Observer(), newFailureLog(s.log)
 	return store.Observer{
@@ -48,7 +48,7 @@ func (s *Server) observer() store.Observer {
 // every call fail. The metrics count each failure.
 const failureLogInterval = 5 * time.Second
 
-// failureLog logs the store's failures, at most one per operation and failureLogInterval. It may be used concurrently.
+// failureLog logs the store's failures, one line per operation in each failureLogInterval. It may be used concurrently.
 type failureLog struct {
 	to *slog.Logger
 

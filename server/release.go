@@ -23,8 +23,8 @@ type releaser struct {
 	least     uint64 // lowest number of bytes held since the last release
 }
 
-// due reports whether the process is idle and still holds memory that a burst of load needed. allocated is how many
-// bytes the process has allocated since its start, held how many bytes it holds now.
+// due reports whether the process is idle and still holds memory that a burst of load needed. allocated is the number
+// of bytes that the process has allocated since its start. held is the number of bytes that it holds now.
 func (r *releaser) due(allocated, held uint64) bool {
 	idle := allocated-r.allocated < idleBytes
 	r.allocated, r.least = allocated, min(r.least, held)

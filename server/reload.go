@@ -11,9 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// reload applies the credentials of webhooks each time Options.Reloads receives a value; other settings take effect at
-// the next start, and an invalid configuration changes nothing. It reads the TLS files in any case, at these times and
-// every certificateInterval. It blocks until ctx ends.
+// reload calls Options.Reload for each value received from Options.Reloads, and applies the credentials of webhooks.
+// Other settings take effect at the next start, and an invalid configuration changes nothing. It also reads the TLS
+// files, at these times and every certificateInterval. It blocks until ctx ends.
 func (s *Server) reload(ctx context.Context) error {
 	var failed error // of the last reload of the configuration
 	ticker := time.NewTicker(certificateInterval)
@@ -76,8 +76,8 @@ func (s *Server) reloadCertificates(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// reloadOnce loads the configuration and applies the credentials of its webhooks. The result restart reports whether
-// settings have changed that need a restart. A changed list of plans is an error.
+// reloadOnce loads the configuration and applies the credentials of its webhooks. restart reports whether other
+// settings have changed, which take effect only after a restart. A changed list of plans is an error.
 func (s *Server) reloadOnce() (restart bool, err error) {
 	c, err := s.options.Reload()
 	if err != nil {

@@ -167,7 +167,7 @@ func (s *Server) drain(graceful bool) error {
 	return errors.Join(s.public.shutdown(timeout), sends.Wait())
 }
 
-// drainGateway waits for the gateway's calls to Sinch, and until the batches in Sinch's answers are recorded.
+// drainGateway waits up to timeout until the gateway's calls to Sinch end, and the batches in the answers are recorded.
 func (s *Server) drainGateway(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -201,8 +201,7 @@ func (s *Server) watchStore(ctx context.Context) error {
 	}
 }
 
-// storeStopped returns a channel that is closed when the store has stopped itself. It is nil if the store never does
-// so.
+// storeStopped returns a channel that is closed when the store has stopped itself, or nil if the store never does so.
 func (s *Server) storeStopped() <-chan struct{} {
 	if stopper, ok := s.store.(store.Stopper); ok {
 		return stopper.Done()
