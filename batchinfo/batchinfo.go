@@ -10,15 +10,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of the fields ReportKind and Numbers in the result of Of. Sinch allows at most 1000 recipients in a batch.
+// Limits of what the function Of copies from a batch. Sinch allows at most 1000 recipients in a batch.
 const (
 	maxKind    = 64      // bytes of the report kind; the rest of a longer one is cut off
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
 )
 
 // Check returns an error if b cannot be a complete batch from Sinch. The id must have 1 to dlr.MaxBatchID bytes, and
-// b.To or b.CreatedAt must be set. In a fragment of a batch, the absent feedback_enabled would wrongly count as false.
-// The error contains no part of b.
+// b.To or b.CreatedAt must be set. A batch with neither is incomplete, so nobody knows whether its feedback_enabled is
+// false or only absent. The error contains no part of b.
 func Check(b *sinch.Batch) error {
 	switch {
 	case b.ID == "":

@@ -19,8 +19,9 @@ type process struct {
 	stdin   io.Closer
 }
 
-// start runs the measured program s in a child process and blocks until it accepts connections. upstream is the base
-// URL of Sinch's API. database is a URL, or "" for no database. profiles is a directory, or "" for no profiles.
+// start runs the measured program s in a child process and blocks until it accepts connections. dir is for its files,
+// upstream is the base URL of Sinch's API, and plan the service plan of the reports. database is a URL, or "" for none;
+// profiles is a directory, or "" for no profiles.
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -43,7 +43,7 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// sub returns the resources used between two measurements: u minus before. Only the number of connections is that of u.
+// sub returns the resources used between two measurements: u minus before. It does not subtract the connections.
 func (u usage) sub(before usage) usage {
 	return usage{
 		u.cpu - before.cpu, u.wal - before.wal, u.table - before.table, u.indexes - before.indexes,

@@ -77,8 +77,8 @@ func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func
 	return err
 }
 
-// definiteAnswer reports whether a call that failed with err would fail again in the same way: whether Sinch refused
-// the request, or answered 2xx without a list.
+// definiteAnswer reports whether a call that lists batches, and failed with err, would fail again in the same way:
+// because Sinch refused it, or answered 2xx with something that is not a list.
 func definiteAnswer(err error) bool {
 	answer, answered := errors.AsType[*sinch.Error](err)
 	return answered && !answer.Page && answer.HTTPStatus < 300 || ReasonOf(err) == store.ReasonRejected

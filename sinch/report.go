@@ -92,8 +92,8 @@ func (c *Client) report(ctx context.Context, op Operation, path, batchID string,
 
 var errOtherKind = errors.New("the answer is not the requested kind of report")
 
-// parseReport decodes an answer as a report of type want, also if the answer has no type. It returns an error if the
-// answer is a recipient report and want a batch report, or the reverse.
+// parseReport decodes an answer of Sinch as a report of the wanted type, even if the answer has no type itself. It
+// returns an error if a batch report was wanted and the answer is a recipient report, or the reverse.
 func parseReport(body []byte, want dlr.Type) (Report, error) {
 	parsed, err := dlr.Parse(body)
 	if e, ok := errors.AsType[*dlr.ParseError](err); ok && e.Reason == dlr.NoType {

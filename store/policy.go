@@ -24,7 +24,7 @@ type Policy struct {
 	MissingReports MissingReports // when missing reports are fetched
 }
 
-// MaxRetryAfter is the longest Retry-After that dlrloop honors when Sinch answers 429.
+// MaxRetryAfter is the longest time that dlrloop waits when Sinch answers 429. A longer Retry-After counts as this.
 const MaxRetryAfter = time.Hour
 
 // Horizon returns the latest plausible Task.Due at the time now; it allows MaxAhead for the difference between the

@@ -99,7 +99,8 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settled waits for the duration of the flag -settle. It then returns the plan's totals and the store's size.
+// settled waits for the duration of the flag -settle. It then returns dlrloop's totals for the bench's service plan,
+// and the size of its store.
 func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):

@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// table holds PostgreSQL's statistics of one database table. The fields Bytes and Indexes are sizes in bytes.
+// table holds PostgreSQL's statistics of one database table. Bytes is the size of the table without its indexes, and
+// Indexes the size of all its indexes, both in bytes.
 type table struct {
 	Name             string
 	Bytes, Indexes   int64

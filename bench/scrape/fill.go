@@ -22,8 +22,8 @@ const writers = 4
 // missing is the number of recipients in each batch that have no report yet.
 const missing = 10
 
-// fill creates a store at path and records this number of batches in it. Like a typical batch, each has properties from
-// Sinch, a full report with the phone numbers, owed feedback, and missing reports.
+// fill creates a store at path and records this number of batches in it. As in production, Sinch's API has described
+// each batch, a report has named its recipients, some of its feedback is owed, and some of its reports are missing.
 func fill(ctx context.Context, path string, batches int) (err error) {
 	s, err := boltstore.Open(ctx, boltstore.Config{Path: path, Policies: policies})
 	if err != nil {

@@ -23,7 +23,7 @@ func (b Basic) Check(report func(member, text string)) {
 	}
 }
 
-// Faults collects the errors that Basic.Check and similar methods report. Join them with errors.Join.
+// Faults collects the errors in credentials that the methods named Check find. Join them with errors.Join.
 type Faults []error
 
 // At returns a function for the argument report of methods such as Basic.Check. Each call of the function appends an

@@ -33,7 +33,7 @@ func (a *request) batch() store.BatchKey {
 }
 
 // failed returns the error to answer after a store call failed with err. The argument tried names the call, such as
-// "list batches". The result does not quote an invalid cursor, which may contain a phone number, as errors are logged.
+// "list batches". Because errors are logged and a cursor may contain a phone number, no cursor is quoted.
 func failed(tried string, err error) error {
 	err = fmt.Errorf("%s: %w", tried, err)
 	switch {

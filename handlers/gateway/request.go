@@ -178,8 +178,9 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 	}
 }
 
-// unanswered returns the problem for a call to Sinch that failed with err. If the caller's body could not be read and a
-// repeat of the call has no further effect, the problem is about the body. Otherwise it is the result of upstream.
+// unanswered returns the problem for a call to Sinch that failed with err. If the reason is that the caller's body did
+// not arrive, and the caller may safely repeat the call, the problem is about the body. In any other case, method
+// upstream chooses the problem.
 func (p *proxiedRequest) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)

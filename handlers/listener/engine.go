@@ -11,9 +11,10 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// NewEngine returns a gin engine without routes. If a handler panics, the engine answers through f with a problem of
-// the kind panics. The context of a request stays alive when the client closes its connection. trustedProxies lists the
-// IP addresses and networks of proxies whose X-Forwarded-For names the client; an invalid entry is an error.
+// NewEngine returns a gin engine without routes. If a handler panics, the engine answers through f with a problem; its
+// kind is the argument panics. The context of a request stays alive when the client closes its connection.
+// trustedProxies lists the IP addresses and networks of proxies whose X-Forwarded-For names the client; an invalid
+// entry is an error.
 func NewEngine(f problem.Failures, panics problem.Kind, trustedProxies []string) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode) // a setting of the whole process; any other mode prints to stdout
 	e := gin.New()

@@ -46,7 +46,8 @@ func (u *unverified) enter(body *bodyReader) {
 	u.clients[body.client]++
 }
 
-// leave removes body, which is complete or has failed. It does nothing if body has been dropped.
+// leave removes a body, which is complete or has failed, from the set u of unverified bodies. It does nothing if u has
+// already dropped the body to make room for others.
 func (u *unverified) leave(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

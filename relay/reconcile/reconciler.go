@@ -63,8 +63,8 @@ type Store interface {
 	Record(ctx context.Context, a store.Arrival) error
 }
 
-// New returns a Reconciler that finds batches in the store s, counts in m and logs to log. It starts no goroutine. If a
-// service plan is configured wrongly, New returns an error that names the plan and the field.
+// New returns a Reconciler, which fetches the reports that batches in the store s still miss. It starts no goroutine.
+// If a service plan is configured wrongly, New returns an error that names the plan and the field.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Float64

@@ -22,8 +22,9 @@ type callback struct {
 	body      []byte    // nil for recipient reports, which each attempt encodes anew
 }
 
-// sendReport schedules a callback for the time due. It says that message i of b reached stage st at the time at.
-// anomaly names the anomaly that delays the callback, for example ledger.CallbackLate; empty means none.
+// sendReport schedules a callback: message i of batch b has reached stage st. The argument at is when it did, and due
+// is when to send the callback. anomaly names the anomaly that delays the callback, for example ledger.CallbackLate;
+// empty means none.
 func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly ledger.EntryKind) {
 	m := &b.recipients[i]
 	c := &callback{

@@ -110,8 +110,8 @@ func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
 	}
 }
 
-// originator returns the sender of message i, which the seed selects from the plan's Originators. It returns "" if the
-// batch names a sender itself or is not dispatched yet.
+// originator returns the sender that the simulator chooses for message i, among the plan's Originators. It returns ""
+// if there is nothing to choose: the batch has a sender of its own, or is not dispatched yet.
 func (s *Store) originator(b *batch, i int) string {
 	if b.request.From != nil || b.waits {
 		return ""

@@ -38,7 +38,7 @@ func (t *throttle) reserve(now time.Time) time.Duration {
 	return 0
 }
 
-// slowDown halves the limit after a 429, at most once a second.
+// slowDown halves the rate limit, at most once a second. Call it after each 429.
 func (t *throttle) slowDown(now time.Time) {
 	if t.limiter != nil && now.Sub(t.changed) < time.Second {
 		return

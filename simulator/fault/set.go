@@ -101,8 +101,8 @@ func (f *added) matches(c Call) bool {
 		(f.BatchID == "" || f.BatchID == c.BatchID)
 }
 
-// Delay blocks for h.Latency before the API call is handled. It does not block if h is a hang: then Hang applies the
-// latency. Delay returns false if ctx, the context of the call, ends first.
+// Delay blocks for h.Latency before the API call is handled. A fault that never answers is different: for it Delay does
+// not block, because Hang does. Delay returns false if ctx, the context of the call, ends first.
 func (h Hit) Delay(ctx context.Context) bool {
 	if h.Latency == 0 || h.Kind.hangs() {
 		return true

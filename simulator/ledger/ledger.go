@@ -137,9 +137,9 @@ func (l Ledger) MissingFeedback() []BatchRecipient {
 	return sorted(missing)
 }
 
-// UnearnedFeedback returns the messages to which feedback was applied although none was owed, sorted by batch and
-// recipient. Feedback is owed only for a status that a callback reported. A test of software that reads statuses
-// through the API must compare with Recipient.Status instead.
+// UnearnedFeedback returns the messages for which feedback was accepted although none was owed, sorted by batch and
+// recipient. Only a callback with the status Delivered makes feedback owed: feedback for a status that was read through
+// the API counts as unearned.
 func (l Ledger) UnearnedFeedback() []BatchRecipient {
 	owed := l.OwedFeedback()
 	var unearned []BatchRecipient

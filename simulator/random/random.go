@@ -37,8 +37,8 @@ func (s Source) Float64(purpose string, subject Subject) float64 {
 	return float64(s.Uint64(purpose, subject)>>11) / (1 << 53)
 }
 
-// ID returns a ULID, an id that begins with the time at. The rest follows from the seed, the purpose and the subject,
-// so different arguments give different ids.
+// ID returns a ULID: an id that begins with a time, here the argument at. The rest follows from the seed, the purpose
+// and the subject, so different arguments give different ids.
 func (s Source) ID(purpose string, at time.Time, subject Subject) string {
 	var id ulid.ULID
 	var entropy [16]byte

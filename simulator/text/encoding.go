@@ -60,7 +60,7 @@ func (e Encoding) countParts(text string) int {
 	return parts
 }
 
-// firstPart returns the longest prefix of text that fits into one SMS.
+// firstPart returns the longest prefix of text that fits into a single SMS, one that is not part of a longer message.
 func (e Encoding) firstPart(text string) string {
 	filled := 0
 	for at, r := range text {

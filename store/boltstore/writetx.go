@@ -68,7 +68,8 @@ func (s *Store) update(run func(*writeTx) error) error {
 	return c.commit()
 }
 
-// write calls run in a write transaction of retention, like update, but returns ErrClosed if the store is closed.
+// write calls run in a write transaction, as update does, for the retention, which may run while the store is being
+// closed: write then returns ErrClosed.
 func (s *Store) write(run func(*writeTx) error) error {
 	return s.update(func(c *writeTx) error {
 		if s.closed.Load() {
