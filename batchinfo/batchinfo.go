@@ -10,15 +10,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of what the function Of copies from a batch. Sinch allows at most 1000 recipients in a batch.
+// The limits of a converted batch. Sinch allows at most 1000 recipients in a batch.
 const (
 	maxKind    = 64      // bytes of the report kind; the rest of a longer one is cut off
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
 )
 
-// Check returns an error if b cannot be a complete batch from Sinch. The id must have 1 to dlr.MaxBatchID bytes, and
-// b.To or b.CreatedAt must be set. A batch with neither is incomplete, so nobody knows whether its feedback_enabled is
-// false or only absent. The error contains no part of b.
+// Check returns an error if b cannot be a complete batch from Sinch: its id must have 1 to dlr.MaxBatchID bytes, and it
+// must have recipients (To) or a creation time. The error contains no part of b.
 func Check(b *sinch.Batch) error {
 	switch {
 	case b.ID == "":
@@ -31,10 +30,10 @@ func Check(b *sinch.Batch) error {
 	return nil
 }
 
-// Of converts b, a batch from Sinch, into the info that the store keeps about it; source tells how dlrloop obtained b.
-// Call Check first, since the store cannot keep an id of more than dlr.MaxBatchID bytes. In the result, Recipients
-// counts all numbers and groups of b, but Numbers holds at most the first 65 536 numbers.
-func Of(b *sinch.Batch, source store.Source) store.BatchInfo {
+// Convert converts a batch from Sinch into the info that the store keeps about it. source tells how dlrloop obtained
+// the batch. Call Check first, because a longer id cannot be stored. In the result, Recipients counts all numbers and
+// groups of the batch, but Numbers holds only the first 65 536 numbers.
+func Convert(b *sinch.Batch, source store.Source) store.BatchInfo {
 	numbers, groups := b.Numbers(), b.Groups()
 	kind := string(b.DeliveryReport)
 	if len(kind) > maxKind {

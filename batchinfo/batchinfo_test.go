@@ -39,7 +39,7 @@ func TestInfoOfABatch(t *testing.T) {
 		SendAt:          at("2025-08-20T05:30:00Z"),
 		ExpireAt:        at("2025-08-21T05:30:00Z"),
 		Source:          store.FromGateway,
-	}, Of(parsed(t, `{
+	}, Convert(parsed(t, `{
 		"id": "01K2QHBT0F9G2KSY7P3M1DQX8R", "to": ["447700900118", "01K2NDE5RPA0C7W3B9HYZK4T6M", "46701740607"],
 		"from": "12025550100",
 		"canceled": true, "body": "Hi", "type": "mt_text", "created_at": "2025-08-19T16:20:05.118Z",
@@ -68,7 +68,7 @@ func TestEachRecipientCountsOnce(t *testing.T) {
 		`["", "447700900133"]`:              {[]string{"447700900133"}, 1},
 	} {
 		t.Run(to, func(t *testing.T) {
-			info := Of(parsed(t, `{"id": "b", "to": `+to+`}`), store.FromGateway)
+			info := Convert(parsed(t, `{"id": "b", "to": `+to+`}`), store.FromGateway)
 			require.Equal(t, want.numbers, info.Numbers)
 			require.Equal(t, want.groups, info.Groups)
 			require.Equal(t, len(want.numbers)+want.groups, info.Recipients)

@@ -27,7 +27,7 @@ func TestInfoIsBounded(t *testing.T) {
 		}
 		body := fmt.Sprintf(`{"id":"b","to":[%s],"delivery_report":%q,"client_reference":%q}`,
 			strings.Join(to, ","), long("kind"), long("reference"))
-		info := Of(parsed(t, strings.ReplaceAll(body, `\x00`, `\u0000`)), store.FromPoll)
+		info := Convert(parsed(t, strings.ReplaceAll(body, `\x00`, `\u0000`)), store.FromPoll)
 		require.LessOrEqual(t, len(info.ReportKind), 64)
 		require.True(t, utf8.ValidString(info.ReportKind))
 		require.LessOrEqual(t, utf8.RuneCountInString(info.ClientReference), 2048)
@@ -46,7 +46,7 @@ func TestTheNumberOfNumbersIsBounded(t *testing.T) {
 	for i := range to {
 		to[i] = fmt.Sprintf(`"4477%08d"`, i)
 	}
-	info := Of(parsed(t, `{"id":"b","to":["G",`+strings.Join(to, ",")+`]}`), store.FromPoll)
+	info := Convert(parsed(t, `{"id":"b","to":["G",`+strings.Join(to, ",")+`]}`), store.FromPoll)
 	require.Len(t, info.Numbers, 1<<16)
 	require.Equal(t, 100_001, info.Recipients, "but all recipients count")
 	require.Equal(t, 1, info.Groups)

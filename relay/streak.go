@@ -2,7 +2,7 @@ package relay
 
 import "sync"
 
-// The limits of a Streak, in batches.
+// The limits of a Streak, which counts batches that Sinch refused one after the other.
 const (
 	// refusalLimit is how many different batches Sinch must refuse in a row, without accepting one, for the plan to be
 	// at fault.

@@ -169,7 +169,7 @@ func (r *registration) submit(ctx context.Context, body []byte) error {
 	if err := batchinfo.Check(b); err != nil {
 		return problem.BadBody(err.Error() + "; expected: a batch as Sinch returned it")
 	}
-	info := batchinfo.Of(b, store.FromRegistration)
+	info := batchinfo.Convert(b, store.FromRegistration)
 	var entry store.Entry = info
 	if r.fetchNow {
 		entry = store.FetchNow{BatchInfo: info}

@@ -81,7 +81,7 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 	if refusal != nil || err != nil {
 		return nil, refusal, err
 	}
-	found := batchinfo.Of(b, store.FromGateway)
+	found := batchinfo.Convert(b, store.FromGateway)
 	return &found, nil, p.record(ctx, found)
 }
 

@@ -116,7 +116,7 @@ func (o *observed) read(body []byte, id string) {
 		o.fail(err)
 		return
 	}
-	o.infos, o.digests = append(o.infos, batchinfo.Of(b, store.FromGateway)), append(o.digests, sha256.Sum256(body))
+	o.infos, o.digests = append(o.infos, batchinfo.Convert(b, store.FromGateway)), append(o.digests, sha256.Sum256(body))
 }
 
 func (o *observed) fail(err error) {

@@ -15,7 +15,7 @@ func Detach(ctx context.Context, limit time.Duration) (context.Context, context.
 }
 
 // detached is a middleware that keeps the context of a request alive when the client closes its connection. It sets no
-// time limit, because a slow body may come first. Each handler must limit the time of its work after the body.
+// time limit: after reading the body, each handler must limit its own time.
 func detached(c *gin.Context) {
 	c.Request = c.Request.WithContext(context.WithoutCancel(c.Request.Context()))
 }

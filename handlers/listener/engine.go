@@ -11,11 +11,11 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// NewEngine returns a gin engine without routes. If a handler panics, the engine answers through f with a problem; its
-// kind is the argument panics. The context of a request stays alive when the client closes its connection.
+// NewEngine returns a gin engine without routes. If a handler panics, the engine logs that with f and answers with a
+// problem of the given kind. The context of a request does not end when the client closes its connection.
 // trustedProxies lists the IP addresses and networks of proxies whose X-Forwarded-For names the client; an invalid
 // entry is an error.
-func NewEngine(f problem.Failures, panics problem.Kind, trustedProxies []string) (*gin.Engine, error) {
+func NewEngine(f problem.Failures, kind problem.Kind, trustedProxies []string) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode) // a setting of the whole process; any other mode prints to stdout
 	e := gin.New()
 	e.HandleMethodNotAllowed = true
@@ -24,7 +24,7 @@ func NewEngine(f problem.Failures, panics problem.Kind, trustedProxies []string)
 	if err := e.SetTrustedProxies(trustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted_proxies: %w", err)
 	}
-	e.Use(detached, recovery(f, panics))
+	e.Use(detached, recovery(f, kind))
 	e.NoMethod(func(c *gin.Context) {
 		f.Fail(c, &problem.Problem{Kind: problem.KindMethod, Detail: "allowed: " + c.Writer.Header().Get("Allow")})
 	})

@@ -217,7 +217,7 @@ func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo,
 	if err != nil {
 		return store.BatchInfo{}, err
 	}
-	return batchinfo.Of(batch, store.FromPoll), nil
+	return batchinfo.Convert(batch, store.FromPoll), nil
 }
 
 // call runs request through the circuit breaker and returns its error. If the circuit breaker refuses the call, request

@@ -124,10 +124,10 @@ type planReconciler struct {
 // pageSize is the maximum number of batches that one call of Store.MissingReports returns.
 const pageSize = 50
 
-// run calls pass repeatedly until ctx ends. It returns an error only if the store is closed.
+// run calls fetchDue again and again until ctx ends. It returns an error only if the store is closed.
 func (r *planReconciler) run(ctx context.Context) error {
 	for {
-		wait, err := r.pass(ctx)
+		wait, err := r.fetchDue(ctx)
 		if errors.Is(err, store.ErrClosed) {
 			return fmt.Errorf("reconcile plan %s: %w", r.plan.ID, err)
 		}
@@ -171,9 +171,9 @@ func (r *planReconciler) logStoreError(ctx context.Context, message string, err 
 	r.storeFailing = true
 }
 
-// pass fetches the full report of each batch that due returns, and stops at the first error. It also returns how long
-// to wait before the next pass; after an error this includes the backoff.
-func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err error) {
+// fetchDue fetches the full report of each batch that is due, and stops at the first error. It returns how long to wait
+// before the next call; after an error this includes the backoff.
+func (r *planReconciler) fetchDue(ctx context.Context) (wait time.Duration, err error) {
 	due, err := r.due(ctx)
 	stillListed, failed, read := make(map[string]store.ReportFetch, len(due)), make(map[string]int), 0
 	slices.SortStableFunc(due, func(a, b *store.Batch) int { return cmp.Compare(r.failed[a.ID], r.failed[b.ID]) })
