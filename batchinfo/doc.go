@@ -1,6 +1,6 @@
 // Package batchinfo converts a batch as Sinch returned it (sinch.Batch) into the info that the store keeps about it.
 // The info is bounded: a store that refused it would make the relay look the batch up for ever.
 //
-// Of converts, and Check finds out whether an object from outside is a batch at all. Packages relay/feedback,
+// Convert converts, and Check finds out whether an object from outside is a batch at all. Packages relay/feedback,
 // handlers/gateway and handlers/api import batchinfo.
 package batchinfo
