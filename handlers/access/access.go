@@ -11,17 +11,17 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Access checks the credentials, the Host and the origin of requests to the private listener and the gateway. It is
-// safe for concurrent use.
+// Access decides by credentials, Host header and origin whether a request to the private listener or the gateway is
+// allowed. It is safe for concurrent use.
 type Access struct {
 	basic, bearer []Digest
 	challenges    []string // values of WWW-Authenticate; nil if no credentials are configured
 	crossOrigin   *http.CrossOriginProtection
 }
 
-// New returns an Access that accepts the configured private.credentials: the user names with passwords in basic, and
-// the tokens in bearer. If both lists are empty, the Access accepts any caller, so only this machine should be able to
-// reach the listener. The error names the configuration key of each invalid credential.
+// New returns an Access that accepts these user names with passwords and these bearer tokens. If there are none, it
+// requires no credentials, so only this machine should be able to reach the listener. The error names the configuration
+// key of each invalid credential.
 func New(basic []Basic, bearer []string) (*Access, error) {
 	a := &Access{bearer: DigestsOf(bearer), crossOrigin: http.NewCrossOriginProtection()}
 	var faults Faults
@@ -46,29 +46,29 @@ func New(basic []Basic, bearer []string) (*Access, error) {
 	return a, nil
 }
 
-// Challenges returns the values of the header WWW-Authenticate in an answer with status 401. The result is nil if no
-// credentials are configured. The slice must not be modified.
+// Challenges returns the values of the header WWW-Authenticate for a 401 answer, or nil if no credentials are
+// configured. Do not modify the slice.
 func (a *Access) Challenges() []string { return a.challenges }
 
-// Loopback reports whether only this machine can reach a listener at address, which is host:port. It returns false for
-// an invalid address.
+// Loopback reports whether only this machine can reach a listener at this host:port. It returns false for an invalid
+// address.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && LoopbackHost(host)
 }
 
-// LoopbackHost reports whether host is the name localhost or a loopback IP address, without a port. It returns false
-// for any other name, since that name may resolve to any address.
+// LoopbackHost reports whether host, a name or IP address without a port, is localhost or a loopback address such as
+// 127.0.0.1.
 func LoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
-// ErrCredentials means that a request has a wrong credential, or none although the listener requires one.
+// ErrCredentials is the error of Access.Check for a request with a missing or wrong credential.
 var ErrCredentials = errors.New("this listener requires a credential; the request has none or a wrong one")
 
-// Check returns nil if the caller of r may use the listener. If credentials are configured, a request without a valid
-// one gets ErrCredentials. If none are configured, Check returns the result of CheckHost for r.Host.
+// Check returns nil if the request may use the listener. If credentials are configured, it returns ErrCredentials for a
+// request without a valid one. If none are configured, it only checks the Host header, as CheckHost does.
 func (a *Access) Check(r *http.Request) error {
 	if a.challenges == nil {
 		return CheckHost(r.Host)
@@ -86,8 +86,8 @@ func (a *Access) Check(r *http.Request) error {
 	return ErrCredentials
 }
 
-// CheckOrigin stops cross-site request forgery. It returns a problem with status 403 if a page of another site made the
-// browser send r, and nil otherwise. GET, HEAD and OPTIONS are always allowed, since they change nothing.
+// CheckOrigin refuses requests that a page of another site made the browser send (cross-site request forgery). It
+// returns a problem with status 403 for them, otherwise nil. GET, HEAD and OPTIONS are always allowed.
 func (a *Access) CheckOrigin(r *http.Request) error {
 	if a.crossOrigin.Check(r) == nil {
 		return nil
@@ -95,9 +95,9 @@ func (a *Access) CheckOrigin(r *http.Request) error {
 	return problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused")
 }
 
-// CheckHost stops DNS rebinding, by which a web page in a browser could read answers of this machine. It returns nil if
-// host, the Host header of a request, is localhost, ends in .localhost, or is an IP address. Otherwise it returns a
-// problem with status 421. With credentials no check is needed, as a browser does not send them to another host name.
+// CheckHost checks the Host header of a request if no credentials are configured. It returns nil for an IP address,
+// localhost and names that end in .localhost, and a problem with status 421 for any other host. Otherwise a web page
+// could read answers of this machine through a host name of its own (DNS rebinding).
 func CheckHost(host string) error {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

@@ -9,8 +9,8 @@ import (
 // Basic is a user name and a password for HTTP Basic authentication.
 type Basic struct{ User, Password string }
 
-// Check calls report for each invalid field of b. The argument member is the configuration key of the field, username
-// or password; text says what is wrong and what to do.
+// Check calls report for each invalid field. Its arguments are the configuration key of the field, username or
+// password, and a text that says what is wrong and what to do.
 func (b Basic) Check(report func(member, text string)) {
 	switch {
 	case b.User == "":
@@ -23,11 +23,11 @@ func (b Basic) Check(report func(member, text string)) {
 	}
 }
 
-// Faults collects the errors in credentials that the methods named Check find. Join them with errors.Join.
+// Faults is a list of errors in configured credentials. At adds errors; errors.Join makes one error of them.
 type Faults []error
 
-// At returns a function for the argument report of methods such as Basic.Check. Each call of the function appends an
-// error to f. The error begins with the full configuration key: key.member, or key alone if member is empty.
+// At returns a function that adds an error to the list; pass it to Basic.Check and similar methods. The error is
+// "key.member: text", or "key: text" if member is empty.
 func (f *Faults) At(key string) func(member, text string) {
 	return func(member, text string) {
 		*f = append(*f, fmt.Errorf("%s: %s", strings.TrimSuffix(key+"."+member, "."), text))
@@ -40,8 +40,8 @@ func (Basic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a password.
 func (Basic) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Digests returns the digest of user:password encoded in UTF-8 and, if that differs, encoded in ISO 8859-1. RFC 7617
-// lets the client choose the encoding, and Sinch does not document its choice.
+// Digests returns the digest of user:password in UTF-8. A second digest is for ISO 8859-1, if that encoding is possible
+// and different. Clients may use either encoding.
 func (b Basic) Digests() []Digest {
 	pair := b.User + ":" + b.Password
 	found := []Digest{DigestOf(pair)}
@@ -51,7 +51,7 @@ func (b Basic) Digests() []Digest {
 	return found
 }
 
-// latin1 encodes text in ISO 8859-1. If text contains a character that ISO 8859-1 lacks, possible is false.
+// latin1 encodes text in ISO 8859-1. The result possible is false if that encoding lacks a character of the text.
 func latin1(text string) (narrow string, possible bool) {
 	var bytes []byte
 	for _, r := range text {

@@ -5,11 +5,10 @@ import (
 	"crypto/subtle"
 )
 
-// Digest is the SHA-256 of a secret. All digests have the same length, so the time of a comparison does not reveal the
-// length of a secret.
+// Digest is the SHA-256 of a secret. Comparing digests takes equally long for secrets of any length.
 type Digest [sha256.Size]byte
 
-// DigestOf returns the digest of secret. Compare it with the digests of the accepted secrets by calling Digest.In.
+// DigestOf returns the digest of a secret. Digest.In compares it with the digests of the accepted secrets.
 func DigestOf(secret string) Digest { return sha256.Sum256([]byte(secret)) }
 
 // DigestsOf returns the digest of each secret, in the same order. It returns nil if there are no secrets.
@@ -21,11 +20,11 @@ func DigestsOf(secrets []string) []Digest {
 	return digests
 }
 
-// In reports whether others contains d. It compares d with every element, so its duration does not reveal a match.
-func (d Digest) In(others []Digest) bool {
+// In reports whether d is one of the accepted digests. It always compares all, so its duration does not reveal a match.
+func (d Digest) In(accepted []Digest) bool {
 	equal := 0
-	for i := range others {
-		equal |= subtle.ConstantTimeCompare(d[:], others[i][:])
+	for i := range accepted {
+		equal |= subtle.ConstantTimeCompare(d[:], accepted[i][:])
 	}
 	return equal == 1
 }

@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// LogEvery is the minimum time between two log lines about the same kind of problem. In an outage thousands of
-// callbacks fail alike; the metrics count all of them.
+// LogEvery is the minimum time between two log lines about problems of the same kind.
 const LogEvery = 5 * time.Second
 
-// LogSampler limits log lines about problems to one per Kind in any period of LogEvery. The zero value is ready to use.
-// It is safe for concurrent use.
+// LogSampler allows one log line about each kind of problem every five seconds (LogEvery). The zero value is ready to
+// use. It is safe for concurrent use.
 type LogSampler struct {
 	kinds [len(kinds)]struct {
 		last     atomic.Int64 // Unix nanoseconds
@@ -18,8 +17,8 @@ type LogSampler struct {
 	}
 }
 
-// Allow reports whether the caller must log a problem of kind k now. If so, unlogged is the number of problems of this
-// kind that were not logged since the last log line; otherwise it is 0.
+// Allow reports whether to log a problem of kind k now. If so, unlogged is the number of problems of this kind that
+// were skipped since the last log line.
 func (s *LogSampler) Allow(k Kind) (unlogged int64, ok bool) {
 	of, now := &s.kinds[k], time.Now().UnixNano()
 	last := of.last.Load()

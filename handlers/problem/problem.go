@@ -16,12 +16,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Kind identifies a type of problem. Each kind has a section in docs/problems.md. The URL of that section is the value
-// of "type" in the answer.
+// Kind is a kind of problem with a request. Each has a section in docs/problems.md, whose URL is the "type" in the
+// answer.
 type Kind uint8
 
-// The kinds of problems in dlrloop's answers. Function Of selects the kind for an error. The array kinds holds the
-// title, the status and the log level of each kind.
+// The kinds of problems in dlrloop's answers. The array kinds holds the title, the HTTP status and the log level of
+// each.
 const (
 	KindInternal Kind = iota
 	KindUnavailable
@@ -42,16 +42,16 @@ const (
 	KindUpstream
 )
 
-// Slug returns the kind's anchor in docs/problems.md.
+// Slug returns the name of the kind's section in docs/problems.md, such as "bad-parameter".
 func (k Kind) Slug() string { return kinds[k].slug }
 
 // Level returns the level of the log line about a problem of this kind.
 func (k Kind) Level() slog.Level { return kinds[k].level }
 
-// typePrefix is the beginning of the URL that an answer has as its "type". The kind's slug follows.
+// typePrefix is the beginning of the URL that is the "type" in an answer. The kind's slug, such as "busy", follows.
 const typePrefix = "https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#"
 
-// kinds holds the properties of each kind: its anchor in docs/problems.md, title, HTTP status and log level.
+// kinds holds for each kind the name of its section in docs/problems.md, its title, HTTP status and log level.
 var kinds = [...]struct {
 	slug, title string
 	status      int
@@ -80,8 +80,8 @@ var kinds = [...]struct {
 	KindUpstream: {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
 }
 
-// Problem is an error that says how to answer the request (RFC 9457). Handlers may return any error: function Of
-// converts an error that is not a *Problem.
+// Problem is an error that says how to answer the request, in the format of RFC 9457. Handlers may also return other
+// errors, which function Of converts.
 type Problem struct {
 	Kind      Kind
 	Status    int    // overrides the status of the kind; 0 keeps it
@@ -90,7 +90,7 @@ type Problem struct {
 	Cause     error  // for the log only
 }
 
-// Error returns the Detail and the Cause. Only the log may show this text, since the caller must not see the Cause.
+// Error returns the Detail and the Cause, for the log. It must not be sent to the caller, who must not see the Cause.
 func (p *Problem) Error() string {
 	switch {
 	case p.Cause == nil:
@@ -104,7 +104,7 @@ func (p *Problem) Error() string {
 // Unwrap returns the Cause, for errors.Is and errors.As.
 func (p *Problem) Unwrap() error { return p.Cause }
 
-// StatusCode returns the HTTP status of the answer: the field Status or, if that is 0, the default status of the Kind.
+// StatusCode returns the HTTP status of the answer: the field Status or, if that is 0, the status of the Kind.
 func (p *Problem) StatusCode() int {
 	if p.Status != 0 {
 		return p.Status
@@ -112,33 +112,33 @@ func (p *Problem) StatusCode() int {
 	return kinds[p.Kind].status
 }
 
-// NotFound returns a *Problem with status 404. The argument what names the missing thing, such as "batch X of plan Y".
-func NotFound(what string) error {
-	return &Problem{Kind: KindNotFound, Detail: what + " was not found"}
+// NotFound returns a *Problem with status 404 about a missing thing, such as "batch X of plan Y".
+func NotFound(thing string) error {
+	return &Problem{Kind: KindNotFound, Detail: thing + " was not found"}
 }
 
-// BadParameter returns a *Problem with status 400 about the query parameter called name. The argument wrong says what
-// is wrong with its value, and allowed what is allowed. Neither may quote the value, since it may be a phone number.
-func BadParameter(name, wrong, allowed string) error {
-	detail := fmt.Sprintf("%s: %s; allowed: %s", name, wrong, allowed)
+// BadParameter returns a *Problem with status 400 about the query parameter with this name. The other arguments say
+// what is wrong with its value and what is allowed. They must not quote the value, which may be a phone number.
+func BadParameter(name, fault, allowed string) error {
+	detail := fmt.Sprintf("%s: %s; allowed: %s", name, fault, allowed)
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}
 }
 
-// BadBody returns a *Problem with status 400 about a request body; wrong says what is wrong and what is expected.
-func BadBody(wrong string) error { return &Problem{Kind: KindBadBody, Detail: wrong} }
+// BadBody returns a *Problem with status 400 about a request body. The detail says what is wrong and what is expected.
+func BadBody(detail string) error { return &Problem{Kind: KindBadBody, Detail: detail} }
 
-// Unauthorized returns a *Problem with status 401 about a missing or wrong credential. The client gets the text detail.
-// The handler must also set the header WWW-Authenticate.
+// Unauthorized returns a *Problem with status 401 about a missing or wrong credential. The detail is sent to the
+// client. The handler must also set the header WWW-Authenticate.
 func Unauthorized(detail string) error { return &Problem{Kind: KindUnauthorized, Detail: detail} }
 
-// Forbidden returns a *Problem for a request that no credential would allow. The status must be 403 or 421. The client
-// gets the text detail.
+// Forbidden returns a *Problem about a request that is refused whatever its credentials are. The status must be 403 or
+// 421. The detail is sent to the client.
 func Forbidden(status int, detail string) error {
 	return &Problem{Kind: KindForbidden, Status: status, Detail: detail}
 }
 
-// Of converts a handler's error, which must not be nil, into the problem with which to answer. If err wraps a *Problem,
-// Of returns that *Problem itself. An error of an unknown type becomes a problem of KindInternal.
+// Of returns the problem with which to answer a request after an error, which must not be nil. If err is or wraps a
+// *Problem, Of returns that one. An unknown error becomes a problem with status 500.
 func Of(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -161,8 +161,8 @@ func Of(err error) *Problem {
 	return &Problem{Kind: KindInternal, Detail: "see the log for this request id", Cause: err}
 }
 
-// OfStore returns a new problem with status 503 for a failed store call; the text of err must name the call. The kind
-// is KindBusy if the store was busy, closed or too slow, else KindUnavailable. The caller may replace the Detail.
+// OfStore returns a new problem with status 503 for a failed store call. Its kind is KindBusy if the store was busy,
+// closed or too slow, otherwise KindUnavailable. The text of err must name the call. The caller may replace the Detail.
 func OfStore(err error) *Problem {
 	if Of(err).Kind == KindBusy {
 		return &Problem{Kind: KindBusy, Detail: "retry later", Cause: err}
@@ -170,8 +170,8 @@ func OfStore(err error) *Problem {
 	return &Problem{Kind: KindUnavailable, Detail: "the store failed, see the log; retry later", Cause: err}
 }
 
-// Unread converts an error that occurred while a request body was read, so that a handler can return it. It returns an
-// *http.MaxBytesError unchanged, which [Of] answers with 413. For any other error it returns a KindIncomplete problem.
+// Unread converts an error in reading a request body to one that a handler may return. An *http.MaxBytesError stays as
+// it is, and Of answers it with 413. Any other error becomes a KindIncomplete problem, which is answered with 503.
 func Unread(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err
@@ -179,28 +179,28 @@ func Unread(err error) error {
 	return &Problem{Kind: KindIncomplete, Detail: "the body did not arrive completely; retry later", Cause: err}
 }
 
-// retryAfter is the value of the header Retry-After in 429 and 503 answers. Sinch ignores it.
+// retryAfter is the time in the header Retry-After of 429 and 503 answers. Sinch ignores this header.
 const retryAfter = 5 * time.Second
 
-// Failures answers failed requests and logs each failure to Log, which must not be nil.
+// Failures answers failed requests and logs each of them. Log must not be nil.
 type Failures struct{ Log *slog.Logger }
 
-// Fail answers the request of c with the problem that function Of returns for err, and logs the problem. It stops gin
-// from running further handlers. No part of the answer may have been written before.
+// Fail answers a request that failed with err, and logs the failure. Function Of selects the answer. No further gin
+// handlers run. Nothing of an answer may have been written before.
 func (f Failures) Fail(c *gin.Context, err error) {
 	p := Of(err)
 	f.Report(c, p, p.Answer(c), 0)
 }
 
-// Answer writes p as the answer to the request of c, and stops gin from running further handlers. It logs nothing: pass
-// the returned request id to Failures.Report.
+// Answer writes the problem as the answer to a request. No further gin handlers run. It logs nothing: pass the returned
+// request id to Failures.Report.
 func (p *Problem) Answer(c *gin.Context) (id string) {
 	c.Abort()
 	return p.Write(c.Writer, c.Request)
 }
 
-// Write writes p to w as the answer to r. It returns the request id in the answer: the one that the caller sent, else a
-// random one. No part of the answer may have been written before.
+// Write writes the problem as the answer to r. It returns the request id in the answer: the one that the caller sent,
+// or a random one. Nothing of an answer may have been written before.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	if id = RequestID(r); id == "" {
 		id = rand.Text()
@@ -227,8 +227,8 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	return id
 }
 
-// Report logs that the request of c was answered with p. Pass the request id that Answer returned, and as unlogged the
-// number of earlier problems of the same kind that LogSampler kept out of the log.
+// Report logs that a request was answered with problem p. The argument id is the result of Answer; unlogged is the one
+// of LogSampler.Allow, or 0.
 func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) {
 	ctx, level := c.Request.Context(), kinds[p.Kind].level
 	if !f.Log.Enabled(ctx, level) {
@@ -245,8 +245,8 @@ func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) 
 	f.Log.LogAttrs(ctx, level, "request refused", attrs...)
 }
 
-// RequestID returns the request id that the caller sent in X-Request-Id. It returns "" if the header is missing, is
-// longer than 128 bytes, or contains a space or anything else that is not visible ASCII.
+// RequestID returns the request id that the caller sent in X-Request-Id. It returns "" if there is none, or if it is
+// longer than 128 bytes or has other characters than visible ASCII.
 func RequestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	if len(id) > 128 {

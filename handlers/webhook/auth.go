@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
-// Auth configures how the callbacks of one service plan are authenticated. A callback must pass each method that is
-// set: HMAC, Basic, Header and PathTokens. Any one of a method's secrets is enough, so that a secret can be rotated.
+// Auth configures how the callbacks of one service plan are authenticated. A callback must pass every method that is
+// set. Each method accepts any one of its secrets.
 type Auth struct {
 	HMAC       HMAC
 	Basic      []access.Basic
@@ -24,8 +24,8 @@ type Auth struct {
 	None       bool     // accept every caller without authentication; excludes all other members
 }
 
-// HMAC configures the verification of Sinch's signature, which covers the body. Sinch does not document whether it
-// signs a compressed body before or after compression, so either is accepted.
+// HMAC configures the check of the signature that Sinch puts into the headers of a callback. The signature may cover
+// the body as sent or, if that is gzip, decompressed.
 type HMAC struct {
 	Secrets []string // as text, exactly as configured at Sinch
 	// MaxAge limits how far the signature's timestamp may lie before or after our clock; 0 is no limit. Sinch does not
@@ -33,7 +33,7 @@ type HMAC struct {
 	MaxAge time.Duration
 }
 
-// Header configures a header that Sinch is set up to send with every callback. One of the Values must match.
+// Header configures a header that Sinch is set up to send with every callback. It must have one of the Values.
 type Header struct {
 	Name   string
 	Values []string
@@ -45,7 +45,7 @@ func (Auth) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Auth) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Reasons why authentication failed. They appear in the log line of the refused callback, but not in the answer.
+// Reasons why authentication failed. The log names them, the answer does not.
 var (
 	errNoBasic       = errors.New("basic: the Authorization header is missing or is not Basic")
 	errBasic         = errors.New("basic: user name or password is wrong")
@@ -59,7 +59,7 @@ var (
 	errSignatureTime = errors.New("hmac: the timestamp is out of range, or further than max_age from our clock")
 )
 
-// verifier authenticates the callbacks of one plan.
+// verifier authenticates the callbacks of one service plan.
 type verifier struct {
 	hmac       *signatures // nil if no signature is required
 	basic      []access.Digest
@@ -68,7 +68,8 @@ type verifier struct {
 	pathTokens []access.Digest
 }
 
-// newVerifier returns the verifier for a. An error names key, the configuration key of a, and the faulty setting.
+// newVerifier returns a verifier with the settings a. An error names each faulty setting by its configuration key,
+// which begins with key.
 func newVerifier(key string, a Auth) (*verifier, error) {
 	var faults access.Faults
 	a.Check(faults.At(key))
@@ -91,9 +92,9 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-// Check calls report for each fault of a. The argument member is the configuration key of the faulty setting, such as
-// header.name, or "" for a as a whole. The argument text says what is wrong and what to do. A list of secrets that is
-// empty but not nil is a fault, because no callback could pass.
+// Check calls report for each faulty setting. Its arguments are the configuration key of the setting, such as
+// header.name, and a text that says what is wrong and what to do. The key is "" if no method is set. A list of secrets
+// that is empty but not nil is a fault.
 func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
 	switch set := kinds > 0 || a.Header.Name != ""; {
@@ -118,8 +119,8 @@ func (a Auth) Check(report func(member, text string)) {
 	}
 }
 
-// checkSecrets calls report for each empty secret in secrets, since anybody could send it. It also reports an empty
-// list if the list is required or not nil. The argument member is the configuration key of the list.
+// checkSecrets calls report for each empty secret. It also reports an empty list, unless that is nil and not required.
+// The argument member is the configuration key of the list.
 func checkSecrets(member string, secrets []string, required bool, report func(member, text string)) {
 	if len(secrets) == 0 && (required || secrets != nil) {
 		name := member[strings.Index(member, ".")+1:]
@@ -137,8 +138,8 @@ func IsPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// head authenticates r before its body is read, so that callers without credentials cannot make dlrloop read a body. It
-// checks only the format and age of a signature. The argument token is the path segment after the plan.
+// head authenticates a request by its URL and headers, before the body is read. Of a signature it checks only the
+// format and the age. The argument token is the path segment after the plan id.
 func (v *verifier) head(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()

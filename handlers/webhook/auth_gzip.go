@@ -13,10 +13,9 @@ import (
 	"time"
 )
 
-// Limits for decompressing a body whose signature is not verified yet, so that callers without credentials cost little
-// time. JSON compresses to a twentieth of its size at best, zeros to a thousandth.
+// Limits for decompressing a body whose signature is not verified yet.
 const (
-	maxRatio     = 32       // decompressed bytes per compressed byte
+	maxRatio     = 32       // decompressed bytes per compressed byte; JSON reaches 20, zeros 1000
 	freeOfRatio  = 64 << 10 // decompressed bytes that are allowed at any ratio
 	gzipTime     = time.Second
 	turnPatience = time.Second
@@ -25,8 +24,8 @@ const (
 	turnCost = 4
 )
 
-// unpacking verifies signatures that cover the decompressed body. It decompresses a few bodies at a time, and streams
-// them into the HMAC. Small and large bodies have separate queues, so that small ones do not wait for large ones.
+// unpacking verifies signatures that cover the decompressed body. It decompresses only a few bodies at the same time.
+// Small and large bodies wait in separate queues.
 type unpacking struct{ small, large *turns }
 
 func newUnpacking() unpacking {
@@ -41,12 +40,12 @@ var (
 		"decompressing it takes longer than %s", gzipTime)
 )
 
-// verify reports whether the signature in the headers h covers the decompressed content of sent, a gzip body. It waits
-// up to turnPatience for a turn of client c. It decompresses at most limit bytes, and for at most gzipTime. After an
-// error it is unknown whether the signature is valid.
-func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64, c client) (bool, error) {
+// verify reports whether the signature in the headers h covers the content of a gzip body. It blocks until client c may
+// decompress; after a second (turnPatience) it returns errNoTurn. It also returns an error if the content has more than
+// limit bytes or costs too much time to decompress.
+func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64, c client) (bool, error) {
 	queue := u.small
-	if len(sent) > mediumBody {
+	if len(body) > mediumBody {
 		queue = u.large
 	}
 	if err := queue.take(c, turnPatience); err != nil {
@@ -62,15 +61,15 @@ func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64
 		}
 		time.AfterFunc((turnCost-1)*time.Since(begun), queue.end)
 	}()
-	verified, err := s.unpacked(h, sent, limit, begun.Add(gzipTime))
+	verified, err := s.unpacked(h, body, limit, begun.Add(gzipTime))
 	return verified, err
 }
 
-// unpacked reports whether sent consists of exactly one gzip member whose content the signature in the headers h
-// covers. It returns errGzipTime if the time until comes first, errRatio if the content is more than maxRatio times
-// larger than sent, and a KindTooLarge problem if the content has more than limit bytes.
-func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until time.Time) (bool, error) {
-	from := &untilReader{bytes.NewReader(sent), until}
+// unpacked reports whether the signature in the headers h covers the content of a gzip body, which must be a single
+// gzip member. It returns errGzipTime after the deadline, errRatio if the content is suspiciously large for such a body
+// (maxRatio), and a KindTooLarge problem if the content has more than limit bytes.
+func (s *signatures) unpacked(h http.Header, body []byte, limit int64, deadline time.Time) (bool, error) {
+	from := &deadlineReader{bytes.NewReader(body), deadline}
 	z := unzipper(from)
 	if z == nil {
 		return false, from.late()
@@ -79,7 +78,7 @@ func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until tim
 	// Multistream is off, since many empty members would cost time and decompress to nothing.
 	z.Multistream(false)
 
-	most := min(limit, max(freeOfRatio, maxRatio*int64(len(sent))))
+	most := min(limit, max(freeOfRatio, maxRatio*int64(len(body))))
 	verified, n, err := s.verifiesStream(h, io.LimitReader(&z.Reader, most+1), z.room)
 	switch {
 	case n > limit:
@@ -94,7 +93,7 @@ func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until tim
 	return verified && errors.Is(behind, io.EOF), from.late()
 }
 
-// unzip is a gzip.Reader with its buffers, which a pool reuses.
+// unzip is a reusable gzip reader with its buffers.
 type unzip struct {
 	gzip.Reader
 	from *bufio.Reader
@@ -103,8 +102,8 @@ type unzip struct {
 
 var unzips = sync.Pool{New: func() any { return &unzip{from: bufio.NewReader(nil), room: make([]byte, 32<<10)} }}
 
-// unzipper returns an unzip from the pool that reads from r, or nil if r does not begin with a gzip header. After use
-// the caller calls putBack.
+// unzipper returns a reader for the gzip data in r, or nil if r does not begin with a gzip header. Call putBack after
+// use.
 func unzipper(r io.Reader) *unzip {
 	z := unzips.Get().(*unzip)
 	z.from.Reset(r)
@@ -120,21 +119,21 @@ func (z *unzip) putBack() {
 	unzips.Put(z)
 }
 
-// untilReader reads bytes, but fails with errGzipTime after the time until.
-type untilReader struct {
-	from  *bytes.Reader
-	until time.Time
+// deadlineReader reads bytes until a deadline. After it, Read returns errGzipTime.
+type deadlineReader struct {
+	from     *bytes.Reader
+	deadline time.Time
 }
 
-func (r *untilReader) Read(b []byte) (int, error) {
+func (r *deadlineReader) Read(b []byte) (int, error) {
 	if err := r.late(); err != nil {
 		return 0, err
 	}
 	return r.from.Read(b)
 }
 
-func (r *untilReader) late() error {
-	if time.Now().After(r.until) {
+func (r *deadlineReader) late() error {
+	if time.Now().After(r.deadline) {
 		return errGzipTime
 	}
 	return nil

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// checkName calls report if h.Name is empty although h.Values are set, or cannot name a header that carries a secret.
+// checkName calls report if the header has values but no name, or a name that a header with a secret cannot have.
 func (h Header) checkName(report func(member, text string)) {
 	switch {
 	case h.Name == "" && h.Values != nil:
@@ -18,7 +18,7 @@ func (h Header) checkName(report func(member, text string)) {
 	}
 }
 
-// reservedHeaders lists the headers that net/http or a proxy removes before a handler sees the request, in lower case.
+// reservedHeaders returns the lower-case names of headers that net/http or a proxy removes before a handler runs.
 func reservedHeaders() []string {
 	return []string{
 		"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
@@ -26,7 +26,7 @@ func reservedHeaders() []string {
 	}
 }
 
-// isToken reports whether text has only characters that RFC 9110 allows in the name of a header.
+// isToken reports whether text has only characters that are allowed in the name of a header (RFC 9110).
 func isToken(text string) bool {
 	const special = "!#$%&'*+-.^_`|~"
 	return !strings.ContainsFunc(text, func(r rune) bool {

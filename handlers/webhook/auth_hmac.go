@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The headers in which Sinch sends the signature of a callback, in canonical form.
+// The headers in which Sinch sends the signature of a callback.
 const (
 	headerSignature = "X-Sinch-Webhook-Signature"
 	headerTimestamp = "X-Sinch-Webhook-Signature-Timestamp"
@@ -22,10 +22,8 @@ const (
 	headerAlgorithm = "X-Sinch-Webhook-Signature-Algorithm"
 )
 
-// signatures verifies Sinch's signature: the base64 of an HMAC-SHA256 over the body, a dot, the nonce, a dot and the
-// timestamp. The nonce may contain only letters, digits, - and _, the timestamp only digits. With dots in them, one
-// signature would be valid for several bodies. The same nonce may come again, since Sinch may repeat a callback; the
-// store recognizes repeats by their content.
+// signatures verifies Sinch's signature: the base64 of the HMAC-SHA256 of the text body.nonce.timestamp. It accepts the
+// same nonce (a random text) several times, since Sinch may repeat a callback. The store recognizes repeated callbacks.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration
@@ -39,7 +37,8 @@ func newSignatures(h HMAC) *signatures {
 	return s
 }
 
-// head returns an error if the signature headers in h cannot be valid for any body: missing, malformed or out of date.
+// head checks the signature headers without the body. It returns an error if one is missing or malformed, or if the
+// timestamp is too far from our clock.
 func (s *signatures) head(h http.Header) error {
 	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if signature == "" || nonce == "" || timestamp == "" {
@@ -48,6 +47,7 @@ func (s *signatures) head(h http.Header) error {
 	if algorithm := h.Get(headerAlgorithm); algorithm != "" && !strings.EqualFold(algorithm, "HmacSHA256") {
 		return errAlgorithm
 	}
+	// With dots in the nonce or the timestamp, one signature would be valid for several bodies.
 	for i := range len(nonce) {
 		if c := nonce[i]; !isDigit(c) && !isLetter(c) && c != '-' && c != '_' {
 			return errNonce
@@ -68,7 +68,7 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
-// verifies reports whether the signature in the headers h covers body under any of the configured secrets.
+// verifies reports whether the signature in the headers h covers the body, with any one of the configured secrets.
 func (s *signatures) verifies(h http.Header, body []byte) bool {
 	for _, key := range s.keys {
 		m := key.begin()
@@ -82,8 +82,8 @@ func (s *signatures) verifies(h http.Header, body []byte) bool {
 	return false
 }
 
-// verifiesStream reads r to its end, and reports whether the signature in the headers h covers the n bytes that were
-// read. It overwrites buf, which it needs for copying. The error comes from r.
+// verifiesStream reads r to its end and reports whether the signature in the headers h covers what it read, which is n
+// bytes. It overwrites buf. It returns only errors of r.
 func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
 	macs := make([]io.Writer, len(s.keys))
 	for i, key := range s.keys {
@@ -111,7 +111,7 @@ func (s *signatures) checkAge(timestamp string) error {
 	return nil
 }
 
-// signingKey is a pool of HMACs that are keyed with one configured secret.
+// signingKey is one configured secret, as a pool of reusable HMACs with that key.
 type signingKey struct{ macs sync.Pool }
 
 // mac is a reusable HMAC with a scratch buffer.
@@ -126,15 +126,15 @@ func newSigningKey(secret []byte) *signingKey {
 	return k
 }
 
-// begin returns an empty HMAC from the pool. After use the caller puts it back with k.macs.Put.
+// begin takes an empty HMAC from the pool. Put it back with k.macs.Put after use.
 func (k *signingKey) begin() *mac {
 	m := k.macs.Get().(*mac)
 	m.Reset()
 	return m
 }
 
-// verifies adds the nonce and the timestamp in the headers h to the HMAC of a body. It reports whether the result
-// equals the signature in h.
+// verifies reports whether the signature in the headers h is correct for the body that was written to m. It adds the
+// nonce and the timestamp to the HMAC.
 func (m *mac) verifies(h http.Header) bool {
 	b := append(m.buf[:0], '.')
 	b = append(b, h.Get(headerNonce)...)

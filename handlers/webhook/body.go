@@ -22,19 +22,18 @@ const (
 	slowest    = 16 << 10 // bytes per second; a slower body uses up its time-out
 )
 
-// bodies reads the bodies of callbacks, which share one memory budget.
+// bodies holds the limits for reading the bodies of callbacks, and the memory budget that all bodies share.
 type bodies struct {
 	limit      int64 // bytes of one body, also after decompression
 	budget     budget
-	decoded    budget // memory of parsed bodies, until they are recorded
+	decoded    budget // memory of parsed bodies, which thus need not wait for arriving ones
 	unverified *unverified
 	patience   time.Duration // how long a body waits for memory
 	timeout    time.Duration // for a body to arrive, or to stall; a moving body gets more
 	shed       int           // status of the answer if the memory is used up; 0 is 503
 }
 
-// bodyReader reads the body of one callback, and counts its buffers against the memory budget. The caller must call
-// releaseAll once the callback is recorded. The store may use the body after that, and limits its own memory.
+// bodyReader reads the body of one callback and counts its memory. Call releaseAll once the callback is recorded.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
@@ -46,20 +45,21 @@ type bodyReader struct {
 	dropped    atomic.Bool
 }
 
-// drop makes the method read stop and return a problem with the cause errDropped. Any goroutine may call drop.
+// drop stops the arrival of the body to make room for others. The method read then returns a problem with the cause
+// errDropped. Any goroutine may call drop.
 func (in *bodyReader) drop() {
 	in.dropped.Store(true)
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
-// speed returns the average speed of the body in bytes per second. It counts one second at the minimum speed (slowest)
-// in addition, so that a new body does not look slow.
+// speed returns the average speed, in bytes per second, at which the body arrives. So that a new body does not look
+// slow, an additional second at the minimum speed is included.
 func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
-// read blocks until the body of r has arrived, and returns it as received, perhaps compressed. It returns a problem if
-// memory is short, or if the body is too large, incomplete, too slow or dropped to make room for others.
+// read blocks until the body has arrived, and returns it as received, perhaps compressed. It returns a problem if the
+// memory for bodies is used up, or if the body is too large, incomplete, too slow or dropped to make room for others.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)
@@ -101,12 +101,11 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// isGzip reports whether body begins like gzip, which JSON never does. Content-Encoding is not used, since proxies
-// change it.
+// isGzip reports whether the body begins like gzip data. It ignores the header Content-Encoding, which proxies change.
 func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
 
-// unpack returns sent, decompressed if it is gzip. It returns damaged gzip unchanged, which then goes to the quarantine
-// because it cannot be parsed. The error is a problem if the content is too large or memory is short.
+// unpack returns the decompressed body, or the body itself if it is not valid gzip. It returns a problem if the content
+// is too large or the memory for bodies is used up.
 func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
@@ -126,9 +125,9 @@ func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	return sent, nil
 }
 
-// fill reads length bytes from r into a new buffer, or up to EOF if length is unknown (-1). After each read before EOF
-// it calls moved with the number of bytes read. If moved returns an error, fill stops and returns that error.
-func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved func(n int) error) ([]byte, error) {
+// fill reads length bytes from r into a new buffer, or up to EOF if the length is unknown (-1). After each read before
+// EOF it calls progress with the number of bytes read. If progress returns an error, fill returns that error.
+func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, progress func(n int) error) ([]byte, error) {
 	most := length
 	if length == unknown {
 		most = in.limit + 1 // one byte more shows that the body is too large
@@ -158,14 +157,14 @@ func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved
 		case err != nil:
 			return nil, err
 		}
-		if err := moved(n); err != nil {
+		if err := progress(n); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// fit returns buf, or a smaller copy if more than a fifth of its capacity is unused. The store keeps the whole capacity
-// in memory for a while.
+// fit returns buf, or a smaller copy if more than a fifth of its capacity is unused. It returns a problem if the body
+// is too large.
 func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
 		return nil, tooLarge(in.limit)
@@ -176,8 +175,8 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	return in.resize(ctx, buf, int64(len(buf)))
 }
 
-// resize returns a copy of buf with a capacity of size bytes. In the memory budget the copy replaces buf. While memory
-// is short, resize blocks; after in.patience it returns a KindShed problem.
+// resize returns a copy of buf with a capacity of size bytes, and releases the memory of buf. If the memory for bodies
+// is used up, it blocks; after 250 ms (in.patience) it returns a KindShed problem.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err

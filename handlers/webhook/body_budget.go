@@ -9,17 +9,15 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// budget limits the memory of all bodies with two semaphores that count bytes: one quarter is for buffers up to border
-// bytes, the rest for larger ones, so that large bodies never keep ordinary callbacks out. Buffers up to free bytes are
-// not counted, because the limit on connections bounds them.
+// budget limits the memory of all bodies together. A quarter of it is for buffers up to border bytes, the rest is for
+// larger ones. Buffers up to free bytes are not counted.
 type budget struct {
-	shares       [2]*semaphore.Weighted
-	free, border int64
+	shares       [2]*semaphore.Weighted // of bytes; large bodies thus never keep ordinary callbacks out
+	free, border int64                  // bytes; the limit on connections bounds buffers up to free
 }
 
-// MemoryRatio is the minimum of public.memory divided by public.max_body. Decompressing a body needs three buffers at
-// once: the compressed body, the full buffer, and the larger one that replaces it. They must fit into three quarters of
-// the memory, since one quarter is reserved for small bodies.
+// MemoryRatio is the smallest allowed ratio of the memory for all bodies (public.memory) to the largest body
+// (public.max_body). Decompressing a body takes three buffers, and a quarter of the memory is only for small bodies.
 const MemoryRatio = 4
 
 func newBudget(memory int64) budget {
@@ -31,7 +29,8 @@ func newBudget(memory int64) budget {
 	}
 }
 
-// share returns which of the semaphores in shares counts a buffer of size bytes, or -1 if the buffer is not counted.
+// share returns the index in shares of the semaphore that counts a buffer of size bytes. It returns -1 for a small
+// buffer, which is not counted.
 func (b *budget) share(size int64) int {
 	switch {
 	case size <= b.free:
@@ -42,11 +41,11 @@ func (b *budget) share(size int64) int {
 	return 1
 }
 
-// errNoRoom is the logged cause for refusing a callback when the memory budget is used up.
+// errNoRoom is the cause in the log if a callback is refused because the memory for bodies is used up.
 var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
 
-// acquire counts a buffer of size bytes against the memory budget. If memory is short, it drops slow bodies of callers
-// not authenticated yet, and blocks until memory is free. After in.patience it returns a KindShed problem.
+// acquire counts a buffer of size bytes in the memory budget. If the memory is used up, it drops slow bodies whose
+// signature is not verified yet, and blocks. After 250 ms (in.patience) it returns a KindShed problem.
 func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	i := in.budget.share(size)
 	if i < 0 {
@@ -64,13 +63,11 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	return nil
 }
 
-// decodedSize is the estimated memory of a parsed body, as a multiple of the body's size. It includes the recipients'
-// numbers and the copy for the journal.
-const decodedSize = 3
+// decodedSize is the estimated memory of a parsed body, as a multiple of the body's size.
+const decodedSize = 3 // includes the numbers of recipients, and the copy for the journal
 
-// decode acquires the memory for parsing a body of size bytes; the caller must release it by calling done. After
-// in.patience decode returns a KindShed problem. The memory has a budget of its own, so that complete bodies do not
-// wait for arriving ones.
+// decode reserves the memory for parsing a body of size bytes; call done to release it. If the memory for parsing is
+// used up, decode blocks. After 250 ms (in.patience) it returns a KindShed problem.
 func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.share(size)
 	if i < 0 {
@@ -87,12 +84,12 @@ func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err 
 	return func() { share.Release(size) }, nil
 }
 
-// noRoom returns the KindShed problem for a callback that is refused for lack of memory. Only the log shows cause.
+// noRoom returns the KindShed problem for a callback that is refused for lack of memory. The cause is only logged.
 func (in *bodyReader) noRoom(cause error) error {
 	return &problem.Problem{Kind: problem.KindShed, Status: in.shed, Detail: "retry later", Cause: cause}
 }
 
-// releaseBuffer returns the memory of one buffer of size bytes to the budget.
+// releaseBuffer releases the memory of one buffer of size bytes.
 func (in *bodyReader) releaseBuffer(size int64) {
 	if i := in.budget.share(size); i >= 0 {
 		in.budget.shares[i].Release(size)
@@ -100,7 +97,7 @@ func (in *bodyReader) releaseBuffer(size int64) {
 	}
 }
 
-// releaseAll returns all memory that the body holds to the budget.
+// releaseAll releases all memory of the body.
 func (in *bodyReader) releaseAll() {
 	for i := range in.held {
 		in.budget.shares[i].Release(in.held[i].Swap(0))

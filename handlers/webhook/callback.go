@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// endpoint authenticates, parses and records the callbacks of one plan.
+// endpoint holds what is needed to authenticate the callbacks of one service plan and to log their failures.
 type endpoint struct {
 	plan      string
 	verifier  *verifier
@@ -26,8 +26,8 @@ type endpoint struct {
 	sampler   problem.LogSampler
 }
 
-// newEndpoint returns the endpoint for the callbacks of plan, which logs refused callbacks. The argument key is the
-// configuration key of the plan's credentials, which errors name.
+// newEndpoint returns the endpoint of one service plan. An error names the faulty setting by its configuration key,
+// which begins with key.
 func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	v, err := newVerifier(key, plan.Auth)
 	if err != nil {
@@ -47,8 +47,7 @@ func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	return h, nil
 }
 
-// callback answers one callback; path is what follows /webhooks/ in the URL. It always writes an answer, because
-// net/http otherwise sends 200, and Sinch would not repeat the callback.
+// callback answers one callback. The argument path is what follows /webhooks/ in the URL.
 func (p *Webhook) callback(c *gin.Context, path string) {
 	begun := time.Now()
 	plan, token, _ := strings.Cut(strings.Trim(path, "/"), "/")
@@ -64,6 +63,7 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 
 	t, outcome, err := p.process(c, h, token)
 	if err != nil {
+		// Without an answer net/http would send 200, and Sinch would not repeat the callback.
 		outcome = p.refuse(c, h, err)
 		return
 	}
@@ -77,8 +77,8 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 	}
 }
 
-// process authenticates, reads and parses a callback for the endpoint h, and blocks until it is durable. The argument
-// token is the path segment after the plan. The outcome is for the metrics; it is valid only if the error is nil.
+// process authenticates, reads and parses a callback, and blocks until it is durable. The argument token is the path
+// segment after the plan id. The outcome is for the metrics; it is valid only if the error is nil.
 func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
 	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
 	defer in.releaseAll()
@@ -94,11 +94,11 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 	return p.record(c.Request.Context(), h, body)
 }
 
-// receive authenticates a callback for the endpoint h, reads its body with reader, and returns the decompressed body.
-// The argument token is the path segment after the plan. The error says how to answer the callback.
+// receive authenticates a callback, reads its body, and returns the body decompressed. The argument token is the path
+// segment after the plan id. The error says how to answer the callback.
 func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bodyReader) ([]byte, error) {
 	if err := h.verifier.head(c.Request, token); err != nil {
-		return nil, h.unverified(c, err)
+		return nil, h.authFailed(c, err)
 	}
 	if h.verifier.hmac != nil {
 		reader.client = p.clientOf(c)
@@ -118,11 +118,11 @@ func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bod
 	return reader.unpack(c.Request.Context(), sent)
 }
 
-// verifyUnpacked is called if the signature does not cover sent, the body as received. It returns nil if sent is gzip
-// and the signature covers the decompressed content. Otherwise it returns the problem to answer.
+// verifyUnpacked returns nil if the body is gzip and the signature covers its decompressed content, otherwise the
+// problem with which to answer. Call it if the signature does not cover the body as received.
 func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error {
 	if !isGzip(sent) {
-		return h.unverified(c, errSignature)
+		return h.authFailed(c, errSignature)
 	}
 	verified, err := p.unpacking.verify(h.verifier.hmac, c.Request.Header, sent, p.bodies.limit, p.clientOf(c))
 	switch _, own := errors.AsType[*problem.Problem](err); {
@@ -133,11 +133,11 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 	case err != nil:
 		return &problem.Problem{Kind: problem.KindShedUnverified, Status: p.bodies.shed, Detail: "retry later", Cause: err}
 	}
-	return h.unverified(c, errSignature)
+	return h.authFailed(c, errSignature)
 }
 
-// record parses the body of an authenticated callback and blocks until it is durable: as a report or, if it cannot be
-// parsed, in the quarantine. An inbound message is not stored.
+// record parses the body of an authenticated callback and blocks until it is durable. A body that cannot be parsed is
+// stored in the quarantine, for a person to look at. An inbound message is not stored.
 func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Type, metrics.Outcome, error) {
 	callback, err := dlr.Parse(body)
 	outcome := metrics.Stored
@@ -157,7 +157,7 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 
-// quarantined logs that a callback could not be parsed, at most once every problem.LogEvery. The API lists each one.
+// quarantined logs that a callback could not be parsed, at most once every five seconds (problem.LogEvery).
 func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	if unlogged, ok := h.sampler.Allow(problem.KindBadBody); ok {
 		h.failures.Log.LogAttrs(ctx, slog.LevelWarn, "callback could not be parsed, kept in quarantine",
@@ -165,9 +165,9 @@ func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	}
 }
 
-// unverified returns the problem for a callback that failed authentication with err. It is answered 503, or 401 for
-// RejectOnFailure. With 401 the answer gets WWW-Authenticate if HTTP Basic is configured.
-func (h *endpoint) unverified(c *gin.Context, err error) error {
+// authFailed returns the problem for a callback that failed authentication. It is answered 503, or 401 if the plan has
+// RejectOnFailure. For 401 and HTTP Basic, authFailed sets the header WWW-Authenticate.
+func (h *endpoint) authFailed(c *gin.Context, err error) error {
 	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or the credentials set at Sinch", err)
 	if h.onFailure == RetryOnFailure {
 		return &problem.Problem{Kind: problem.KindCredentials, Detail: "authentication failed", Cause: cause}
@@ -178,12 +178,11 @@ func (h *endpoint) unverified(c *gin.Context, err error) error {
 	return &problem.Problem{Kind: problem.KindUnauthorized, Detail: "authentication failed", Cause: cause}
 }
 
-// asUnverified changes the kind of a problem that came up before the signature of a callback was verified. Anybody can
-// cause such problems, so they are counted separately. For a plan without HMAC it returns err unchanged, since there
-// the callback is authenticated before its body is read.
+// asUnverified changes the kind of a problem with a body whose signature is not verified yet, so that it is counted
+// separately. It changes nothing if the plan does not require signatures.
 func (h *endpoint) asUnverified(err error) error {
 	refused, ok := errors.AsType[*problem.Problem](err)
-	if !ok || h.verifier.hmac == nil {
+	if !ok || h.verifier.hmac == nil { // without HMAC, authentication precedes the body
 		return err
 	}
 	switch refused.Kind {
@@ -195,7 +194,7 @@ func (h *endpoint) asUnverified(err error) error {
 	return refused
 }
 
-// refuse answers a callback that failed with err, and logs the failure. It returns the outcome for the metrics.
+// refuse answers and logs a callback that failed with err. It returns the outcome for the metrics.
 func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome {
 	refused := problem.Of(err)
 	switch refused.Kind {
@@ -214,8 +213,8 @@ func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome
 	return outcomeOf(refused.Kind)
 }
 
-// lossy reports whether an answer with p loses the callback: Sinch repeats a callback only after 5xx and 429. A
-// callback that failed authentication does not count, because anybody could send it and trigger an alert.
+// lossy reports whether Sinch does not repeat the callback after an answer with p: Sinch repeats only after 5xx and
+// 429. It returns false if the caller was not authenticated, since anybody can send such a callback.
 func lossy(p *problem.Problem) bool {
 	if p.Kind == problem.KindUnauthorized || p.Kind == problem.KindTooLargeUnverified {
 		return false

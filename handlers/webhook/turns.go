@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// Limits of the semaphore type turns, which bound its memory and how long its callers wait.
+// Limits of the type turns. Above the first two, a caller gets errNoTurn at once. Above the third, a client is
+// forgotten.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
 	maxWaitingClient = 32  // waiting callers of one client
 	maxProven        = 256 // clients in turns.proven
 )
 
-// turns is a semaphore that is fair between clients: waiting clients take turns, however many waiting callers each
-// client has. Clients that have sent a valid signature (proven) come first. Create it with newTurns.
+// turns limits how many callers decompress at the same time; a turn is the permission to do so. Waiting clients take
+// turns, however many callers each has. Clients that have sent a valid signature come first.
 type turns struct {
 	mu      sync.Mutex
 	free    int                        // turns; guarded by mu, like all fields below
@@ -26,10 +27,10 @@ type turns struct {
 	proven  map[client]struct{}
 }
 
-// client is the network address of a caller. For IPv6 it is the /64 network, since one machine usually owns all of it.
+// client is the network address of a caller. For IPv6 it is the /64 network, which usually belongs to one machine.
 type client = netip.Prefix
 
-// clientOf returns the client for ip, the text that gin's ClientIP returned. All invalid addresses count as one client.
+// clientOf returns the client with this IP address. All invalid addresses count as one client.
 func clientOf(ip string) client {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -45,16 +46,16 @@ func clientAt(address netip.Addr) client {
 	return c
 }
 
-// newTurns returns a semaphore that lets at most atOnce callers work at the same time.
+// newTurns returns a semaphore that lets at most atOnce callers decompress at the same time.
 func newTurns(atOnce int) *turns {
 	return &turns{free: atOnce, clients: make(map[client][]chan struct{}), proven: make(map[client]struct{})}
 }
 
-// errNoTurn means that too many callers wait for a turn to decompress, or that no turn came in time.
+// errNoTurn means that too many callers wait to decompress a body, or that a caller waited too long.
 var errNoTurn = errors.New("too many compressed bodies wait to be verified")
 
-// take blocks until a caller from client c gets a turn; the caller must then call end. It returns errNoTurn after
-// patience, or at once if too many callers wait.
+// take blocks until it is the turn of a caller from client c to decompress; the caller must then call end. It returns
+// errNoTurn after the time patience, or at once if too many callers wait.
 func (t *turns) take(c client, patience time.Duration) error {
 	turn, err := t.queue(c)
 	if turn == nil {
@@ -70,8 +71,8 @@ func (t *turns) take(c client, patience time.Duration) error {
 	}
 }
 
-// queue takes a free turn and returns a nil channel. If no turn is free, it adds the caller to those of client c and
-// returns a channel that is closed when the caller's turn comes. If too many callers wait, it returns errNoTurn.
+// queue takes a turn (the permission to decompress) if one is free, and returns a nil channel. Otherwise it returns a
+// channel that is closed when the caller from client c gets a turn. If too many callers wait, it returns errNoTurn.
 func (t *turns) queue(c client) (chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -91,8 +92,8 @@ func (t *turns) queue(c client) (chan struct{}, error) {
 	return turn, nil
 }
 
-// lineUp adds client c to the order in which clients get turns: in front if it has sent a valid signature, else at the
-// end. The caller holds mu.
+// lineUp adds client c to the list of clients that wait for a turn: in front if it has sent a valid signature,
+// otherwise at the end. The caller holds mu.
 func (t *turns) lineUp(c client) {
 	if _, proven := t.proven[c]; proven {
 		t.order = slices.Insert(t.order, 0, c)
@@ -101,7 +102,7 @@ func (t *turns) lineUp(c client) {
 	t.order = append(t.order, c)
 }
 
-// leave removes a caller that gave up waiting, and returns errNoTurn. If its turn has come already, leave returns nil.
+// leave removes a caller that waited too long, and returns errNoTurn. If its turn has come meanwhile, it returns nil.
 func (t *turns) leave(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,7 +119,7 @@ func (t *turns) leave(c client, turn chan struct{}) error {
 	return errNoTurn
 }
 
-// end gives the caller's turn to the next waiting caller, or makes it free.
+// end gives the caller's turn to decompress to the next waiting caller. If none waits, the turn becomes free.
 func (t *turns) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -138,7 +139,8 @@ func (t *turns) end() {
 	t.lineUp(c)
 }
 
-// prove records that client c has sent a valid signature. If maxProven clients are recorded, c replaces one of them.
+// prove remembers that client c has sent a valid signature. If 256 clients (maxProven) are remembered already, it
+// forgets one of them.
 func (t *turns) prove(c client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

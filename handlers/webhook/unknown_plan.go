@@ -11,19 +11,19 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// maxUnknownPlans limits how many ids of plans that are not configured are logged, since callers may invent any number.
+// maxUnknownPlans limits how many plan ids that are not configured are logged, since callers can invent any number.
 const maxUnknownPlans = 100
 
-// unknownPlans holds the ids of plans that are not configured and were logged. The zero value is ready to use.
+// unknownPlans holds the plan ids that were logged because they are not configured. The zero value is ready to use.
 type unknownPlans struct {
 	mu      sync.Mutex
 	plans   map[string]struct{} // guarded by mu
 	sampler problem.LogSampler  // limits the log lines once plans is full
 }
 
-// allow reports whether to log a callback for an id that is not configured. It allows one callback for each of the
-// first maxUnknownPlans ids. For all other ids together it allows one every problem.LogEvery; unlogged is then the
-// number of callbacks that were not logged since the previous one.
+// allow reports whether to log a callback for a plan id that is not configured. It allows one callback for each of the
+// first 100 ids (maxUnknownPlans). For all other ids together it allows one every five seconds; unlogged is the number
+// of callbacks skipped since the previous one.
 func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -40,9 +40,8 @@ func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	return 0, true
 }
 
-// unknownPlan answers a callback for a plan that is not configured, or for a path outside of /webhooks/. Perhaps the
-// plan id is misspelled, in the configuration or in the callback URL at Sinch. The answer is 503, so Sinch repeats the
-// callback long enough for somebody to correct that.
+// unknownPlan answers 503 to a callback whose URL names no configured plan. Sinch then repeats it, so that somebody can
+// correct the plan id meanwhile.
 func (p *Webhook) unknownPlan(c *gin.Context, plan string) {
 	begun := time.Now()
 	plan = plan[:min(len(plan), 64)]

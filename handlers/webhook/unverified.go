@@ -9,16 +9,15 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Maximum numbers of bodies that are arriving from callers not authenticated yet: of all clients, and of one client. An
-// ordinary callback hardly counts, since its body arrives together with its headers.
+// Maximum numbers of arriving bodies whose signature is not verified yet: in total, and from one client. Beyond them,
+// the slowest body is dropped.
 const (
 	maxUnverified       = 1024
 	maxUnverifiedClient = 256
 )
 
-// unverified is the set of bodies that are arriving from callers not authenticated yet. If there are too many, or
-// memory is short, the slowest body is dropped. Slow callers therefore cannot keep others out, even behind a proxy,
-// where all callers look like one client.
+// unverified is the set of arriving bodies whose signature is not verified yet. If there are too many, or the memory
+// for bodies is used up, the slowest one is dropped, so that slow callers cannot keep others out.
 type unverified struct {
 	mu      sync.Mutex
 	bodies  []*bodyReader  // guarded by mu, like all fields below
@@ -27,11 +26,12 @@ type unverified struct {
 
 func newUnverified() *unverified { return &unverified{clients: make(map[client]int)} }
 
-// errDropped is the logged cause for refusing a callback whose body was dropped while it was arriving.
+// errDropped is the cause in the log if a callback is refused because its body was dropped to make room for others.
 var errDropped = errors.New("the body arrived more slowly than all others when there were too many bodies, " +
 	"or too little memory for them; public.memory bounds it")
 
-// enter adds body to the set. If there are too many bodies, it first drops the slowest one.
+// enter adds a body that begins to arrive. If there are too many, it first drops the slowest: from the same client if
+// that has too many, otherwise from all clients.
 func (u *unverified) enter(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -46,15 +46,14 @@ func (u *unverified) enter(body *bodyReader) {
 	u.clients[body.client]++
 }
 
-// leave removes a body, which is complete or has failed, from the set u of unverified bodies. It does nothing if u has
-// already dropped the body to make room for others.
+// leave removes a body that has arrived or failed. It does nothing if the body was dropped before.
 func (u *unverified) leave(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.remove(body)
 }
 
-// remove removes body if it is in the set. The caller holds mu.
+// remove removes a body from the set. It does nothing if the set does not contain the body. The caller holds mu.
 func (u *unverified) remove(body *bodyReader) {
 	if body.place == 0 {
 		return
@@ -69,8 +68,9 @@ func (u *unverified) remove(body *bodyReader) {
 	}
 }
 
-// makeRoom drops the slowest bodies until size bytes of the memory budget are free for body. If body is in the set, it
-// keeps the faster ones, so it may free less. share is the index of the semaphore in the budget that counts the bytes.
+// makeRoom drops the slowest bodies until size bytes of memory are free for the given body. It drops no body that is
+// faster than the given one, if that is in the set too. The argument share says which part of the budget counts the
+// bytes.
 func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -86,7 +86,7 @@ func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	}
 }
 
-// slowest returns the body with the lowest speed at now for which match returns true, or nil if there is none. The
+// slowest returns the slowest body, at the time now, for which match returns true. It returns nil if there is none. The
 // caller holds mu.
 func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowest *bodyReader) {
 	for _, body := range u.bodies {
@@ -97,13 +97,13 @@ func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowe
 	return slowest
 }
 
-// drop removes body from the set, and makes body.read fail with errDropped. The caller holds mu.
+// drop removes a body from the set and makes its method read fail with errDropped. The caller holds mu.
 func (u *unverified) drop(body *bodyReader) {
 	u.remove(body)
 	body.drop()
 }
 
-// clientOf returns the client that sent a callback: behind a trusted proxy the one that X-Forwarded-For names.
+// clientOf returns the client that sent a callback. Behind a trusted proxy, that is the client in X-Forwarded-For.
 func (p *Webhook) clientOf(c *gin.Context) client {
 	if !p.proxied {
 		if address, err := netip.ParseAddrPort(c.Request.RemoteAddr); err == nil {

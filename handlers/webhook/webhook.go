@@ -35,7 +35,7 @@ type Config struct {
 	TrustedProxies []string
 }
 
-// Plan configures a service plan whose callbacks are accepted. Its ID is the path segment after /webhooks/ in the URL.
+// Plan configures one service plan at Sinch. Sinch must send its callbacks to the path /webhooks/ID.
 type Plan struct {
 	ID   string
 	Auth Auth
@@ -43,7 +43,7 @@ type Plan struct {
 	OnFailure OnFailure
 }
 
-// OnFailure selects the answer to a callback that fails authentication.
+// OnFailure says how to answer a callback that fails authentication.
 type OnFailure string
 
 // Values of OnFailure, as in the configuration key on_failure.
@@ -55,7 +55,8 @@ const (
 	RejectOnFailure OnFailure = "reject"
 )
 
-// bodyPatience limits how long a callback waits for memory. With a longer limit, waiting callbacks would pile up.
+// bodyPatience is how long a callback waits if the memory for bodies is used up. After that it is refused with 503 or
+// 429.
 const bodyPatience = 250 * time.Millisecond
 
 func (c Config) withDefaults() Config {
@@ -81,8 +82,8 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Webhook is the handler of the public listener, which Sinch calls; it serves only the webhook and /healthz. If dlrloop
-// fails, its answer makes Sinch repeat the callback. docs/problems.md describes what Sinch does after each answer.
+// Webhook is the handler of the public listener, which serves only Sinch's callbacks and /healthz. If dlrloop fails,
+// the answer makes Sinch repeat the callback.
 type Webhook struct {
 	recorder     Recorder
 	metrics      *metrics.Metrics
@@ -96,9 +97,8 @@ type Webhook struct {
 	engine       *gin.Engine
 }
 
-// New returns the handler of the public listener, which records callbacks with r. The error names the configuration key
-// of an invalid value, such as a plan with neither authentication nor Auth.None. The http.Server must set
-// ReadHeaderTimeout, since Webhook limits only the time for the body.
+// New returns the handler of the public listener, which records callbacks in r. The error names the configuration key
+// of an invalid value. The http.Server must set ReadHeaderTimeout, since Webhook limits only the time for the body.
 func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -130,8 +130,8 @@ func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, 
 // Handler returns the HTTP handler of the public listener.
 func (p *Webhook) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
 
-// SetPlans replaces all plans and their credentials for callbacks that arrive from now on. It is safe to call while
-// callbacks are served. If it returns an error, which names the configuration key, the old plans stay in use.
+// SetPlans replaces all plans and their credentials for callbacks that arrive from now on. If it returns an error, the
+// old plans stay in use; the error names the configuration key. It is safe to call while callbacks are served.
 func (p *Webhook) SetPlans(plans []Plan) error {
 	webhooks := make(map[string]*endpoint, len(plans))
 	for i, plan := range plans {

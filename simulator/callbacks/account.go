@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// AccountConfig configures an Account: the default URL, the signing key and extra headers of a plan's callbacks.
+// AccountConfig configures an Account, which sends the callbacks of one service plan.
 type AccountConfig struct {
 	ID     string // of the plan
 	URL    string // default callback URL; may be empty
@@ -13,7 +13,7 @@ type AccountConfig struct {
 	Header http.Header
 }
 
-// Account queues and sends the callbacks of one service plan. Sender.NewAccount creates an Account.
+// Account queues and sends the callbacks of one service plan. Create it with Sender.NewAccount.
 type Account struct {
 	config AccountConfig
 	sender *Sender
@@ -25,7 +25,7 @@ type Account struct {
 	inFlight int
 }
 
-// target is a URL that receives callbacks of one account, with a queue and a rate limit of its own.
+// target is a URL that receives callbacks of one account. It has its own queue and its own rate limit.
 type target struct {
 	account   *Account
 	url       string
@@ -34,8 +34,8 @@ type target struct {
 	throttle  throttle
 }
 
-// SetURL replaces the default callback URL, also for pending callbacks. An empty url removes it. Callbacks of batches
-// with their own callback_url are not affected.
+// SetURL replaces the default callback URL, also for callbacks that are already waiting. An empty url removes it.
+// Batches with a callback_url of their own keep that.
 func (a *Account) SetURL(url string) {
 	a.sender.mu.Lock()
 	defer a.sender.mu.Unlock()
@@ -50,7 +50,7 @@ func (a *Account) HasURL() bool {
 	return a.home.url != ""
 }
 
-// target returns the target for a URL and creates it if necessary. An empty url means the default callback URL. The
+// target returns the target with this URL and creates it if necessary. An empty url means the account's default. The
 // caller holds the sender's mutex.
 func (a *Account) target(url string) *target {
 	if url == "" {
@@ -72,9 +72,8 @@ func (t *target) enqueue(c *callback) {
 	}
 }
 
-// next dequeues and returns the callback to send next. It returns nil if no callback is due, if the rate limits permit
-// none now, or if MaxInFlight callbacks are in flight. The URLs of the account take turns; the caller holds the
-// sender's mutex.
+// next takes the callback to send next out of its queue. It returns nil if no callback is due, if the rate limits allow
+// none now, or if MaxInFlight callbacks wait for an answer. The caller holds the sender's mutex.
 func (a *Account) next(now time.Time) *callback {
 	for a.inFlight < a.sender.config.MaxInFlight && a.ready.len() > 0 {
 		t := a.ready.pop()
@@ -93,7 +92,7 @@ func (a *Account) next(now time.Time) *callback {
 	return nil
 }
 
-// queue is a first-in, first-out queue that reuses its memory each time it becomes empty.
+// queue is a first-in, first-out queue. It reuses its memory each time it becomes empty.
 type queue[T any] struct {
 	items   []T
 	removed int

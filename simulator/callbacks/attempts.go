@@ -13,17 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxRetries is how often a callback is retried. The last retry is sent 2^14 retry units after the first failure.
+// maxRetries is how often a failed callback is sent again before it is given up.
 const maxRetries = 15
 
-// attempt is the result of one HTTP request of a callback. The ledger keeps all attempts, so the struct is small.
+// attempt is the result of one HTTP request that sent a callback. It is small because the Sender keeps all attempts.
 type attempt struct {
 	at      int64 // Unix milliseconds
 	status  int16 // HTTP status; 0 if there was no answer
 	failure failure
 }
 
-// failure is why a callback attempt got no HTTP answer. The zero value means that there was an answer.
+// failure is why an attempt to send a callback got no HTTP answer. The zero value means that there was an answer.
 type failure uint8
 
 const (
@@ -38,21 +38,21 @@ func (f failure) String() string {
 	return [...]string{"", "timeout", "connection error", "no callback url", "interrupted"}[f]
 }
 
-// work sends callback c and then, one after the other, all callbacks that the account of c may send now. It returns
-// when there are none or ctx ends. Each call of work runs in a goroutine of its own.
+// work sends callback c, then one after the other the callbacks that its account may send now. It returns when there
+// are none or ctx ends. Run calls it in a new goroutine.
 func (s *Sender) work(ctx context.Context, c *callback) {
 	for c != nil {
 		now := time.Now()
 		s.mu.Lock()
 		url, nonce := c.target.url, s.nonce(c, now)
 		s.mu.Unlock()
-		made := attempt{at: now.UnixMilli()}
-		made.status, made.failure = s.post(ctx, c, url, nonce, now)
-		c = s.finishAttempt(ctx, c, made)
+		outcome := attempt{at: now.UnixMilli()}
+		outcome.status, outcome.failure = s.post(ctx, c, url, nonce, now)
+		c = s.finishAttempt(ctx, c, outcome)
 	}
 }
 
-// post sends callback c to url once. It returns the HTTP status of the answer, or 0 and why there was no answer.
+// post sends callback c to the URL once. It returns the HTTP status of the answer, or 0 and why there was no answer.
 func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now time.Time) (int16, failure) {
 	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
@@ -84,20 +84,20 @@ func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now t
 	}
 }
 
-// finishAttempt records the attempt made, then acknowledges c, gives it up or schedules a retry. It returns the
-// callback that the calling goroutine must send next, or nil if there is none.
-func (s *Sender) finishAttempt(ctx context.Context, c *callback, made attempt) *callback {
+// finishAttempt records the result of an attempt to send callback c. It then marks c as delivered, gives it up or
+// schedules a retry. It returns the next callback for the calling goroutine to send, or nil if there is none.
+func (s *Sender) finishAttempt(ctx context.Context, c *callback, outcome attempt) *callback {
 	now := time.Now()
 	defer s.config.Feed.Flush()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	account := c.target.account
 	account.inFlight--
-	c.attempts = append(c.attempts, made)
+	c.attempts = append(c.attempts, outcome)
 	s.counts.Attempts++
-	s.reportAttempt(ctx, c, made)
-	switch status := made.status; {
-	case made.failure == interrupted:
+	s.reportAttempt(ctx, c, outcome)
+	switch status := outcome.status; {
+	case outcome.failure == interrupted:
 		s.schedule.Add(now, work{callback: c})
 	case status >= 200 && status < 300:
 		s.acknowledge(c, now)
@@ -115,7 +115,8 @@ func (s *Sender) finishAttempt(ctx context.Context, c *callback, made attempt) *
 	return account.next(now)
 }
 
-// acknowledge records that c was answered 2xx. The first time, the anomaly "repeated" may cause c to be sent again.
+// acknowledge records that callback c was answered 2xx. If this is the first such answer, c may be scheduled once more:
+// Message.SentAgain decides that.
 func (s *Sender) acknowledge(c *callback, now time.Time) {
 	first := c.result == ledger.Pending
 	if first {
@@ -131,8 +132,8 @@ func (s *Sender) acknowledge(c *callback, now time.Time) {
 	s.counts.Unsettled--
 }
 
-// retry schedules the next attempt of c: 1, 2, 4 … times Config.RetryUnit after the first failure. After maxRetries
-// retries it gives c up instead.
+// retry schedules the next attempt to send callback c: 1, 2, 4 … times Config.RetryUnit after the first failure. After
+// 15 retries (maxRetries) it gives c up.
 func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	if c.retries == maxRetries {
 		s.giveUp(ctx, c)
@@ -145,8 +146,8 @@ func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	c.retries++
 }
 
-// giveUp ends the attempts to deliver callback c and sets its result to GaveUp. If an earlier attempt was acknowledged,
-// only a repetition of c has failed; the result then stays Acknowledged.
+// giveUp stops sending callback c and sets its result to GaveUp. If c was answered 2xx before, the result stays
+// Acknowledged.
 func (s *Sender) giveUp(ctx context.Context, c *callback) {
 	s.counts.Unsettled--
 	if c.result != ledger.Pending {
@@ -160,10 +161,10 @@ func (s *Sender) giveUp(ctx context.Context, c *callback) {
 		slog.String("type", e.Type), slog.String("batch_id", e.Batch), slog.Int("attempts", len(c.attempts)))
 }
 
-// reportAttempt passes the latest attempt of callback c to the observers in ledger.Feed and to the debug log.
-func (s *Sender) reportAttempt(ctx context.Context, c *callback, made attempt) {
+// reportAttempt reports the latest attempt to send callback c to the observers of ledger.Feed and to the debug log.
+func (s *Sender) reportAttempt(ctx context.Context, c *callback, outcome attempt) {
 	e := c.entry(ledger.CallbackAnswered)
-	e.Attempt, e.Answer, e.Failure = len(c.attempts), int(made.status), made.failure.String()
+	e.Attempt, e.Answer, e.Failure = len(c.attempts), int(outcome.status), outcome.failure.String()
 	s.config.Feed.Add(e)
 	if !s.config.Logger.Enabled(ctx, slog.LevelDebug) {
 		return
@@ -174,8 +175,8 @@ func (s *Sender) reportAttempt(ctx context.Context, c *callback, made attempt) {
 		slog.Int("answer", e.Answer), slog.String("failure", e.Failure))
 }
 
-// nonce returns the nonce for the signature of the next attempt of c. It is that of the first attempt if
-// Config.KeepNonce is set, or, for half of the callbacks, if c was already acknowledged. Otherwise it is new.
+// nonce returns the random text to sign with the next attempt to send callback c. It is that of the first attempt if
+// Config.KeepNonce is set or, for half of the callbacks, if c was already answered 2xx. Otherwise it is new.
 func (s *Sender) nonce(c *callback, now time.Time) string {
 	turn := len(c.attempts)
 	keep := s.config.KeepNonce ||

@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// Message is the content of a callback. Several goroutines call its methods, so a Message must not change after it was
-// passed to Send.
+// Message is the content of a callback. It must not change after it was passed to Send, since several goroutines use
+// it.
 type Message interface {
 	// Body returns the JSON of the callback: the same bytes for every attempt.
 	Body() []byte
@@ -22,7 +22,7 @@ type Message interface {
 	SentAgain() bool
 }
 
-// Description says what a callback is about, for the ledger and logs. Fields that do not apply are zero.
+// Description says what a callback is about, for logs and the list of all callbacks. Fields that do not apply are zero.
 type Description struct {
 	Batch     string
 	Type      string // JSON field type of the body
@@ -31,7 +31,7 @@ type Description struct {
 	Code      int
 }
 
-// callback is a Message to deliver, with its target and its attempts so far. There may be millions, so it is small.
+// callback is a Message with its URL and the attempts to send it so far. There may be millions, so it is small.
 type callback struct {
 	target   *target
 	message  Message
@@ -42,7 +42,7 @@ type callback struct {
 	attempts []attempt
 }
 
-// entry returns a ledger.Entry about c with the given kind. Feed.Add sets the time.
+// entry returns a ledger.Entry of this kind about callback c. Its time is set later, by Feed.Add.
 func (c *callback) entry(kind ledger.EntryKind) ledger.Entry {
 	d := c.message.Describe()
 	return ledger.Entry{

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/schedule"
 )
 
-// maxDue limits the callbacks that Run queues while it holds the mutex, so that API calls are not blocked for long.
+// maxDue limits the schedule entries that Run handles while it holds the mutex, so that other calls do not wait long.
 const maxDue = 512
 
 // Config configures a Sender. All fields except KeepNonce are required.
@@ -28,7 +28,7 @@ type Config struct {
 	KeepNonce   bool          // every retry is signed with the nonce of the first attempt
 }
 
-// Sender sends callbacks to the customer, with retries and rate limits. All methods are safe for concurrent use.
+// Sender sends callbacks over HTTP, with retries and rate limits. All methods are safe for concurrent use.
 type Sender struct {
 	config Config
 
@@ -39,13 +39,14 @@ type Sender struct {
 	counts    Counts
 }
 
-// work is an element of the schedule: a callback to attempt, or a target whose rate limit permits a callback again.
+// work is an entry of the schedule: a callback to send, or a URL (target) to which the rate limit allows a callback
+// again.
 type work struct {
 	callback *callback
 	target   *target
 }
 
-// Counts counts the callbacks, in total and by result, and their attempts.
+// Counts holds the numbers of callbacks, in total and by result, and of the attempts to send them.
 type Counts struct {
 	Callbacks    int
 	Acknowledged int
@@ -59,7 +60,7 @@ type Counts struct {
 // New returns a Sender without accounts. It sends callbacks only while Run runs.
 func New(c Config) *Sender { return &Sender{config: c, schedule: schedule.NewQueue[work]()} }
 
-// NewAccount adds an account for one plan and returns it. The account sends to c.URL until SetURL replaces that URL.
+// NewAccount adds an account for one service plan and returns it. The account sends to c.URL until SetURL is called.
 func (s *Sender) NewAccount(c AccountConfig) *Account {
 	a := &Account{config: c, sender: s, targets: map[string]*target{}}
 	a.home = &target{account: a, url: c.URL}
@@ -69,10 +70,9 @@ func (s *Sender) NewAccount(c AccountConfig) *Account {
 	return a
 }
 
-// Send records a callback with content m and, unless lost is true, schedules its first attempt for the time due. url is
-// the callback_url of the batch; if it is empty, each attempt uses the default URL that a has at that moment. anomaly
-// names the anomaly that delays the callback, for example ledger.CallbackLate; empty means none. Send calls no
-// observers, so the caller may hold locks.
+// Send records a callback with content m, to be sent at the time due; if lost is true, it is only recorded. The
+// callback goes to url or, if that is empty, to the default URL that the account has then. The anomaly is the simulated
+// fault that delays it, such as ledger.CallbackLate, or empty. The caller may hold locks.
 func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost bool, anomaly ledger.EntryKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,8 +91,8 @@ func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost boo
 	}
 }
 
-// Run sends callbacks until ctx ends, then waits for its goroutines. A later Run continues with the pending callbacks
-// and repeats the attempts that were interrupted.
+// Run sends callbacks until ctx ends, then waits for its goroutines. A later Run sends the remaining callbacks and
+// repeats interrupted attempts.
 func (s *Sender) Run(ctx context.Context) {
 	var workers sync.WaitGroup
 	schedule.Run(ctx, s.schedule, func(now time.Time) time.Duration {
@@ -105,7 +105,7 @@ func (s *Sender) Run(ctx context.Context) {
 	workers.Wait()
 }
 
-// takeDue returns the callbacks that Run must start to send now, and the time to wait until more are due.
+// takeDue returns the callbacks to send now, and how long to wait until more are due.
 func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +128,7 @@ func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) 
 	return start, s.schedule.Wait(now)
 }
 
-// Counts returns the present numbers of callbacks and attempts.
+// Counts returns the current numbers of callbacks and attempts.
 func (s *Sender) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +140,7 @@ func (s *Sender) Counts() Counts {
 	return counts
 }
 
-// Ledger returns copies of all callbacks with their attempts, in the order of Send.
+// Ledger returns copies of all callbacks with their attempts, in the order in which they were passed to Send.
 func (s *Sender) Ledger() []ledger.Callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()

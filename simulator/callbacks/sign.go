@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// sign sets the four signature headers of a callback as Sinch does. The signature is HMAC-SHA256, in padded standard
-// base64, over the raw body, a dot, the nonce, a dot and the Unix time in seconds. The key is secret, not
-// base64-decoded.
+// sign sets the four signature headers of a callback as Sinch does. The signature is the base64 of the HMAC-SHA256 of
+// body.nonce.timestamp, with the time in Unix seconds. The secret is used as text, not base64-decoded.
 func sign(h http.Header, secret string, body []byte, nonce string, at time.Time) {
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// throttle limits the rate of callbacks to one URL that has answered 429. The zero value does not limit. A 429 halves
-// the limit, but at most once a second; each second without a 429 multiplies it by 16/15. Once the limit reaches the
-// rate at which the first 429 came, it is removed.
+// throttle limits the rate of callbacks to one URL that has answered 429. Each 429 halves the limit, at most once a
+// second. Each second without a 429 raises it by a fifteenth, until it ends at the rate of the first 429. The zero
+// value does not limit.
 type throttle struct {
 	limiter *rate.Limiter // nil: no limit
 	ceiling rate.Limit    // the rate at which the first 429 came
@@ -24,7 +24,7 @@ const (
 	recovery            = 16.0 / 15
 )
 
-// reserve returns 0 and counts a callback as sent if the limit permits one now. Otherwise it returns how long to wait.
+// reserve returns 0 if a callback may be sent now, and counts it as sent. Otherwise it returns how long to wait.
 func (t *throttle) reserve(now time.Time) time.Duration {
 	t.speedUp(now)
 	if t.limiter != nil {
@@ -38,7 +38,7 @@ func (t *throttle) reserve(now time.Time) time.Duration {
 	return 0
 }
 
-// slowDown halves the rate limit, at most once a second. Call it after each 429.
+// slowDown halves the rate limit, at most once a second. Call it after each answer 429.
 func (t *throttle) slowDown(now time.Time) {
 	if t.limiter != nil && now.Sub(t.changed) < time.Second {
 		return
@@ -52,7 +52,8 @@ func (t *throttle) slowDown(now time.Time) {
 	t.changed = now
 }
 
-// speedUp multiplies the limit by recovery for each whole second since its last change.
+// speedUp raises the rate limit by a fifteenth for each whole second since its last change. At the rate of the first
+// 429 it removes the limit.
 func (t *throttle) speedUp(now time.Time) {
 	if t.limiter == nil || now.Sub(t.changed) < time.Second {
 		return
