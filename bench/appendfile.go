@@ -12,17 +12,16 @@ import (
 	"github.com/dlrloop/dlrloop/store/commit"
 )
 
-// discardStore is the store of the measured program called null. It discards every report.
+// discardStore is a store that discards every report. With it, the benchmark measures the webhook without storage.
 type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 
-// flatSize is the size in bytes of the file that type flat writes. A write that does not fit at the end of the file
-// goes to its beginning, since nothing reads the file.
+// flatSize is the size in bytes of the file that store flat writes. When the file is full, flat overwrites it.
 const flatSize = 64 << 20
 
-// flat is the store of the measured program called append. It writes the bodies of reports to a preallocated file, with
-// one write and one sync for each group of concurrent reports. No store can make reports durable with less work.
+// flat is a store that only writes the bodies of reports to one file. Reports that arrive at the same time share one
+// write and one sync to disk.
 type flat struct {
 	file      *os.File
 	offset    int
@@ -49,7 +48,7 @@ func newFlat(dir string) (*flat, error) {
 	return f, nil
 }
 
-// Record appends the body of a report to the file and blocks until the body is durable.
+// Record writes a report's body to the file and blocks until it is on disk. For other arrivals, it returns an error.
 func (f *flat) Record(ctx context.Context, a store.Arrival) error {
 	r, ok := a.Entry.(store.Report)
 	if !ok {

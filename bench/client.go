@@ -12,27 +12,26 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// load describes the load on a measured program. Each connection sends a report, waits for the answer, and then sends
-// the next report.
+// load says over how many connections reports are sent, and for how long. Each connection sends its next report when
+// the last one is answered.
 type load struct {
 	connections int           // number of concurrent connections
 	warmup      time.Duration // time before the measurement starts
 	measured    time.Duration // length of the measurement
 }
 
-// measurement is the result of sending reports to a measured program. The field acknowledged counts the acknowledged
-// reports by status.
+// measurement holds the response times of a program, and how many reports it acknowledged (answered with 200).
 type measurement struct {
 	latencies
 	took         time.Duration         // measured time
-	acknowledged [traffic.Statuses]int // total, including the warm-up
+	acknowledged [traffic.Statuses]int // number for each status, including the warm-up
 }
 
-// throughput returns the number of reports answered per second after the warm-up.
+// throughput returns how many reports per second were answered after the warm-up.
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends reports to the webhook at address, such as 127.0.0.1:8080, for the time that l sets or until no report is
-// left. It returns an error if an answer is not an empty 200, or if no report is left after the warm-up.
+// drive sends reports to the webhook at address, such as 127.0.0.1:8080, until the load ends or all reports are sent.
+// It returns an error if an answer is not an empty 200, or if all reports are sent during the warm-up.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)
@@ -70,15 +69,15 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 	return m, nil
 }
 
-// driver distributes the reports of one measurement: each connection takes the next report that is not sent yet.
+// driver distributes reports among connections: each connection takes the next report that is not sent yet.
 type driver struct {
 	reports     *requests
 	next        atomic.Int64
 	from, until time.Time // bounds of the measurement
 }
 
-// connection is one connection to a measured program. It holds the latencies of the answers, and counts the
-// acknowledged reports by status.
+// connection is a connection over which reports are sent. It collects the response times, and counts the acknowledged
+// reports (answered with 200) by status.
 type connection struct {
 	*traffic.Connection
 	driver       *driver

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// precision is how many bits after the leading 1 bit of a latency select its bucket in the histogram. It limits the
-// relative error to 1/64.
+// precision sets the number of histogram buckets for each power of two: 1<<precision, which is 64. A latency read from
+// the histogram is therefore at most 1/64 too low.
 const precision = 6
 
-// latencies is a histogram of latencies with a bounded relative error. The zero value is empty and ready to use.
+// latencies is a histogram of response times, accurate to 1/64. The zero value is empty and ready to use.
 type latencies struct {
 	counts [(64 - precision + 1) << precision]uint32
 	total  int
@@ -27,8 +27,8 @@ func (l *latencies) merge(o *latencies) {
 	l.total += o.total
 }
 
-// quantile returns the q-quantile of the latencies (p99 for q = 0.99), rounded down to the smallest latency of its
-// bucket. It returns 0 if the histogram is empty.
+// quantile returns a quantile of the response times: for q = 0.99, the 99th percentile. The result is at most 1/64 too
+// low. It is 0 if the histogram is empty.
 func (l *latencies) quantile(q float64) time.Duration {
 	rank, counted := max(int(q*float64(l.total)+0.5), 1), 0
 	for i, n := range l.counts {
@@ -39,14 +39,14 @@ func (l *latencies) quantile(q float64) time.Duration {
 	return 0
 }
 
-// bucketOf returns the index of the bucket that counts v, a latency in nanoseconds. Each value below 128 has a bucket
-// of its own. Larger values share a bucket if they have the same bit length and the same seven leading bits.
-func bucketOf(v uint64) int {
-	shift := max(bits.Len64(v)-precision-1, 0)
-	return shift<<precision + int(v>>shift)
+// bucketOf returns the index of the histogram bucket for a latency in nanoseconds. Latencies below 128 ns have a bucket
+// each. Longer latencies share a bucket with similar ones.
+func bucketOf(latency uint64) int {
+	shift := max(bits.Len64(latency)-precision-1, 0)
+	return shift<<precision + int(latency>>shift) // selected by the bit length and the seven leading bits
 }
 
-// bottomOf returns the smallest latency, in nanoseconds, that the bucket with this index counts.
+// bottomOf returns the smallest latency, in nanoseconds, that the histogram bucket with this index counts.
 func bottomOf(bucket int) uint64 {
 	shift := max(bucket>>precision-1, 0)
 	return uint64(bucket-shift<<precision) << shift

@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// settings returns the configuration parameters of the measured PostgreSQL server. The values suit a dedicated machine
-// and make commits durable.
+// settings returns the configuration parameters of the benchmark's PostgreSQL server. With them, a commit returns only
+// when it is on disk.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
@@ -23,16 +23,16 @@ func settings() map[string]string {
 	}
 }
 
-// cluster is the PostgreSQL server of a benchmark run. The measured program called postgres gets a new database for
-// each measurement. The one called stored always gets the same prefilled database.
+// cluster is the benchmark's PostgreSQL server. Each measurement uses a new database with empty tables. Only the
+// measurements of subjectStored (dlrloop with many stored recipients) share a database, which is filled beforehand.
 type cluster struct {
 	server *pgtest.Server
 	made   int
 	stored string // URL of the database of the measured program called stored
 }
 
-// newCluster starts a PostgreSQL server in dir. If recipients is not 0, it also creates a database with that many
-// recipients, for the measured program called stored. It passes messages about its progress to function progress.
+// newCluster starts a PostgreSQL server with its files below directory dir. Unless recipients is 0, it also fills a
+// database with this number of recipients. It passes status messages to function progress.
 func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
 	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: dir, Settings: settings()})
 	if err != nil {
@@ -55,7 +55,7 @@ func newCluster(ctx context.Context, dir string, recipients int, progress func(s
 
 func (c *cluster) close(ctx context.Context) error { return c.server.Close(context.WithoutCancel(ctx)) }
 
-// create creates a database with this name and with dlrloop's tables, and returns its URL.
+// create creates a database with this name and dlrloop's empty tables, and returns its URL.
 func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	if err := c.execute(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", err
@@ -68,9 +68,8 @@ func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	return url, s.Close()
 }
 
-// database returns the URL of the database for the next measurement of s, or "" if s does not use PostgreSQL. It runs a
-// checkpoint first, so that the measurement does not include the cost of earlier writes. After the measurement, the
-// caller must call drop, which removes the database unless later measurements use it too.
+// database returns the URL of the PostgreSQL database for the next measurement of program s, or "" if the program uses
+// none. The caller must call drop after the measurement. drop removes the database unless later measurements use it.
 func (r *run) database(ctx context.Context, s subject) (url string, drop func() error, err error) {
 	drop = func() error { return nil }
 	switch s {
@@ -88,7 +87,7 @@ func (r *run) database(ctx context.Context, s subject) (url string, drop func() 
 	default:
 		return "", drop, nil
 	}
-	return url, drop, r.cluster.execute(ctx, "CHECKPOINT")
+	return url, drop, r.cluster.execute(ctx, "CHECKPOINT") // so that earlier writes cost the measurement nothing
 }
 
 func (c *cluster) execute(ctx context.Context, statements ...string) (err error) {
@@ -105,20 +104,19 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 	return nil
 }
 
-// startCluster starts a PostgreSQL server and sets r.cluster to it, if any measured program uses PostgreSQL. stored is
-// the number of recipients in the prefilled database of the program called stored. The caller must call end, which
-// stops the server.
-func (r *run) startCluster(ctx context.Context, stored int, progress func(string)) (end func() error, err error) {
+// startCluster starts the PostgreSQL server r.cluster if a program to be measured uses it. If a program needs stored
+// recipients, it also stores this number of them. The caller must call end, which stops the server.
+func (r *run) startCluster(ctx context.Context, recipients int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil
 	}
 	if !slices.Contains(r.subjects, subjectStored) {
-		stored = 0
+		recipients = 0
 	}
 	if err := os.Chmod(r.dir, 0o711); err != nil { // PostgreSQL's account must be able to enter it
 		return nil, err
 	}
-	if r.cluster, err = newCluster(ctx, r.dir, stored, progress); err != nil {
+	if r.cluster, err = newCluster(ctx, r.dir, recipients, progress); err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	return func() error { return r.cluster.close(ctx) }, nil

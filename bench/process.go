@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// process is a child process that runs one measured program.
+// process is a child process that runs one of the programs to be measured.
 type process struct {
 	addresses
 	plan    string // plan of its reports
@@ -19,9 +19,9 @@ type process struct {
 	stdin   io.Closer
 }
 
-// start runs the measured program s in a child process and blocks until it accepts connections. dir is for its files,
-// upstream is the base URL of Sinch's API, and plan the service plan of the reports. database is a URL, or "" for none;
-// profiles is a directory, or "" for no profiles.
+// start runs program s in a child process and blocks until it accepts connections. The other parameters are, in this
+// order: the directory for its files, the base URL of Sinch's API, the id of its service plan, the URL of its database
+// ("" for none), and the directory for its profiles ("" for none).
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -49,10 +49,10 @@ func start(ctx context.Context, s subject, dir, upstream, plan, database, profil
 	return p, nil
 }
 
-// stop closes the standard input of the process, which tells it to end, and waits until it has ended.
+// stop ends the process by closing its standard input, and blocks until it has ended.
 func (p *process) stop() error { return errors.Join(p.stdin.Close(), p.command.Wait()) }
 
-// cpu returns the processor time that the process has used. Call it only after the process has ended.
+// cpu returns the processor time that the process used. Call it only after the process has ended.
 func (p *process) cpu() time.Duration {
 	return p.command.ProcessState.UserTime() + p.command.ProcessState.SystemTime()
 }

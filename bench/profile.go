@@ -8,8 +8,8 @@ import (
 	"runtime/pprof"
 )
 
-// startProfile starts a CPU profile of this process. finish writes this profile and an allocation profile to files in
-// dir whose names begin with s. If dir is empty, startProfile and finish do nothing.
+// startProfile starts a CPU profile of this process, which runs program s. At the end, call finish: it writes this
+// profile and an allocation profile to files in directory dir. If dir is empty, both functions do nothing.
 func startProfile(dir string, s subject) (finish func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil

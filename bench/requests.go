@@ -6,10 +6,10 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// requests holds one HTTP request for each report of a run. The field bytes holds all requests, one after the other.
+// requests holds the HTTP requests that the benchmark sends, one for each report.
 type requests struct {
-	bytes  []byte
-	ends   []int
+	bytes  []byte // all requests, one after the other
+	ends   []int  // end of each request in bytes
 	status []traffic.Status
 }
 
@@ -28,10 +28,10 @@ func newRequests(reports []traffic.Report) *requests {
 	return q
 }
 
-// planOf returns the id of service plan number n. All ids have the same length, so that setPlan can overwrite them.
+// planOf returns the id of the service plan with this number, from 0 to 999. All ids have the same length.
 func planOf(n int) string { return fmt.Sprintf("bench%03d", n) }
 
-// setPlan overwrites the id of the service plan in the URL path of every request. plan must be a result of planOf.
+// setPlan changes the service plan in the URL of every request. plan must be a result of function planOf.
 func (q *requests) setPlan(plan string) {
 	for i := range q.len() {
 		copy(q.at(i)[len("POST /webhooks/"):], plan)

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// run holds the options and resources of one run of the benchmark.
+// run holds the options of one benchmark run, and the servers and requests that it uses.
 type run struct {
 	subjects    []subject
 	connections []int
@@ -27,7 +27,8 @@ type run struct {
 	reports  *requests
 }
 
-// figures holds the results of one measurement: of one program, with one number of connections, in one round.
+// figures holds the results of one measurement: of one program, with one number of connections, in one round
+// (repetition).
 type figures struct {
 	throughput     float64 // reports per second
 	p50, p99, p999 time.Duration
@@ -37,11 +38,12 @@ type figures struct {
 	database usage // of PostgreSQL, total
 }
 
-// results maps the number of connections, and then the measured program, to the figures: one element for each round.
+// results holds the figures of all measurements, by number of connections and then by program. Each slice has one
+// element for each round (repetition).
 type results map[int]map[subject][]figures
 
-// all measures every program with every number of connections, once in each round. It measures the programs one after
-// the other within a round, so that a time in which the machine is slow affects all of them.
+// all measures every program with every number of connections, once in each round. It passes a status message to
+// function progress before each measurement.
 func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	all := make(results)
 	for _, n := range r.connections {
@@ -49,7 +51,7 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	}
 	for round := range r.rounds {
 		for _, n := range r.connections {
-			for _, s := range r.subjects {
+			for _, s := range r.subjects { // in turn, so that a slow time of the machine affects all
 				progress(fmt.Sprintf("round %d of %d, %d connections: %s", round+1, r.rounds, n, s))
 				f, err := r.one(ctx, s, n)
 				if err != nil {
@@ -62,7 +64,7 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	return all, nil
 }
 
-// one starts the measured program s with an empty directory, measures it with this number of connections, and stops it.
+// one makes one measurement: it starts program s, sends reports over this number of connections, and stops the program.
 func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
 	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
@@ -103,9 +105,8 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}, nil
 }
 
-// load sends the reports to process p, which runs the measured program s. If s is a complete dlrloop server, load then
-// verifies that it stores exactly the acknowledged reports. For the program called feedback, load also waits until
-// dlrloop has sent all delivery feedback.
+// load sends reports to process p, which runs program s, and returns the measured response times. If the program is a
+// complete dlrloop server, load also checks that it has stored all acknowledged reports and sent all delivery feedback.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {
@@ -117,8 +118,8 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 	return m, err
 }
 
-// measureUsage calls do and returns the resources that the PostgreSQL server used during the call. url is the URL of
-// the measured database. If url is empty, measureUsage only calls do and returns a zero usage.
+// measureUsage calls function do and returns the resources that PostgreSQL used during the call. url is the URL of the
+// database. If it is empty, the result is zero.
 func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u usage, err error) {
 	if url == "" {
 		return u, do()
@@ -145,7 +146,8 @@ func spreadOf(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// each returns the median, minimum and maximum of one figure over the rounds. value extracts the figure from one round.
+// each returns the median, minimum and maximum of one figure over all rounds. Function value returns this figure for
+// one round.
 func each(rounds []figures, value func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
@@ -154,12 +156,12 @@ func each(rounds []figures, value func(figures) float64) spread {
 	return spreadOf(values)
 }
 
-// ratio divides a figure of one program by the same figure of another, round by round. It returns the median, minimum
-// and maximum of the ratios. rounds is for the first program, others for the second; value extracts the figure.
-func ratio(rounds, others []figures, value func(figures) float64) spread {
-	values := make([]float64, min(len(rounds), len(others)))
+// ratio divides a figure of one program by the same figure of the baseline program in the same round. It returns the
+// median, minimum and maximum over all rounds. Function value returns the figure for one round.
+func ratio(rounds, baseline []figures, value func(figures) float64) spread {
+	values := make([]float64, min(len(rounds), len(baseline)))
 	for i := range values {
-		values[i] = value(rounds[i]) / value(others[i])
+		values[i] = value(rounds[i]) / value(baseline[i])
 	}
 	return spreadOf(values)
 }

@@ -21,11 +21,11 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// subject names one of the programs that the benchmark measures, such as dlrloop on PostgreSQL.
+// subject is the name of a program that the benchmark measures, such as "postgres" for dlrloop on PostgreSQL.
 type subject string
 
-// The programs that the benchmark measures, with their names in the flag -subjects and in the tables. All of them
-// receive the same reports from the same client. The same handler verifies and decodes the reports.
+// The programs that the benchmark measures, with their names in the option -subjects and in the tables. All of them
+// receive the same reports.
 const (
 	subjectNull     subject = "null"     // stores nothing: the cost of HTTP, signature and decoding
 	subjectAppend   subject = "append"   // appends the bodies to a flat file: the limit set by the disk
@@ -41,15 +41,15 @@ func (s subject) valid() bool {
 
 func (s subject) onPostgres() bool { return s == subjectPostgres || s == subjectStored }
 
-// addresses holds the listen addresses of a measured program. A child process writes them as JSON to its standard
-// output.
+// addresses holds the listen addresses of a program that the benchmark measures. The child process that runs it writes
+// them as JSON to its standard output.
 type addresses struct {
 	Public  string
 	Private string // only of a whole server
 }
 
-// serve runs the measured program o.serve in this process until ctx ends. When the program accepts connections, serve
-// calls serving once, with the listen addresses.
+// serve runs the program named in o.serve until ctx ends. When the program accepts connections, serve calls function
+// serving once, with the listen addresses.
 func serve(ctx context.Context, o options, serving func(addresses)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch o.serve {
@@ -67,7 +67,7 @@ func serve(ctx context.Context, o options, serving func(addresses)) error {
 	return fmt.Errorf("unknown subject %q", o.serve)
 }
 
-// serveDlrloop runs a complete dlrloop server until ctx ends, with one service plan and mostly default settings.
+// serveDlrloop runs a complete dlrloop server until ctx ends. It calls serving when the server accepts connections.
 func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(addresses)) error {
 	c := config.Default()
 	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // reports have old times and must not be deleted
@@ -90,7 +90,7 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	return s.Run(ctx)
 }
 
-// serveWebhook serves only the webhook, which passes the reports to recorder. It blocks until ctx ends.
+// serveWebhook runs only dlrloop's webhook, until ctx ends. The webhook passes the reports that it receives to a store.
 func serveWebhook(
 	ctx context.Context, plan string, recorder webhook.Recorder, log *slog.Logger, serving func(addresses),
 ) error {
@@ -120,8 +120,8 @@ func serveWebhook(
 	return nil
 }
 
-// serveForParent runs the measured program o.serve until the parent process closes the standard input of this process.
-// It writes the listen addresses as JSON to the standard output.
+// serveForParent runs the program named in o.serve in this process, a child process of the benchmark. It writes the
+// listen addresses as JSON to standard output, and returns when the parent closes standard input.
 func serveForParent(o options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// storedPlan is the service plan of all batches that function fill creates. modelBatch is the number of the first
-// batch. Only this batch is recorded through the store; all others are copies of it.
+// storedPlan is the service plan of all batches that function fill stores. modelBatch is the number of the first batch;
+// all others are copies of it.
 const (
 	storedPlan = "stored"
 	modelBatch = 0
@@ -48,16 +48,15 @@ FROM unnest($3::smallint[], $4::text[], $5::timestamptz[]) AS k (slot, batch_id,
 CROSS JOIN report_log l WHERE l.plan = $1 AND l.batch_id = $2`
 )
 
-// batchesPerCopy is the number of batches that one SQL statement creates. batchInterval is the time between two
-// consecutive batches: five million recipients span about a month.
+// batchesPerCopy is the number of batches that are inserted together. batchInterval is the time from the reports of one
+// batch to those of the next.
 const (
 	batchesPerCopy = 100
 	batchInterval  = 8 * time.Minute
 )
 
-// fill stores this number of recipients in the database at url, in batches of 1000. Each recipient has the reports
-// Dispatched and Delivered. fill records the first batch through the store and copies it with SQL; each copy gets its
-// own id, phone numbers and times. It passes messages about its progress to function progress.
+// fill stores this number of recipients in the database at url, in batches of 1000. It records the first batch through
+// the store, and copies it with SQL. It passes status messages to function progress.
 func fill(ctx context.Context, url string, recipients int, progress func(string)) (err error) {
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
 	if err != nil {
@@ -94,7 +93,7 @@ func fill(ctx context.Context, url string, recipients int, progress func(string)
 	return verifyStored(ctx, s, batches-1)
 }
 
-// recordModel records the first batch, modelBatch, through the store, with two reports for each recipient.
+// recordModel records the first batch, which function fill then copies. Each recipient has two reports.
 func recordModel(ctx context.Context, s *pgstore.Store) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(256)
@@ -115,18 +114,18 @@ func recordModel(ctx context.Context, s *pgstore.Store) error {
 	return g.Wait()
 }
 
-// firstAt returns the time of the first report of batch number n, counted from 0 (modelBatch).
+// firstAt returns the time of the first report of the batch with this number. The numbers start at 0.
 func firstAt(n int) time.Time { return traffic.SentAt(n, batchInterval) }
 
-// filler creates batches in the database as copies of the batch in the field model, which is already stored.
+// filler inserts batches into the database by copying one that is already stored.
 type filler struct {
 	connection *pgx.Conn
-	model      *store.Batch
+	model      *store.Batch // the batch to copy
 	slots      int
 	salt       []byte
 }
 
-// copy inserts the batches with the numbers begin to end-1, in one round trip to the database.
+// copy inserts copies of the batch f.model into the database. Their batch numbers are begin to end-1.
 func (f *filler) copy(ctx context.Context, begin, end int) error {
 	var (
 		slots []int16
@@ -148,7 +147,7 @@ func (f *filler) copy(ctx context.Context, begin, end int) error {
 	return f.connection.SendBatch(ctx, &queue).Close()
 }
 
-// slot returns the value of the column slot for the batch with this id, computed in the same way as in package pgstore.
+// slot returns the hash partition of the batch with this id, computed in the same way as in package pgstore.
 func (f *filler) slot(id string) int16 {
 	h := sha256.New()
 	h.Write(f.salt)
@@ -157,11 +156,11 @@ func (f *filler) slot(id string) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(f.slots))
 }
 
-// errNotStored means that a query of the store returned something other than what was recorded.
+// errNotStored is returned by function verifyStored if the store does not return what function fill has stored.
 var errNotStored = errors.New("not what was recorded")
 
-// verifyStored reads batch number last from s, one recipient of that batch, and the batches sent to the recipient's
-// phone number. It returns an error if s does not return what function fill has stored.
+// verifyStored reads batch number last and one of its recipients from the store. It returns an error if anything that
+// function fill has stored for them is missing.
 func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
 	if _, err := s.Batch(ctx, key); err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// columns are the columns of the results table. Each has a heading, a function that returns its value for one round,
-// and the Printf format of the value.
+// columns defines the columns of the results table. Each has a heading, a function that returns its value for one round
+// (repetition), and a Printf format for the value.
 var columns = []struct {
 	name   string
 	value  func(figures) float64
@@ -23,15 +23,15 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons are the columns that compare each program with the program other. The value is a figure of the first
-// program divided by that of other in the same round. The field column is the index of this figure in columns.
+// comparisons defines further columns of the results table. Each shows a figure of a program divided by the same figure
+// of a fixed program, the baseline. The field column is the index of this figure in the variable columns.
 var comparisons = []struct {
-	other  subject
-	column int
+	baseline subject
+	column   int
 }{{subjectAppend, 0}, {subjectAppend, 2}, {subjectDlrloop, 0}, {subjectPostgres, 0}}
 
 // table writes the results to out, with one row for each number of connections and each program. A value is the median
-// over the rounds. A comparison with another program also shows the minimum and the maximum.
+// over all rounds (repetitions). A comparison with another program also shows the minimum and the maximum.
 func table(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")
@@ -39,7 +39,7 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 		fmt.Fprint(w, c.name, "\t")
 	}
 	for _, c := range comparisons {
-		fmt.Fprintf(w, "of %s: %s\t", c.other, columns[c.column].name)
+		fmt.Fprintf(w, "of %s: %s\t", c.baseline, columns[c.column].name)
 	}
 	fmt.Fprintln(w)
 	for _, n := range connections {
@@ -49,7 +49,7 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.value).median)
 			}
 			for _, c := range comparisons {
-				share := ratio(all[n][s], all[n][c.other], columns[c.column].value)
+				share := ratio(all[n][s], all[n][c.baseline], columns[c.column].value)
 				if share == (spread{}) {
 					fmt.Fprint(w, "–\t")
 					continue
@@ -62,8 +62,8 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 	return w.Flush()
 }
 
-// databaseColumns are the columns of the table of resources used with PostgreSQL. Each has a heading, a function that
-// returns its value for one round, and the Printf format of the value.
+// databaseColumns defines the columns of the table of resources used with PostgreSQL. Each has a heading, a function
+// that returns its value for one round (repetition), and a Printf format for the value.
 var databaseColumns = []struct {
 	name   string
 	value  func(figures) float64
@@ -82,7 +82,7 @@ var databaseColumns = []struct {
 
 func perReport(f figures, total float64) float64 { return total / float64(f.reports) }
 
-// databaseTable writes the table of resources used with PostgreSQL to out. Each value is the median over the rounds.
+// databaseTable writes a table of the resources used with PostgreSQL. Each value is the median over all rounds.
 func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")

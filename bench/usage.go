@@ -13,7 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// usage holds the resources used by a PostgreSQL server since its start, and the size and connections of one database.
+// usage holds the resources that a PostgreSQL server has used since its start, such as processor time. It also holds
+// the size of one database and the number of connections to it.
 type usage struct {
 	cpu            time.Duration // of all server processes
 	wal            int64         // bytes written to the write-ahead log
@@ -21,7 +22,7 @@ type usage struct {
 	connections    int           // open connections of dlrloop
 }
 
-// usage returns the resources used by the server since its start, and the size and connections of the database at url.
+// usage reads the current usage of the server, including the size and connections of the database at url.
 func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -43,19 +44,19 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// sub returns the resources used between two measurements: u minus before. It does not subtract the connections.
-func (u usage) sub(before usage) usage {
+// sub returns the resources used since an earlier usage was read. It does not subtract the number of connections.
+func (u usage) sub(earlier usage) usage {
 	return usage{
-		u.cpu - before.cpu, u.wal - before.wal, u.table - before.table, u.indexes - before.indexes,
+		u.cpu - earlier.cpu, u.wal - earlier.wal, u.table - earlier.table, u.indexes - earlier.indexes,
 		u.connections,
 	}
 }
 
-// tick is the unit of processor times in /proc. It is the same on every Linux.
-const tick = 10 * time.Millisecond
+// tick is the unit of processor times in the files /proc/PID/stat.
+const tick = 10 * time.Millisecond // the same on every Linux
 
-// processorTime returns the processor time that process pid and its child processes have used, including children that
-// have ended. It returns an error if the process does not exist.
+// processorTime returns the processor time of a process and its child processes, including those that have ended. It
+// returns an error if no process has the id pid.
 func processorTime(pid int) (time.Duration, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -81,10 +82,10 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
-// stat holds processor times from /proc/PID/stat in ticks: own for the process, ended for its children that have ended.
+// stat holds the process ids and processor times from a file /proc/PID/stat.
 type stat struct {
 	pid, parent int
-	own, ended  int64
+	own, ended  int64 // processor time in ticks: of the process, and of its children that have ended
 }
 
 func readStat(file string) (s stat, err error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// check returns an error if totals do not match acknowledged, the number of acknowledged reports of each status. It
-// also returns an error if totals count duplicates or quarantined callbacks, which dlrloop could not parse.
+// check compares the totals from dlrloop's API with the numbers of acknowledged reports of each status. It returns an
+// error if they differ. It also returns an error if dlrloop received duplicates or callbacks that it could not parse.
 func check(totals *traffic.Totals, acknowledged [traffic.Statuses]int) error {
 	if totals.Duplicates+totals.Quarantined != 0 {
 		return fmt.Errorf("%d reports were counted as duplicates and %d were quarantined", totals.Duplicates,
@@ -24,8 +24,8 @@ func check(totals *traffic.Totals, acknowledged [traffic.Statuses]int) error {
 	return nil
 }
 
-// verify returns an error unless dlrloop stores exactly the acknowledged reports of the service plan. acknowledged is
-// the number of reports of each status. address is that of dlrloop's private listener.
+// verify returns an error unless dlrloop has stored exactly the acknowledged reports, which are counted by status. It
+// reads the totals of the service plan from dlrloop's API at address, such as 127.0.0.1:8081.
 func verify(ctx context.Context, address, plan string, acknowledged [traffic.Statuses]int) error {
 	k, _, err := traffic.Stats(ctx, address, plan)
 	if err != nil {
@@ -34,12 +34,11 @@ func verify(ctx context.Context, address, plan string, acknowledged [traffic.Sta
 	return check(k, acknowledged)
 }
 
-// feedbackTimeout is how long verifyFeedback waits for dlrloop to send all feedback.
+// feedbackTimeout is how long function verifyFeedback waits until dlrloop has sent all delivery feedback.
 const feedbackTimeout = 30 * time.Second
 
-// verifyFeedback blocks until dlrloop has sent feedback for as many recipients of the service plan as delivered says.
-// It returns an error after feedbackTimeout, or if the sum of sent and owed feedback differs from delivered. address is
-// that of dlrloop's private listener.
+// verifyFeedback blocks until dlrloop has sent delivery feedback for this number of delivered recipients. It returns an
+// error after feedbackTimeout, or if dlrloop's API counts more or fewer recipients. address is that of the API.
 func verifyFeedback(ctx context.Context, address, plan string, delivered int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, feedbackTimeout, errors.New("timeout: feedback was not sent"))
 	defer cancel()
