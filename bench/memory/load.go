@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// The numbers of connections and batches, and the time limits, with which the bench sends callbacks.
+// How callbacks (HTTP requests with reports) are sent: numbers of connections and batches, time limit and delay.
 const (
 	// ingestConnections is the number of connections for recipient reports, burstConnections that for full reports.
 	ingestConnections, burstConnections = 64, 8
@@ -30,7 +30,7 @@ type callback struct {
 	recipients int // number of recipients in the body
 }
 
-// source generates the callbacks of a bench run, with a new id for each batch. It is safe for concurrent use.
+// source generates and sends callbacks, which are HTTP requests with reports. It is safe for concurrent use.
 type source struct {
 	calls   atomic.Int64
 	batches atomic.Int64 // number of batch ids used so far
@@ -39,19 +39,19 @@ type source struct {
 	planned []traffic.Report
 }
 
-// full returns a callback with the full report of a new batch, which lists all recipients by status.
+// full returns a callback (HTTP request) with one report for all recipients of a new batch.
 func (s *source) full() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.Number), traffic.Recipients}
 }
 
-// old returns a callback with the full report of a new batch, for filling the store before the measurement. Its phone
-// numbers are consecutive and differ from those of method full. So the measured reports change another part of the
-// phone number index than the stored ones, as in production.
+// old returns a callback (HTTP request) with one report for all recipients of a new batch, for filling the store before
+// the measurement. The phone numbers are consecutive.
 func (s *source) old() callback {
+	// As in production, new reports change another part of the phone number index than the stored ones.
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
 }
 
-// recipient returns a callback with a report for one recipient. The reports of many batches come in random order.
+// recipient returns a callback (HTTP request) with a report for one recipient, chosen at random from 100 batches.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *source) recipient() callback {
 	return callback{next.Body(), 1}
 }
 
-// load describes how callbacks are sent. Each connection sends its next callback when its last one is answered.
+// load says which callbacks are sent, and for how long. Each connection sends the next one when the last is answered.
 type load struct {
 	address     string          // listen address of the webhook
 	connections int             // number of concurrent connections
@@ -73,16 +73,16 @@ type load struct {
 	recipients  int64           // the load also ends when this many recipients are acknowledged; 0 means no limit
 }
 
-// sent holds the numbers of acknowledged calls, of recipients in them, and of refused calls, and the load's duration.
+// sent counts the callbacks that dlrloop acknowledged, their recipients, and the callbacks that dlrloop refused.
 type sent struct {
 	calls, recipients, refused atomic.Int64
-	took                       time.Duration
+	took                       time.Duration // how long the load lasted
 }
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run sends callbacks as l describes. It retries a refused call, as Sinch does, and returns any other failure as an
-// error. The result counts what was sent, and is not nil even with an error.
+// run sends callbacks until the load ends. It retries callbacks that dlrloop refuses, and returns an error if a
+// connection fails. The result counts what was sent, even with an error.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}
 	group, ctx := errgroup.WithContext(ctx)
@@ -131,8 +131,8 @@ func (s *source) connection(ctx context.Context, l load, result *sent) error {
 	return ctx.Err()
 }
 
-// send sends an HTTP request over c, or over a new connection to address if c is nil. It returns the connection for use
-// by the next request. If it returns an error, such as a refused call, it has closed the connection.
+// send sends an HTTP request to dlrloop and returns the connection, for use by the next request. If the given
+// connection is nil, send opens a new one. On any error, such as a refused request, it closes the connection.
 func send(
 	ctx context.Context, c *traffic.Connection, address string, request []byte,
 ) (*traffic.Connection, error) {

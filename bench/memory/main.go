@@ -77,8 +77,8 @@ func bench(ctx context.Context, arguments []string) error {
 	return nil
 }
 
-// run measures dlrloop with each number of stored recipients and each memory limit, all with the same store. logged
-// counts the warnings and errors that dlrloop logged, by level and message.
+// run measures dlrloop with each number of stored recipients and each memory limit. It returns the figures of each
+// measurement, and how often dlrloop logged each warning and error.
 func (o options) run(
 	ctx context.Context, progress func(string, ...any),
 ) (all []figures, logged map[string]int, err error) {

@@ -9,8 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// figures holds the results of one measurement, with one number of stored recipients and one memory limit. Sizes are in
-// bytes.
+// figures holds the results of one measurement, with one number of stored recipients and one memory limit.
 type figures struct {
 	stored int
 	limit  string // memory.limit
@@ -18,15 +17,15 @@ type figures struct {
 
 	ingest, burst  peak
 	ingested, full *sent
-	left           int64 // heap and stacks after the burst
+	left           int64 // heap and stacks after the burst, in bytes
 	start          startFigures
-	database       int64 // size after the fill
-	journal        int64
-	recipient      float64 // growth of the database per recipient of a full report
-	report         float64 // growth of the database per recipient report
+	database       int64   // size in bytes after the fill
+	journal        int64   // size in bytes after the fill
+	recipient      float64 // growth in bytes of the database per recipient of a full report
+	report         float64 // growth in bytes of the database per recipient report
 }
 
-// run holds the state of a bench run: the dlrloop program, the callbacks to send, and a count of what was acknowledged.
+// run holds the state of one bench run: its options, the dlrloop program, and the callbacks sent to it.
 type run struct {
 	options
 	program      *program
@@ -36,7 +35,7 @@ type run struct {
 }
 
 // measure starts dlrloop with a memory limit, such as 256MiB, and fills its store up to this number of recipients. It
-// then measures dlrloop idle, under load and after a crash. If it fails, f holds the figures measured so far.
+// then measures dlrloop idle, under load and after a crash. On an error, f holds the figures measured so far.
 func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
 	f = figures{stored: stored, limit: limit}
 	r.progress("%d stored, %s", stored, limit)
@@ -99,8 +98,8 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settled waits for the duration of the flag -settle. It then returns dlrloop's totals for the bench's service plan,
-// and the size of its store.
+// settled waits for the duration of the option -settle, during which dlrloop receives nothing. It then returns
+// dlrloop's totals (counts of recipients and reports) and the size of its store.
 func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):
@@ -110,7 +109,7 @@ func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, err
 	return r.program.totals(ctx)
 }
 
-// drive sends callbacks as l describes, and blocks until dlrloop has applied all acknowledged reports to its database.
+// drive sends callbacks until the load ends, and blocks until all acknowledged reports are in dlrloop's database.
 func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	s, err := r.source.run(ctx, l)
 	r.acknowledged += s.recipients.Load()
@@ -121,7 +120,7 @@ func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	return s, err
 }
 
-// used returns the size in bytes of the database file without its free pages.
+// used returns the size of the database file in bytes, without its free pages.
 func used(s *traffic.Store) int64 { return s.SizeBytes - s.FreeBytes }
 
 func (r *run) ingest(ctx context.Context, f *figures) error {
@@ -148,7 +147,8 @@ func (r *run) ingest(ctx context.Context, f *figures) error {
 	return nil
 }
 
-// fullReports returns a load of full reports that starts now and lasts for the duration of the flag -burst.
+// fullReports returns a load of full reports, each for all recipients of a batch. It starts now and lasts for the
+// duration of the option -burst.
 func (r *run) fullReports() load {
 	return load{
 		address: r.program.public, connections: burstConnections, next: r.source.full,
@@ -179,8 +179,8 @@ func (r *run) burst(ctx context.Context, f *figures) error {
 	return err
 }
 
-// crash kills dlrloop under load, starts it again, and stores the figures of this start in f. It returns an error if an
-// acknowledged report is lost.
+// crash kills dlrloop while it receives reports, and starts it again. It stores the durations and peak memory of this
+// start in f. It returns an error if an acknowledged report is lost.
 func (r *run) crash(ctx context.Context, f *figures) error {
 	bursting, end := context.WithCancel(ctx)
 	defer end()

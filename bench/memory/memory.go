@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// memory holds how much memory a process uses, in bytes.
+// memory holds the memory usage of a process in bytes.
 type memory struct {
 	anon  int64 // anonymous: heap and stacks
 	files int64 // mapped files, mostly the database; the kernel can reclaim them
 	most  int64 // largest sum of anon and files so far (VmHWM)
 }
 
-// readMemory reads from /proc how much memory process pid uses. It returns an error if the process has ended.
+// readMemory returns the memory usage of the process with the id pid. It returns an error if the process has ended.
 func readMemory(pid int) (memory, error) {
 	status, err := os.ReadFile(procFile(pid, "status"))
 	if err != nil {
@@ -29,8 +29,8 @@ func readMemory(pid int) (memory, error) {
 
 func procFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
 
-// parseStatus parses the content of /proc/PID/status. It returns an error if the memory sizes are missing, as they are
-// after the process has ended.
+// parseStatus returns the memory usage from the content of a file /proc/PID/status. It returns an error if a size is
+// missing, as it is after the process has ended.
 func parseStatus(status []byte) (m memory, err error) {
 	missing := map[string]*int64{"RssAnon": &m.anon, "RssFile": &m.files, "VmHWM": &m.most}
 	for line := range bytes.Lines(status) {
@@ -53,24 +53,24 @@ func parseStatus(status []byte) (m memory, err error) {
 	return m, nil
 }
 
-// peak holds the largest sizes among several samples of the memory of one process.
+// peak holds the maximum of several samples of the memory usage of one process.
 type peak struct {
 	anon, most int64 // bytes
 	samples    int
 }
 
-// add raises each size in p to that in m, if m's is larger. The field most misses no peak between two samples, since
-// the kernel itself keeps it as a high-water mark.
+// add includes another sample of the memory usage in the maximum.
 func (p *peak) add(m memory) {
-	p.anon, p.most = max(p.anon, m.anon), max(p.most, m.most)
+	p.anon, p.most = max(p.anon, m.anon), max(p.most, m.most) // the kernel itself keeps most as a maximum
 	p.samples++
 }
 
-// interval is the time between two memory samples, and between two requests to /readyz.
+// interval is the time between two samples of the memory usage, and between two requests that check whether dlrloop is
+// ready.
 const interval = 20 * time.Millisecond
 
-// watch samples the memory of process pid until ctx or the process ends, and returns the largest sizes. It first resets
-// the kernel's high-water mark of the process, so that earlier peaks do not count.
+// watch samples the memory usage of a process until ctx or the process ends, and returns the maximum. Peaks before the
+// call do not count.
 func watch(ctx context.Context, pid int) (p peak, err error) {
 	if err := os.WriteFile(procFile(pid, "clear_refs"), []byte("5"), 0); err != nil { // resets VmHWM
 		return p, err
@@ -94,7 +94,7 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 	}
 }
 
-// during calls phase and returns the peak memory of process pid during the call.
+// during calls function phase and returns the peak memory usage of the process with the id pid during the call.
 func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -113,7 +113,7 @@ func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	return r.peak, errors.Join(err, r.err)
 }
 
-// diskUsage returns the sum of the sizes of all files below dir, in bytes.
+// diskUsage returns the sum of the sizes of all files below directory dir, in bytes.
 func diskUsage(dir string) (total int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, e os.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {

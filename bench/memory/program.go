@@ -32,8 +32,8 @@ type program struct {
 	ended           chan error
 }
 
-// newProgram builds the dlrloop binary in dir without starting it. dir also holds the configuration and the data.
-// upstream is the base URL of Sinch's API.
+// newProgram builds the dlrloop binary but does not start it. The binary, its configuration and its data are in
+// directory dir. upstream is the base URL of Sinch's API.
 func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	p := &program{
 		binary: filepath.Join(dir, "dlrloop"), config: filepath.Join(dir, "config.yaml"),
@@ -52,8 +52,8 @@ func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	return p, nil
 }
 
-// configure writes the configuration file for the next start. limit is the value of memory.limit. If limit is empty,
-// the file does not set memory.limit.
+// configure writes dlrloop's configuration file, which applies from the next start. limit is the memory limit, such as
+// 256MiB, or "" for dlrloop's default.
 func (p *program) configure(limit string) error {
 	text := fmt.Sprintf(`
 public: {listen: "127.0.0.1:0"}
@@ -72,7 +72,7 @@ plans:
 	return os.WriteFile(p.config, []byte(text), 0o600)
 }
 
-// launch starts the process and returns its standard error, which carries its log.
+// launch starts dlrloop but does not wait until it is ready. It returns a reader of dlrloop's log.
 func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	p.command = exec.CommandContext(ctx, p.binary, "serve", "--config", p.config)
 	p.command.WaitDelay = time.Second
@@ -83,7 +83,7 @@ func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	return logs, p.command.Start()
 }
 
-// startTimeout is the time limit for a start of dlrloop, including the time for applying the reports in its journal.
+// startTimeout is the time limit for a start of dlrloop, until all reports in its journal are in its database.
 const startTimeout = 10 * time.Minute
 
 // startFigures holds the durations and the peak memory of one start of dlrloop.
@@ -93,7 +93,8 @@ type startFigures struct {
 	peak  peak          // until read
 }
 
-// start starts dlrloop and blocks until it has applied all reports in its journal to its database.
+// start starts dlrloop and blocks until all reports in its journal (accepted reports on disk) are in its database. It
+// returns an error after startTimeout.
 func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("timeout: dlrloop did not start"))
 	defer cancel()
@@ -128,8 +129,8 @@ func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	return s, err
 }
 
-// read reads dlrloop's log until the log ends. At the message "serving", read stores the listen addresses in p and
-// sends nil to the channel serving. If the log ends without this message, read sends an error.
+// read reads dlrloop's log until the log ends. When dlrloop logs its listen addresses, read stores them in p and sends
+// nil to the channel serving. If the log ends before that, read sends an error.
 func (p *program) read(logs io.Reader, serving chan<- error) {
 	var once sync.Once
 	signal := func(err error) { once.Do(func() { serving <- err }) }
@@ -153,7 +154,8 @@ func (p *program) read(logs io.Reader, serving chan<- error) {
 	signal(fmt.Errorf("dlrloop ended: %s", last))
 }
 
-// awaitReady blocks until /readyz answers 200. It returns an error if the process or ctx ends first.
+// awaitReady blocks until dlrloop's readiness check /readyz answers 200. It returns an error if the process or ctx ends
+// first.
 func (p *program) awaitReady(ctx context.Context) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -179,8 +181,8 @@ func (p *program) awaitReady(ctx context.Context) error {
 	}
 }
 
-// totals returns the totals of the service plan and the size of the store. The totals are zero if the plan has no
-// reports. totals blocks until dlrloop has applied all acknowledged reports to its database.
+// totals blocks until all acknowledged reports are in dlrloop's database. It then returns dlrloop's totals (counts of
+// recipients and reports), which may be zero, and the size of the store.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {

@@ -10,7 +10,7 @@ func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)
 
 func count(n float64) string { return fmt.Sprintf("%.0f", n) }
 
-// memoryTable writes a Markdown table of memory sizes: heap and stacks, and in brackets heap, stacks and mapped files.
+// memoryTable writes a Markdown table of memory sizes: of heap and stacks, and in brackets with mapped files.
 func memoryTable(out io.Writer, all []figures) {
 	heading(
 		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s",
@@ -28,7 +28,7 @@ func memoryTable(out io.Writer, all []figures) {
 	}
 }
 
-// diskTable writes a Markdown table of the disk usage after filling the store, and of the database's growth per report.
+// diskTable writes a Markdown table: the disk usage of the filled store, and the database's growth per report.
 func diskTable(out io.Writer, all []figures) {
 	heading(out, "stored", "limit", "database MiB", "journal MiB", "bytes for each recipient of a full report",
 		"bytes for each report of a recipient")
