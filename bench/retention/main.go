@@ -35,12 +35,12 @@ func parse(arguments []string) (o options, err error) {
 	return o, flags.Parse(arguments)
 }
 
-// settings returns the configuration parameters of the measured PostgreSQL server. Autovacuum runs every second, since
-// a retention period lasts only seconds in this bench.
+// settings returns the configuration parameters of the bench's PostgreSQL server. With them, autovacuum (PostgreSQL's
+// removal of deleted rows) runs every second.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
-		"autovacuum_naptime": "1s",
+		"autovacuum_naptime": "1s", // a retention period lasts only seconds
 	}
 }
 

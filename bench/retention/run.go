@@ -22,13 +22,14 @@ const (
 	senders = 128
 )
 
-// period is how long a batch is stored. It refers to the times in the reports, which advance faster than the clock.
+// period is the time after which a batch is deleted. It refers to the times in the reports, which advance faster than
+// the clock.
 const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
 
-// periodRun is one retention period of the bench. It records new reports, and deletes the batches of the previous
-// period at the same rate.
+// periodRun is one retention period of the bench. It records reports of new batches, and deletes the batches of the
+// previous period at the same rate.
 type periodRun struct {
 	store   *pgstore.Store
 	options options
@@ -59,7 +60,7 @@ func (w *periodRun) run(ctx context.Context) error {
 	return nil
 }
 
-// deleteOlder deletes the batches whose last report was before the given time, as dlrloop's retention does.
+// deleteOlder deletes the batches whose last report came before the given time.
 func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	for more := true; more; {
 		var err error
@@ -70,8 +71,8 @@ func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// report records two reports for each recipient of count batches, starting with batch number first. It records all
-// Dispatched reports, with the time now, and then all Delivered reports, each in random order.
+// report records the reports Dispatched and Delivered for each recipient of some batches, in random order. first is the
+// number of the first batch, and count the number of batches. now is the time of the Dispatched reports.
 func (w *periodRun) report(ctx context.Context, first, count int, now time.Time) error {
 	for _, s := range []struct {
 		status dlr.Status

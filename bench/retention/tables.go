@@ -9,11 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// table holds PostgreSQL's statistics of one database table. Bytes is the size of the table without its indexes, and
-// Indexes the size of all its indexes, both in bytes.
+// table holds PostgreSQL's statistics of one database table, such as its size.
 type table struct {
 	Name             string
-	Bytes, Indexes   int64
+	Bytes, Indexes   int64 // sizes in bytes: of the table without its indexes, and of all its indexes
 	Dead, Vacuums    int64
 	Updates, InPlace int64
 }
