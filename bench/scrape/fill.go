@@ -13,17 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// plans are the ids of the configured service plans. The stored batches are distributed among them.
+// plans are the ids of the service plans to which the stored batches belong.
 var plans = []string{"plan-a", "plan-b", "plan-c", "plan-d", "plan-e"}
 
-// writers is the number of goroutines that record batches in function fill.
+// writers is the number of goroutines with which function fill records batches.
 const writers = 4
 
-// missing is the number of recipients in each batch that have no report yet.
+// missing is the number of recipients in each batch for which no report is recorded.
 const missing = 10
 
-// fill creates a store at path and records this number of batches in it. As in production, Sinch's API has described
-// each batch, a report has named its recipients, some of its feedback is owed, and some of its reports are missing.
+// fill creates a store at path and records this number of batches in it. Each batch has one report, which lacks a few
+// recipients, and delivery feedback that is not sent yet.
 func fill(ctx context.Context, path string, batches int) (err error) {
 	s, err := boltstore.Open(ctx, boltstore.Config{Path: path, Policies: policies})
 	if err != nil {
@@ -60,7 +60,7 @@ func fill(ctx context.Context, path string, batches int) (err error) {
 	return nil
 }
 
-// record records an arrival, such as a report, and blocks until it is durable. It retries while the store is busy.
+// record records an arrival, such as a report, and blocks until it is on disk. It retries while the store is busy.
 func record(ctx context.Context, s store.Store, a store.Arrival) error {
 	for {
 		if err := s.Record(ctx, a); !errors.Is(err, store.ErrBusy) {
@@ -73,7 +73,7 @@ func policies(string) store.Policy {
 	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch returns the two arrivals to record for batch number b: its properties from Sinch, and its full report.
+// batch returns what to record for the batch with this number: first its properties, then its report.
 func batch(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)

@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// instance is a running dlrloop server with the filled store. It has no credentials for Sinch, so it never calls Sinch.
+// instance is a running dlrloop server with the filled store. It never calls Sinch, since it has no credentials.
 type instance struct {
 	server *server.Server
 	stop   context.CancelFunc
@@ -53,8 +53,8 @@ type scraped struct {
 	pending, missing float64 // pending feedback tasks and missing messages of all plans
 }
 
-// scrape requests /metrics count+1 times over one connection; the first request is a warm-up. It returns the durations
-// of the other requests, and the figures in the last answer.
+// scrape requests dlrloop's metrics this number of times, after one request as a warm-up. It returns the duration of
+// each request, and the figures in the last answer.
 func (h *instance) scrape(ctx context.Context, count int) ([]time.Duration, scraped, error) {
 	took := make([]time.Duration, 0, count+1)
 	var body []byte
@@ -81,8 +81,8 @@ func (h *instance) scrape(ctx context.Context, count int) ([]time.Duration, scra
 	return took[1:], read(body), nil
 }
 
-// read counts the series in an answer of /metrics. It also sums up the pending feedback tasks, and the messages without
-// a final report.
+// read counts the series (lines with a value) in an answer of /metrics. It also adds up the feedback tasks that are
+// pending, and the messages without a final report.
 func read(body []byte) scraped {
 	s := scraped{bytes: len(body)}
 	for line := range bytes.Lines(body) {
@@ -102,7 +102,7 @@ func read(body []byte) scraped {
 	return s
 }
 
-// verify returns an error unless s matches a store that function fill created with this number of batches.
+// verify returns an error unless the figures match a store that function fill has filled with this number of batches.
 func (s scraped) verify(batches int) error {
 	if s.pending != float64(batches) || s.missing != float64(batches*missing) {
 		return fmt.Errorf("the scrape shows %.0f tasks and %.0f missing messages; stored were %d batches,"+
