@@ -14,20 +14,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// load describes one measurement. Each connection sends a batch, waits for the answer, and then sends the next batch.
+// load describes one measurement. Each connection sends its next batch of messages when the last one is answered.
 type load struct {
 	recipients  int // of each batch
 	connections int // number of concurrent connections
 	sends       int // total number of measured batches, over all connections
 }
 
-// times holds percentiles of the response times in one round.
+// times holds the 50th and the 99th percentile of the response times in one round (repetition).
 type times struct{ p50, p99 time.Duration }
 
-// compare measures the response times of the API, directly and through dlrloop's gateway. It measures both in each
-// round, so that a time in which the machine is slow affects both. Each result has one element per round.
+// compare measures the response times of the imitated Sinch API, called directly and through dlrloop's gateway. Each
+// result has one element for each round (repetition).
 func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, through []times, err error) {
-	for range rounds {
+	for range rounds { // both in each round, so that a slow time of the machine affects both
 		d, err := drive(ctx, w.direct, l)
 		if err != nil {
 			return nil, nil, fmt.Errorf("direct: %w", err)
@@ -42,8 +42,8 @@ func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, throug
 	return direct, through, nil
 }
 
-// drive sends l.sends batches to the API at origin, such as http://127.0.0.1:8081, and returns percentiles of the
-// response times. Before that, it sends l.sends/10 batches as a warm-up, which it does not measure.
+// drive sends batches to the API at origin, such as http://127.0.0.1:8081, and returns percentiles of the response
+// times. It first sends some batches as a warm-up, which it does not measure.
 func drive(ctx context.Context, origin string, l load) (times, error) {
 	to := make([]string, l.recipients)
 	for i := range to {

@@ -19,7 +19,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// The numbers of recipients per batch and of concurrent connections. The bench measures each combination.
+// The numbers of recipients per batch (sizes) and of concurrent connections. Each combination is measured.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

@@ -21,7 +21,7 @@ const (
 	token = "bench-token"
 )
 
-// setup holds a running server that imitates Sinch, and a running dlrloop server whose gateway forwards to it.
+// setup holds two running servers: one that imitates Sinch's API, and dlrloop, whose gateway forwards requests to it.
 type setup struct {
 	upstream *http.Server
 	sent     atomic.Int64 // batches that the upstream accepted
@@ -60,7 +60,7 @@ func newSetup(ctx context.Context, dir string) (*setup, error) {
 	return w, nil
 }
 
-// send is the HTTP handler of the server that imitates Sinch. It answers with the batch in r and a new id.
+// send imitates Sinch's API: it answers with the batch from the request and a new id.
 func (w *setup) send(answer http.ResponseWriter, r *http.Request) {
 	var batch map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
@@ -80,8 +80,7 @@ func (w *setup) end() error {
 	return errors.Join(<-w.ended, w.upstream.Close())
 }
 
-// verify returns an error unless dlrloop has recorded every batch sent through its gateway. dlrloop records batches in
-// the background, so verify retries for a minute.
+// verify blocks until dlrloop has recorded every batch sent through its gateway, or returns an error after a minute.
 func (w *setup) verify(ctx context.Context) (err error) {
 	for range 60 {
 		if err = w.verifyOnce(ctx); err == nil {
