@@ -55,9 +55,10 @@ func TestTheNumberOfEntriesIsLimited(t *testing.T) {
 	_, err = Parse(batchBody(maxStatuses+1, `{"status":"Failed"}`))
 	require.EqualError(t, err, "delivery_report_sms: too many statuses")
 
-	got, err = Parse([]byte(strings.Replace(string(batchBody(5000, `{}`)), "delivery_report_sms", "mo_text", 1)))
+	body := strings.Replace(string(batchBody(5000, `{}`)), `"delivery_report_sms"`, `"mo_text","id":"mo"`, 1)
+	got, err = Parse([]byte(body))
 	require.NoError(t, err, "the statuses of an inbound message are ignored")
-	require.Equal(t, Callback{Type: MOText}, got)
+	require.Equal(t, Callback{Type: MOText, Inbound: &Inbound{Type: MOText, ID: "mo"}}, got)
 }
 
 func TestAnEntryHoldsAllItsRecipients(t *testing.T) {

@@ -26,10 +26,11 @@ func recipientEntry(number string, s State) []Entry {
 
 func TestParseFixtures(t *testing.T) {
 	type want struct {
-		name   string
-		typ    Type
-		report *Report
-		reason Reason
+		name    string
+		typ     Type
+		report  *Report
+		inbound *Inbound
+		reason  Reason
 	}
 	cases := []want{
 		{name: "cb-dr-sms-summary.json", typ: BatchSMS, report: &Report{
@@ -111,9 +112,18 @@ func TestParseFixtures(t *testing.T) {
 				Status: Rejected, Code: 415, At: at("2025-08-18 12:30:18.005"), OperatorAt: at("2025-08-18 12:30:15.000"),
 			}),
 		}},
-		{name: "cb-mo-text.json", typ: MOText},
-		{name: "cb-mo-binary.json", typ: MOBinary},
-		{name: "cb-mo-media.json", typ: MOMedia},
+		{name: "cb-mo-text.json", typ: MOText, inbound: &Inbound{
+			Type: MOText, ID: "01K2SEJ4R7X0VQ8D3HTM6BKCYZ", From: "12025550180", To: "54321", Text: "STOP – thanks 👋",
+			Operator: "310260", SentAt: at("2025-08-18 13:00:39.000"), ReceivedAt: at("2025-08-18 13:00:41.662"),
+		}},
+		{name: "cb-mo-binary.json", typ: MOBinary, inbound: &Inbound{
+			Type: MOBinary, ID: "01K2SEM0Z2W9T5YC7QXJ4R8HDK", From: "447700900140", To: "447700900001",
+			ReceivedAt: at("2025-08-18 13:02:00.000"),
+		}},
+		{name: "cb-mo-media.json", typ: MOMedia, inbound: &Inbound{
+			Type: MOMedia, ID: "01K2SEP3B6N8K1MZ0VDT7XQ5CW", From: "+12025550181", To: "12025550100",
+			ClientReference: "mms-flyer-12", ReceivedAt: at("2025-08-18 13:05:12.431"),
+		}},
 		{name: "cb-unknown-type.json", typ: "batch_price_report_sms", reason: UnknownType},
 		{name: "req-send-text-feedback-group.json", typ: "mt_text", reason: UnknownType},
 	}
@@ -142,7 +152,7 @@ func TestParseFixtures(t *testing.T) {
 				require.Equal(t, c.reason, fault.Reason)
 				require.Equal(t, c.typ, fault.Type)
 			}
-			require.Equal(t, Callback{Type: c.typ, Report: c.report}, got)
+			require.Equal(t, Callback{Type: c.typ, Report: c.report, Inbound: c.inbound}, got)
 		})
 	}
 	require.Len(t, tested, len(fixtures.Names(t, "*.json")), "every fixture is in the table")

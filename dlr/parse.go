@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// Callback is the decoded body of a callback. For an inbound message only Type is decoded, and Report is nil.
+// Callback is the decoded body of a callback: either a report or an inbound message.
 type Callback struct {
-	Type   Type // as received, at most 64 bytes; empty if absent
-	Report *Report
+	Type    Type     // as received, at most 64 bytes; empty if absent
+	Report  *Report  // nil for an inbound message
+	Inbound *Inbound // nil for a report
 }
 
-// Reason tells why a body could not be decoded as a report. Stores keep the values, which are a closed set.
+// Reason tells why a body could not be decoded. Stores keep the values, which are a closed set.
 type Reason string
 
 // The values of Reason. The API shows them for callbacks that were quarantined: stored without being decoded.
@@ -23,6 +24,7 @@ const (
 	NoType          Reason = "no_type"
 	UnknownType     Reason = "unknown_type"
 	NoBatchID       Reason = "no_batch_id"
+	NoID            Reason = "no_id" // of an inbound message
 	NoRecipient     Reason = "no_recipient"
 	NoStatus        Reason = "no_status"
 	TooManyStatuses Reason = "too_many_statuses"
@@ -32,11 +34,13 @@ const (
 
 // Reasons returns all values of Reason. The caller owns the slice.
 func Reasons() []Reason {
-	return []Reason{NotJSON, NoType, UnknownType, NoBatchID, NoRecipient, NoStatus, TooManyStatuses, TooManyRecipients}
+	return []Reason{
+		NotJSON, NoType, UnknownType, NoBatchID, NoID, NoRecipient, NoStatus, TooManyStatuses, TooManyRecipients,
+	}
 }
 
-// ParseError tells why a body could not be decoded as a report. It may be logged: it contains no part of the body
-// except the type and, if the body is not JSON, the offending character.
+// ParseError tells why a body could not be decoded. It may be logged: it contains no part of the body except the type
+// and, if the body is not JSON, the offending character.
 type ParseError struct {
 	Reason Reason
 	Type   Type // as received, at most 64 bytes; empty if the body has no type
@@ -84,8 +88,8 @@ const maxText = 2048
 
 // Parse decodes the body of one callback. If it returns a *ParseError, the caller must keep the body and still accept
 // the callback. A recipient report needs a batch id, a recipient and a status. A batch report needs a batch id and a
-// list of at most maxStatuses entries, each with a status, with at most maxRecipients recipients in all. Any other
-// member that is missing or unreadable becomes the zero value; the code becomes NoCode.
+// list of at most maxStatuses entries, each with a status, with at most maxRecipients recipients in all. An inbound
+// message needs an id. Any other member that is missing or unreadable becomes the zero value; the code becomes NoCode.
 func Parse(body []byte) (Callback, error) {
 	object, err := objectOf(body)
 	if err != nil {
@@ -97,7 +101,7 @@ func Parse(body []byte) (Callback, error) {
 	case t == "":
 		return Callback{}, &ParseError{Reason: NoType}
 	case t.Inbound():
-		return Callback{Type: t}, nil
+		return parseInbound(t, object)
 	case !t.Known():
 		t = Type(strings.ToValidUTF8(string(t[:min(len(t), maxType)]), ""))
 		return Callback{Type: t}, &ParseError{Reason: UnknownType, Type: t}

@@ -111,6 +111,12 @@ func TestMissingRequiredMembers(t *testing.T) {
 		{"batch id that no store " +
 			"could keep", batchMembers().with("batch_id", long), NoBatchID, "delivery_report_sms: the batch id " +
 			"has more than 255 bytes"},
+		{"inbound message without id", members{"type": MOText, "body": "STOP"}, NoID, "mo_text: no id"},
+		{"inbound message with a blank id", members{"type": MOMedia, "id": " "}, NoID, ""},
+		{
+			"inbound message with an id that no store could keep", members{"type": MOText, "id": long}, NoID,
+			"mo_text: the id has more than 255 bytes",
+		},
 		{"no recipient", recipientMembers().without("recipient"), NoRecipient, "recipient_delivery_report_sms: no recipient"},
 		{"recipient of separators only", recipientMembers().with("recipient", "+ (-)"), NoRecipient, ""},
 		{"null recipient", recipientMembers().with("recipient", nil), NoRecipient, ""},
@@ -153,9 +159,40 @@ func TestAnUnknownTypeIsBounded(t *testing.T) {
 
 func TestAnInboundMessageIsNotAReport(t *testing.T) {
 	for _, typ := range []Type{MOText, MOBinary, MOMedia} {
-		got, err := Parse(members{"type": typ, "batch_id": 5, "statuses": "x", "body": members{"media": nil}}.json(t))
+		got, err := Parse(members{
+			"type": typ, "id": 5, "batch_id": 5, "statuses": "x", "body": members{"media": nil},
+		}.json(t))
 		require.NoError(t, err)
-		require.Equal(t, Callback{Type: typ}, got)
+		require.Equal(t, Callback{Type: typ, Inbound: &Inbound{Type: typ, ID: "5"}}, got)
+	}
+}
+
+func TestAnInboundMessageIsReadTolerantly(t *testing.T) {
+	long := strings.Repeat("7", 70)
+	for name, c := range map[string]struct {
+		body members
+		want Inbound
+	}{
+		"wrong types": {
+			members{"from": []int{1}, "to": true, "body": 5, "received_at": "now", "sent_at": 0}, Inbound{Text: "5"},
+		},
+		"nulls": {members{"from": nil, "to": nil, "body": nil, "operator_id": nil}, Inbound{}},
+		"numbers as numbers": {
+			members{"from": 12025550180, "to": 54321, "operator_id": 310260},
+			Inbound{From: "12025550180", To: "54321", Operator: "310260"},
+		},
+		"long numbers":  {members{"from": "é" + long, "to": long}, Inbound{From: "é" + long[:62], To: long[:64]}},
+		"NUL":           {members{"body": "a\x00b"}, Inbound{Text: "a\ufffdb"}},
+		"a long text":   {members{"body": strings.Repeat("é", 5000)}, Inbound{Text: strings.Repeat("é", 5000)}},
+		"other members": {members{"keyword": "STOP", "udh": "00"}, Inbound{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.body["type"], c.body["id"] = MOText, "mo"
+			c.want.Type, c.want.ID = MOText, "mo"
+			got, err := Parse(c.body.json(t))
+			require.NoError(t, err)
+			require.Equal(t, c.want, *got.Inbound)
+		})
 	}
 }
 
