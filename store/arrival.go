@@ -25,15 +25,15 @@ func (a Arrival) Check() error {
 	return a.Entry.Check()
 }
 
-// Key returns the key of the batch that the arrival changes. For a Quarantined entry, which changes no batch, the key
-// has an empty BatchID. Key panics if a.Entry is nil.
+// Key returns the key of the batch that the arrival changes. For a Quarantined or Inbound entry, which changes no
+// batch, the key has an empty BatchID. Key panics if a.Entry is nil.
 func (a Arrival) Key() BatchKey { return BatchKey{a.Plan, a.Entry.Batch()} }
 
-// Entry is the content of an arrival: a Report, Quarantined, BatchInfo, FetchNow, Confirmation, Settlement, Requeue or
-// ReportFetched. Each type has a file of its own. To add a type, implement Entry, and extend package fold and the
-// journal encoding in package boltstore.
+// Entry is the content of an arrival: a Report, Quarantined, Inbound, BatchInfo, FetchNow, Confirmation, Settlement,
+// Requeue or ReportFetched. Each type has a file of its own. To add a type, implement Entry, and extend package fold
+// and the journal encoding in package boltstore.
 type Entry interface {
-	// Batch returns the id of the batch that the entry changes; empty for a Quarantined entry, which changes no batch.
+	// Batch returns the id of the batch that the entry changes; empty for an entry that changes no batch.
 	Batch() string
 	// Check returns an error if a required field, such as the batch id, is missing.
 	Check() error

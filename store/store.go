@@ -82,6 +82,10 @@ type Store interface {
 	Tasks(ctx context.Context, q TaskQuery) (Page[*Batch], error)
 	// Quarantine returns one page of the callbacks that could not be parsed, newest first.
 	Quarantine(ctx context.Context, p Paging) (Page[QuarantineEntry], error)
+	// InboundMessages returns one page of the inbound messages that match q, in descending order of ArrivedAt.
+	InboundMessages(ctx context.Context, q InboundQuery) (Page[InboundMessage], error)
+	// InboundMessage returns the inbound message with this id, or ErrNotFound.
+	InboundMessage(ctx context.Context, plan, id string) (InboundMessage, error)
 	// Stats returns the totals of every plan that has any, sorted by plan.
 	Stats(ctx context.Context) ([]PlanStats, error)
 	// Timeseries returns the message counts of the minutes from <= minute < to, sorted by minute, plan and status. An
@@ -93,8 +97,8 @@ type Store interface {
 	// for an unknown batch.
 	Requeue(ctx context.Context, key BatchKey, now time.Time) (int, error)
 	// DeleteOlder deletes up to limit batches that have no task and a LastAt earlier than before, with their recipients
-	// and reports, and minute counts and quarantine entries of that age. It returns how many batches it deleted, and in
-	// more whether another call would delete more.
+	// and reports, and minute counts, quarantine entries and inbound messages of that age. It returns how many batches it
+	// deleted, and in more whether another call would delete more.
 	DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error)
 
 	// Gauges returns cached figures, up to some seconds old. It does not block. The caller must not change the maps.

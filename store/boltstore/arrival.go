@@ -22,11 +22,12 @@ const (
 	kindSettlement
 	kindRequeue
 	kindReportFetched
+	kindInbound
 )
 
 // encodeArrival encodes an arrival for the journal: its kind, service plan, time in milliseconds since 1970, and
-// content. The content of a report or of a quarantined (unparsable) callback ends with its raw bytes; other content is
-// JSON.
+// content. The content of a report, an inbound message or a quarantined (unparsable) callback ends with its raw bytes;
+// other content is JSON.
 func encodeArrival(a store.Arrival) ([]byte, error) {
 	var p packed.Writer
 	head := func(kind byte, room int) {
@@ -54,6 +55,9 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 		head(kindQuarantined, len(n.Raw)+64)
 		p.Text(string(n.Reason))
 		p.Text(string(n.Type))
+		p = append(p, n.Raw...)
+	case store.Inbound:
+		head(kindInbound, len(n.Raw))
 		p = append(p, n.Raw...)
 	case store.BatchInfo:
 		err = asJSON(kindBatchInfo, n)
@@ -83,7 +87,7 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 }
 
 // decodeArrival decodes the result of encodeArrival. The arrival shares the memory of encoded. If this version cannot
-// parse a report that another version recorded, the entry becomes a store.Quarantined, which keeps only the raw bytes.
+// parse a body that another version recorded, the entry becomes a store.Quarantined, which keeps only the raw bytes.
 func decodeArrival(encoded []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: encoded}
 	kind := u.Byte()
@@ -94,11 +98,13 @@ func decodeArrival(encoded []byte) (store.Arrival, error) {
 	switch kind {
 	case kindReport:
 		source := store.Source(u.Byte())
-		a.Entry = decodeReport(source, u.Rest)
+		a.Entry = decodeBody(source, u.Rest)
 	case kindQuarantined:
 		reason := dlr.Reason(u.Text())
 		kind := dlr.Type(u.Text())
 		a.Entry = store.Quarantined{Reason: reason, Type: kind, Raw: u.Rest}
+	case kindInbound:
+		a.Entry = decodeBody(store.FromCallback, u.Rest)
 	case kindBatchInfo:
 		a.Entry, err = decodeInfo(u.Rest)
 	case kindConfirmation:
@@ -121,12 +127,16 @@ func decodeArrival(encoded []byte) (store.Arrival, error) {
 	return a, nil
 }
 
-// decodeReport parses raw, the JSON of one report, into a store.Report. source says how dlrloop obtained the report. If
-// this version cannot parse it, the result is a store.Quarantined; both results share the memory of raw.
-func decodeReport(source store.Source, raw []byte) store.Entry {
+// decodeBody parses raw, the JSON of one callback, into a store.Report or a store.Inbound. source says how dlrloop
+// obtained a report. If this version cannot parse raw, the result is a store.Quarantined; all results share the memory
+// of raw.
+func decodeBody(source store.Source, raw []byte) store.Entry {
 	c, err := dlr.Parse(raw)
-	if err == nil && c.Report != nil {
+	switch {
+	case err == nil && c.Report != nil:
 		return store.Report{Report: c.Report, Raw: raw, Source: source}
+	case err == nil:
+		return store.Inbound{Inbound: c.Inbound, Raw: raw}
 	}
 	not := store.Quarantined{Reason: dlr.UnknownType, Type: c.Type, Raw: raw}
 	if cause, ok := errors.AsType[*dlr.ParseError](err); ok {

@@ -94,6 +94,18 @@ func TestArrivalRoundTrip(t *testing.T) {
 	})
 }
 
+func TestInboundRoundTrip(t *testing.T) {
+	for _, name := range fixtures.Names(t, "cb-mo-*.json") {
+		raw := fixtures.Read(t, name)
+		c, err := dlr.Parse(raw)
+		require.NoError(t, err)
+		a := store.Arrival{Plan: "plan", At: noon, Entry: store.Inbound{Inbound: c.Inbound, Raw: raw}}
+		read, err := decodeArrival(asRecorded(t, a).encoded)
+		require.NoError(t, err)
+		require.Equal(t, a, read, name)
+	}
+}
+
 func TestReportRoundTrip(t *testing.T) {
 	names := fixtures.Names(t, "cb-*dr-*.json")
 	require.NotEmpty(t, names)
@@ -171,7 +183,7 @@ func TestCheckNowIsAMemberOfBatchInfo(t *testing.T) {
 func TestReportThatNoLongerParsesIsQuarantined(t *testing.T) {
 	for raw, reason := range map[string]dlr.Reason{
 		`{"type":"delivery_report_rcs","batch_id":"1"}`:           dlr.UnknownType,
-		`{"type":"mo_text"}`:                                      dlr.UnknownType,
+		`{"type":"mo_text"}`:                                      dlr.NoID,
 		`{"type":"recipient_delivery_report_sms","batch_id":"1"}`: dlr.NoRecipient,
 		`[]`: dlr.NotJSON,
 	} {

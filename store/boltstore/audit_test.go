@@ -43,6 +43,7 @@ func auditStore(ctx context.Context, t require.TestingT, s *Store, w *transcript
 	}
 	a.reports()
 	a.quarantine()
+	a.inbound()
 	a.totals()
 	a.tasks()
 	a.indexes()
@@ -218,6 +219,30 @@ func (a *audit) quarantine() {
 		require.Equal(a.t, 1, kept["quarantined "+name], "acknowledged %s", name)
 	}
 	require.Equal(a.t, len(kept), a.s.Gauges().QuarantineEntries)
+}
+
+// inbound checks that each acknowledged inbound message is stored once, is found by its id and by its number, and that
+// no others are stored.
+func (a *audit) inbound() {
+	kept := make(map[string]int)
+	for _, m := range pages(a.t, func(p store.Paging) (store.Page[store.InboundMessage], error) {
+		return a.s.InboundMessages(a.ctx, store.InboundQuery{Paging: p})
+	}) {
+		kept[m.ID]++
+		require.True(a.t, a.w.begun["inbound "+m.ID], "inbound %s was never recorded", m.ID)
+		one, err := a.s.InboundMessage(a.ctx, "live", m.ID)
+		require.NoError(a.t, err)
+		require.Equal(a.t, m, one)
+		of, err := a.s.InboundMessages(a.ctx, store.InboundQuery{Number: m.From, Plan: "live"})
+		require.NoError(a.t, err)
+		require.Contains(a.t, of.Items, m)
+	}
+	for id, n := range kept {
+		require.Equal(a.t, 1, n, "number of times that inbound %s is stored", id)
+	}
+	for id := range with(a.w.done, "inbound") {
+		require.Equal(a.t, 1, kept[id], "acknowledged inbound %s", id)
+	}
 }
 
 // totals compares the totals of the plans with the batches.

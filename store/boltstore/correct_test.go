@@ -15,7 +15,7 @@ import (
 // sealedBuckets are the buckets whose rows are sealed.
 var sealedBuckets = [][]byte{
 	schema.BucketMeta, schema.BucketBatches, schema.BucketRecipients, schema.BucketLog, schema.BucketMinutes,
-	schema.BucketQuarantine,
+	schema.BucketQuarantine, schema.BucketInbound,
 }
 
 // sealedRow is a copy of a row.

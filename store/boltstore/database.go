@@ -20,8 +20,9 @@ import (
 )
 
 // format is the version of the database format that this code writes. Open upgrades an older database and refuses a
-// newer one. Format 2 added BucketFetches, format 3 the checksums of rows (see schema.Seal).
-const format = 3
+// newer one. Format 2 added BucketFetches, format 3 the checksums of rows (see schema.Seal), format 4 the buckets of
+// inbound messages.
+const format = 4
 
 // remedy is the advice at the end of every error about a database that cannot be used.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
@@ -187,8 +188,10 @@ func upgrade(db *bolt.DB) error {
 		return err
 	}
 	return db.Update(func(tx *bolt.Tx) error {
-		if _, err := tx.CreateBucketIfNotExists(schema.BucketFetches); err != nil {
-			return err
+		for _, name := range schema.Buckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
 		}
 		return tx.Bucket(schema.BucketMeta).Put(schema.KeyFormat, binary.BigEndian.AppendUint64(nil, format))
 	})

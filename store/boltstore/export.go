@@ -105,7 +105,7 @@ func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, position []byte, 
 			}
 			start := func(s copying.Section) exportAt { return exportAt{Section: s} }
 			return copying.Export(&e.Assembly, position, start,
-				[4]func(exportAt) error{e.batches, e.minutes, e.quarantine, e.plans})
+				[5]func(exportAt) error{e.batches, e.minutes, e.quarantine, e.plans, e.inbound})
 		})
 	})
 }
@@ -242,6 +242,21 @@ func (e *exporter) quarantine(at exportAt) error {
 			return err
 		}
 		e.Quarantined(q)
+		if err := e.flushFull(func() exportAt { return at.after(key) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *exporter) inbound(at exportAt) error {
+	c := e.tx.Bucket(schema.BucketInbound).Cursor()
+	for key, row := c.Seek(at.Key); key != nil; key, row = c.Next() {
+		m, err := schema.DecodeInbound(key, row)
+		if err != nil {
+			return err
+		}
+		e.Inbound(m)
 		if err := e.flushFull(func() exportAt { return at.after(key) }); err != nil {
 			return err
 		}

@@ -53,6 +53,7 @@ func variedStore(t *testing.T) string {
 		}
 		if i%10 == 0 {
 			record(at, store.Quarantined{Reason: dlr.NotJSON, Raw: []byte(id)})
+			record(at, inboundText(t, id, fmt.Sprintf("44770090%04d", i)))
 			_, err := s.Stats(t.Context()) // waits for the fold
 			require.NoError(t, err)
 		}
@@ -68,6 +69,15 @@ func variedStore(t *testing.T) string {
 	}
 	require.NoError(t, s.Close())
 	return path
+}
+
+// inboundText returns an inbound message from a phone.
+func inboundText(t *testing.T, id, from string) store.Inbound {
+	t.Helper()
+	raw := fmt.Appendf(nil, `{"type":"mo_text","id":%q,"from":%q,"to":"54321","body":"STOP"}`, id, from)
+	c, err := dlr.Parse(raw)
+	require.NoError(t, err)
+	return store.Inbound{Inbound: c.Inbound, Raw: raw}
 }
 
 // readAll returns the results of all reads of a store, and their joined errors.
@@ -118,6 +128,12 @@ func readAll(t *testing.T, s *Store) (all []any, err error) {
 	keep(missing, e)
 	quarantine, e := s.Quarantine(ctx, store.Paging{})
 	keep(quarantine, e)
+	inbound, e := s.InboundMessages(ctx, store.InboundQuery{})
+	keep(inbound, e)
+	for i := range 60 {
+		of, e := s.InboundMessages(ctx, store.InboundQuery{Number: fmt.Sprintf("44770090%04d", i)})
+		keep(of, e)
+	}
 	stats, e := s.Stats(ctx)
 	keep(stats, e)
 	minutes, e := s.Timeseries(ctx, "", noon.AddDate(0, 0, -1), noon.AddDate(0, 0, 2))

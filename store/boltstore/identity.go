@@ -52,7 +52,7 @@ func (r *rebuilding) firstReport() *dlr.Report {
 	for key, row := c.Seek(r.n.Key()); key != nil && schema.NumberOf(key) == r.n; key, row = c.Next() {
 		reports, _ := schema.Unpack(r.s.decoder, key, row)
 		for _, logged := range reports {
-			if report, ok := decodeReport(logged.Source, logged.Raw).(store.Report); ok {
+			if report, ok := decodeBody(logged.Source, logged.Raw).(store.Report); ok {
 				return report.Report
 			}
 		}

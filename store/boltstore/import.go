@@ -135,6 +135,9 @@ func (i *importer) piece(p copying.Piece) error {
 		i.put(schema.BucketMinutes, key, schema.SealCount(key, m.Messages))
 	}
 	i.quarantine(p.Quarantine)
+	for k := range p.Inbound {
+		i.inbound(&p.Inbound[k])
+	}
 	if err := i.write(); err != nil {
 		return err
 	}
@@ -223,6 +226,14 @@ func (i *importer) quarantine(entries []store.QuarantineEntry) {
 		a := store.Arrival{Plan: e.Plan, At: e.ReceivedAt}
 		i.put(schema.BucketQuarantine, key, schema.SealQuarantined(key, a, e.Quarantined))
 		place++
+	}
+}
+
+func (i *importer) inbound(m *store.InboundMessage) {
+	key := schema.InboundKey(m.Plan, m.ID)
+	i.put(schema.BucketInbound, key, schema.SealInbound(key, m))
+	for _, e := range schema.InboundEntriesOf(key, m) {
+		i.put(e.Bucket, e.Key, e.Row)
 	}
 }
 

@@ -33,7 +33,7 @@ func (r *rebuilding) replay() error {
 			r.Holes = true
 		}
 		for i, logged := range reports {
-			a := store.Arrival{Plan: r.Batch.Plan, At: logged.ReceivedAt, Entry: decodeReport(logged.Source, logged.Raw)}
+			a := store.Arrival{Plan: r.Batch.Plan, At: logged.ReceivedAt, Entry: decodeBody(logged.Source, logged.Raw)}
 			if _, ok := a.Entry.(store.Report); !ok {
 				r.Holes = true
 				continue

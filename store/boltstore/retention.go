@@ -127,8 +127,8 @@ func (s *Store) findOld(cutoff time.Time, limit int) (old []*store.Batch, number
 	return old, numbers, err
 }
 
-// purge deletes up to retentionStep keys: rows of batches in BucketTrash, and minute counts and quarantine entries
-// older than cutoff. emptied is true if nothing is left to delete.
+// purge deletes up to retentionStep keys: rows of batches in BucketTrash, and minute counts, quarantine entries and
+// inbound messages older than cutoff. emptied is true if nothing is left to delete.
 func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) {
 	room := retentionStep
 	trash := tx.Bucket(schema.BucketTrash)
@@ -153,7 +153,10 @@ func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) 
 	if err := purgeMinutes(tx, cutoff, &room); err != nil {
 		return false, err
 	}
-	err = purgeQuarantine(tx, &f.quarantine, cutoff, &room)
+	if err := purgeQuarantine(tx, &f.quarantine, cutoff, &room); err != nil {
+		return false, err
+	}
+	err = purgeInbound(tx, cutoff, &room)
 	return room > 0, err
 }
 

@@ -81,6 +81,9 @@ func (st *step) fold(w backlog.Work) error {
 	if err := st.keepQuarantined(w.Parts); err != nil {
 		return err
 	}
+	if err := st.keepInbound(w.Parts); err != nil {
+		return err
+	}
 	if err := st.addMinutes(); err != nil {
 		return err
 	}

@@ -116,7 +116,30 @@ func (v *verifier) run(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	return v.batches(tx)
+	if err := v.batches(tx); err != nil {
+		return err
+	}
+	return eachInbound(tx, func(e schema.Entry) error {
+		v.want[string(e.Bucket)] += v.hash(e.Key, e.Row)
+		return nil
+	})
+}
+
+// eachInbound calls visit for each entry that the indexes of inbound messages must hold, until visit fails. It skips
+// damaged rows.
+func eachInbound(tx *bolt.Tx, visit func(schema.Entry) error) error {
+	return tx.Bucket(schema.BucketInbound).ForEach(func(key, row []byte) error {
+		m, err := schema.DecodeInbound(key, row)
+		if err != nil {
+			return nil
+		}
+		for _, e := range schema.InboundEntriesOf(key, &m) {
+			if err := visit(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // bucket verifies that the checksum of every row of a bucket matches and that a search for its key finds the row.
@@ -279,7 +302,11 @@ func rebuildIndexes(tx *bolt.Tx, names []string) error {
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(schema.BucketRecipients).ForEach(func(key, _ []byte) error {
+	err = tx.Bucket(schema.BucketRecipients).ForEach(func(key, _ []byte) error {
 		return put(schema.Entry{Bucket: schema.BucketNumbers, Key: schema.NumberKeyOf(key)})
 	})
+	if err != nil {
+		return err
+	}
+	return eachInbound(tx, put)
 }

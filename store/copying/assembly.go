@@ -65,6 +65,12 @@ func (a *Assembly) Quarantined(q store.QuarantineEntry) {
 	a.count(len(q.Raw))
 }
 
+// Inbound adds an inbound message.
+func (a *Assembly) Inbound(m store.InboundMessage) {
+	a.piece.Inbound = append(a.piece.Inbound, m)
+	a.count(len(m.Raw))
+}
+
 // Total adds the totals of one plan.
 func (a *Assembly) Total(t store.PlanStats) {
 	a.piece.Totals = append(a.piece.Totals, t)

@@ -239,6 +239,7 @@ func TestVerifyFindsEveryDifference(t *testing.T) {
 		copying.Minutes: `UPDATE minute_count SET messages = messages + 1
 			WHERE messages = (SELECT max(messages) FROM minute_count)`,
 		copying.Quarantine: `DELETE FROM quarantine WHERE id = (SELECT max(id) FROM quarantine)`,
+		copying.Inbound:    `UPDATE inbound SET raw = raw || ' ' WHERE id = (SELECT max(id) FROM inbound)`,
 		copying.Totals:     `UPDATE total SET sent = sent + 1 WHERE plan = 'p'`,
 	} {
 		t.Run(string(kind), func(t *testing.T) {

@@ -104,7 +104,7 @@ type Size struct {
 	Batches    int   `json:"batches"`
 	Recipients int   `json:"recipients"`
 	Reports    int   `json:"reports"`
-	Bytes      int64 `json:"bytes"` // raw bytes of reports and quarantine
+	Bytes      int64 `json:"bytes"` // raw bytes of reports, quarantine and inbound messages
 }
 
 // Add adds every count of o to s, in place.
@@ -120,8 +120,9 @@ type Piece struct {
 	Parts      []Part
 	Minutes    []store.MinuteCount
 	Quarantine []store.QuarantineEntry // oldest first
-	Totals     []store.PlanStats       // in the last pieces, after all entries that they count
-	Next       []byte                  // the position after this piece
+	Totals     []store.PlanStats       // after all entries that they count
+	Inbound    []store.InboundMessage
+	Next       []byte // the position after this piece
 }
 
 // Part holds entries of one batch: its row, recipients and reports, or only some of them. An export orders batches by
@@ -160,6 +161,9 @@ func (p Piece) Size() (s Size) {
 	}
 	for _, q := range p.Quarantine {
 		s.Bytes += int64(len(q.Raw))
+	}
+	for _, m := range p.Inbound {
+		s.Bytes += int64(len(m.Raw))
 	}
 	return s
 }

@@ -14,7 +14,7 @@ const (
 )
 
 // Section is the part of a position that names a section of an export: 0 batches, 1 minute counts, 2 quarantine, 3
-// totals. Every store embeds Section in its own type of positions, which is encoded as JSON.
+// totals, 4 inbound messages. Every store embeds Section in its own type of positions, which is encoded as JSON.
 type Section struct {
 	Section int `json:"section"`
 }
@@ -25,7 +25,7 @@ func (s Section) In() int { return s.Section }
 // Export calls the functions in sections in order. It begins at position, or with the first section if position is
 // empty. Each function adds entries to a, from the given P on. start returns the P at which a section begins.
 func Export[P interface{ In() int }](
-	a *Assembly, position []byte, start func(Section) P, sections [4]func(P) error,
+	a *Assembly, position []byte, start func(Section) P, sections [5]func(P) error,
 ) error {
 	at := start(Section{})
 	if len(position) > 0 {

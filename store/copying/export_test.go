@@ -38,13 +38,13 @@ func exported(t *testing.T, from string) (minutes []int, next []string) {
 		return nil
 	}
 	start := func(s Section) place { return place{Section: s} }
-	require.NoError(t, Export(a, []byte(from), start, [4]func(place) error{read, read, read, read}))
+	require.NoError(t, Export(a, []byte(from), start, [5]func(place) error{read, read, read, read, read}))
 	return minutes, next
 }
 
 func TestExportContinuesAtEveryPosition(t *testing.T) {
 	all, next := exported(t, "")
-	require.Equal(t, []int{0, 1, 2, 10, 11, 12, 20, 21, 22, 30, 31, 32}, all)
+	require.Equal(t, []int{0, 1, 2, 10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42}, all)
 	require.Equal(t, `{"section":0,"entry":1}`, next[0], "the form in the marks of older versions")
 	for i, from := range next {
 		rest, _ := exported(t, from)
@@ -53,13 +53,13 @@ func TestExportContinuesAtEveryPosition(t *testing.T) {
 }
 
 func TestExportRefusesAPositionThatIsNotJSON(t *testing.T) {
-	err := Export(&Assembly{}, []byte("?"), func(Section) place { return place{} }, [4]func(place) error{})
+	err := Export(&Assembly{}, []byte("?"), func(Section) place { return place{} }, [5]func(place) error{})
 	require.ErrorContains(t, err, `position "?": invalid character`)
 }
 
 func TestExportReturnsTheErrorOfASection(t *testing.T) {
 	broken := errors.New("broken")
 	fails := func(place) error { return broken }
-	err := Export(&Assembly{}, nil, func(Section) place { return place{} }, [4]func(place) error{fails})
+	err := Export(&Assembly{}, nil, func(Section) place { return place{} }, [5]func(place) error{fails})
 	require.ErrorIs(t, err, broken)
 }

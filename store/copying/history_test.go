@@ -48,7 +48,7 @@ type history struct {
 }
 
 // live fills a store with batches of all plans: all kinds of reports, confirmations, batch info, fetches, quarantine,
-// feedback in every state, and batches that retention deleted.
+// inbound messages, feedback in every state, and batches that retention deleted.
 func live(t testing.TB, s store.Store, batches int) *history {
 	t.Helper()
 	h := &history{t: t, s: s, draw: rand.New(rand.NewPCG(1, 2)), now: noon.Add(-48 * time.Hour)}
@@ -67,6 +67,9 @@ func live(t testing.TB, s store.Store, batches int) *history {
 		if i%5 == 0 {
 			raw := []byte("{\xff\x00}" + fmt.Sprint(i))
 			h.record(plan, store.Quarantined{Reason: dlr.UnknownType, Type: "new\x00thing", Raw: raw})
+		}
+		if i%4 == 0 {
+			h.record(plan, h.text(fmt.Sprintf("%.200s \x00%d", id, i), i))
 		}
 		if i%10 == 9 {
 			h.relay(plan)
@@ -95,6 +98,18 @@ func (h *history) owe() {
 		Outcome: store.OutcomeDead, Reason: store.ReasonRejected, Detail: "400 no",
 	})
 	deliver("waiting")
+}
+
+// text returns an inbound message from the ith number.
+func (h *history) text(id string, i int) store.Inbound {
+	raw, err := json.Marshal(map[string]any{
+		"type": dlr.MOText, "id": id, "from": fmt.Sprintf("+4477009%05d", i%40), "to": "54321",
+		"body": "STOP \x00 👋", "received_at": h.now,
+	})
+	require.NoError(h.t, err)
+	c, err := dlr.Parse(raw)
+	require.NoError(h.t, err)
+	return store.Inbound{Inbound: c.Inbound, Raw: raw}
 }
 
 func (h *history) record(plan string, n store.Entry) {

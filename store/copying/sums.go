@@ -22,10 +22,13 @@ const (
 	Minutes    Kind = "minute counts"
 	Quarantine Kind = "quarantine"
 	Totals     Kind = "totals"
+	Inbound    Kind = "inbound messages"
 )
 
 // Kinds returns all kinds, in the order in which they are compared.
-func Kinds() []Kind { return []Kind{Batches, Recipients, Reports, Minutes, Quarantine, Totals} }
+func Kinds() []Kind {
+	return []Kind{Batches, Recipients, Reports, Minutes, Quarantine, Totals, Inbound}
+}
 
 // Sum describes all entries of one kind by their number and the sum of their SHA-256 hashes modulo 2^256. It does not
 // depend on the order of the entries. It changes if an entry is missing, changed or duplicated.
@@ -108,6 +111,9 @@ func (s *summing) piece(p Piece) {
 	}
 	for i := range p.Totals {
 		s.entry(Totals, &p.Totals[i])
+	}
+	for i := range p.Inbound {
+		s.entry(Inbound, &p.Inbound[i])
 	}
 }
 

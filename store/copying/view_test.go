@@ -24,6 +24,7 @@ type view struct {
 	Missing    map[string][]*store.Batch
 	References map[string][]*store.Batch
 	Quarantine []store.QuarantineEntry
+	Inbound    []store.InboundMessage
 	Stats      []store.PlanStats
 	Minutes    []store.MinuteCount
 	Numbers    map[string][]store.RecipientInBatch
@@ -75,6 +76,13 @@ func look(t testing.TB, s store.Store) view {
 	v.Dead = tasks(t, s, true)
 	v.Quarantine = pages(t, func(p store.Paging) (store.Page[store.QuarantineEntry], error) {
 		return s.Quarantine(ctx, p)
+	})
+	v.Inbound = pages(t, func(p store.Paging) (store.Page[store.InboundMessage], error) {
+		return s.InboundMessages(ctx, store.InboundQuery{Paging: p})
+	})
+	require.NotEmpty(t, v.Inbound)
+	slices.SortFunc(v.Inbound, func(a, b store.InboundMessage) int { // the order within a millisecond is not defined
+		return cmp.Or(b.ArrivedAt.Compare(a.ArrivedAt), strings.Compare(a.Plan, b.Plan), strings.Compare(a.ID, b.ID))
 	})
 	for i := range v.Quarantine {
 		v.Quarantine[i].Raw = slices.Concat([]byte("raw "), v.Quarantine[i].Raw) // nil and empty are equal here
@@ -159,6 +167,7 @@ func sameView(t testing.TB, want, got view) {
 	same(t, "pending", want.Pending, got.Pending)
 	same(t, "dead", want.Dead, got.Dead)
 	same(t, "quarantine", want.Quarantine, got.Quarantine)
+	same(t, "inbound messages", want.Inbound, got.Inbound)
 	same(t, "totals", want.Stats, got.Stats)
 	same(t, "minutes", want.Minutes, got.Minutes)
 	sameOf(t, "recipients", want.Recipients, got.Recipients)

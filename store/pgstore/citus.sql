@@ -29,6 +29,9 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'message_
 SELECT create_distributed_table('quarantine', 'slot', colocate_with => 'batch')
 WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'quarantine'::regclass);
 
+SELECT create_distributed_table('inbound', 'slot', colocate_with => 'batch')
+WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'inbound'::regclass);
+
 SELECT create_reference_table('meta')
 WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'meta'::regclass);
 

@@ -36,8 +36,17 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 		return err
 	}
 	a = cloneBytes(a)
-	slot := s.slotOf(a.Key())
+	slot := s.slotOf(rowKey(a))
 	return s.record(ctx, recorded{arrival: a, slot: slot, size: size})
+}
+
+// rowKey returns the key that determines the slot of an arrival: that of its batch, or the plan and id of an inbound
+// message. A quarantined callback has only a plan.
+func rowKey(a store.Arrival) store.BatchKey {
+	if m, ok := a.Entry.(store.Inbound); ok {
+		return store.BatchKey{Plan: a.Plan, BatchID: m.ID}
+	}
+	return a.Key()
 }
 
 // Settle records the result of a feedback attempt. at is when the attempt ended. The same transaction ends the lease

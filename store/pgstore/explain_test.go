@@ -21,7 +21,7 @@ import (
 )
 
 // largeTables are the tables that no statement may scan sequentially.
-var largeTables = []string{"batch", "recipient", "report_log", "minute_count", "quarantine"}
+var largeTables = []string{"batch", "recipient", "report_log", "minute_count", "quarantine", "inbound"}
 
 // TestNoSequentialScans runs every statement on tables with many rows and checks the query plans: the custom plan for
 // the parameters used, and the generic plan.
@@ -60,6 +60,7 @@ FROM (SELECT r FROM %[1]s r LIMIT 1) x (r) CROSS JOIN generate_series(1, %[3]d) 
 	copies("report_log", 10_000, `'batch_id', 'batch ' || n % 1000, 'place', n`)
 	copies("minute_count", 20_000, `'minute', `+at)
 	copies("quarantine", 30_000, `'id', n`)
+	copies("inbound", 30_000, `'id', n, 'arrived_at', `+at)
 	execute(t, address, `ANALYZE`)
 }
 
@@ -75,9 +76,20 @@ func record(t *testing.T, s *pgstore.Store, id string) {
 		wanted, delivered(id, number(1)).Entry, delivered(id, number(2)).Entry,
 		store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("{")},
 		store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("[")},
+		texts("mo " + id),
 	} {
 		require.NoError(t, s.Record(t.Context(), arrives(n)))
 	}
+}
+
+// texts returns an inbound message.
+func texts(id string) store.Inbound {
+	raw := fmt.Appendf(nil, `{"type":"mo_text","id":%q,"from":%q,"to":"54321","body":"STOP"}`, id, number(1))
+	c, err := dlr.Parse(raw)
+	if err != nil {
+		panic(err)
+	}
+	return store.Inbound{Inbound: c.Inbound, Raw: raw}
 }
 
 // runEveryStatement makes a store run each of its statements.
@@ -124,9 +136,19 @@ func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 		"dead":             func() error { _, err := s.Tasks(ctx, store.TaskQuery{Dead: true}); return err },
 		"dead of a plan":   func() error { _, err := s.Tasks(ctx, store.TaskQuery{Dead: true, Plan: "plan"}); return err },
 		"Quarantine":       func() error { _, err := s.Quarantine(ctx, store.Paging{}); return err },
-		"Stats":            func() error { _, err := s.Stats(ctx); return err },
-		"Timeseries":       func() error { _, err := s.Timeseries(ctx, "", epoch, late); return err },
-		"DeleteOlder":      func() error { _, _, err := s.DeleteOlder(ctx, epoch.AddDate(0, 0, -58), 5); return err },
+		"Inbound":          func() error { _, err := s.InboundMessage(ctx, "plan", "mo another"); return err },
+		"Inbound messages": func() error { _, err := s.InboundMessages(ctx, store.InboundQuery{}); return err },
+		"Inbound messages of a plan": func() error {
+			_, err := s.InboundMessages(ctx, store.InboundQuery{Plan: "plan", From: epoch, To: late})
+			return err
+		},
+		"Inbound messages of a number": func() error {
+			_, err := s.InboundMessages(ctx, store.InboundQuery{Number: number(1)})
+			return err
+		},
+		"Stats":       func() error { _, err := s.Stats(ctx); return err },
+		"Timeseries":  func() error { _, err := s.Timeseries(ctx, "", epoch, late); return err },
+		"DeleteOlder": func() error { _, _, err := s.DeleteOlder(ctx, epoch.AddDate(0, 0, -58), 5); return err },
 	} {
 		require.NoError(t, read(), list)
 	}

@@ -255,7 +255,7 @@ func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(co
 	}
 	start := func(s copying.Section) exportPosition { return exportPosition{Section: s} }
 	return copying.Export(&e.Assembly, from, start,
-		[4]func(exportPosition) error{e.batches, e.minutes, e.quarantine, e.plans})
+		[5]func(exportPosition) error{e.batches, e.minutes, e.quarantine, e.plans, e.inbound})
 }
 
 // flushFull passes the piece collected so far to the function Each if the piece is full. next is the position after it.

@@ -44,6 +44,9 @@ WHERE (received_at, id, slot) > ($1::timestamptz, $2::text, $3::bigint)
 ORDER BY received_at, id, slot`
 )
 
+const exportInbound = `
+SELECT plan, arrived_at, raw, id FROM inbound WHERE (plan, id) > ($1::text, $2::text) ORDER BY plan, id`
+
 // exported is a batch to export, with its key in both forms: as stored (see escape) and unescaped.
 type exported struct {
 	entry // the key; texts are escaped
@@ -222,6 +225,29 @@ func (e *exporter) quarantine(at exportPosition) error {
 		q.Reason, q.Type = dlr.Reason(unescape(reason)), dlr.Type(unescape(kind))
 		e.Quarantined(q)
 		at.After = position{At: &received, ID: id, Place: slot}
+		return e.flushFull(at)
+	})
+	return err
+}
+
+// inbound exports the inbound messages after position at, by plan and id.
+func (e *exporter) inbound(at exportPosition) error {
+	rows, err := e.query(exportInbound, at.After.Plan, at.After.ID)
+	if err != nil {
+		return err
+	}
+	var (
+		m    store.InboundMessage
+		plan string
+		id   string
+	)
+	_, err = pgx.ForEachRow(rows, []any{&plan, &m.ArrivedAt, &m.Raw, &id}, func() error {
+		parsed, err := parseInbound(plan, m)
+		if err != nil {
+			return err
+		}
+		e.Inbound(parsed)
+		at.After = position{Plan: plan, ID: id}
 		return e.flushFull(at)
 	})
 	return err

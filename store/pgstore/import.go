@@ -32,7 +32,8 @@ const (
 
 	holdsAny = `
 SELECT EXISTS (SELECT 1 FROM batch) OR EXISTS (SELECT 1 FROM recipient) OR EXISTS (SELECT 1 FROM report_log)
-    OR EXISTS (SELECT 1 FROM minute_count) OR EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM quarantine)`
+    OR EXISTS (SELECT 1 FROM minute_count) OR EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM quarantine)
+    OR EXISTS (SELECT 1 FROM inbound)`
 )
 
 // refuseUnfinished returns copying.ErrUnfinished if the database is the destination of an unfinished copy.
@@ -175,6 +176,10 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 		all.minutes[slotMinute{slot, fold.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status}}] += m.Messages
 	}
 	all.queueMinutes(queue)
+	for _, m := range p.Inbound {
+		all.inbound = append(all.inbound, s.inboundRowOf(m))
+	}
+	s.queueInbound(queue, all.inbound)
 	s.queueTotals(queue, rows.totals)
 	return nil
 }

@@ -14,12 +14,13 @@ const maxKey = 2600
 // checkKeys returns an error if a key of arrival a is too long for a database index. longest is the length in bytes of
 // the longest recipient number in a, as sizeOf returns it.
 func checkKeys(a store.Arrival, longest int) error {
-	if maxEscaped(len(a.Plan)+len(a.Entry.Batch())+longest) <= maxKey {
+	key := rowKey(a)
+	if maxEscaped(len(key.Plan)+len(key.BatchID)+longest) <= maxKey {
 		return nil
 	}
-	batch := len(escape(a.Plan)) + len(escape(a.Entry.Batch()))
+	batch := len(escape(key.Plan)) + len(escape(key.BatchID))
 	if batch > maxKey {
-		return fmt.Errorf("record: plan and batch id have %d bytes, at most %d are allowed", batch, maxKey)
+		return fmt.Errorf("record: plan and id have %d bytes, at most %d are allowed", batch, maxKey)
 	}
 	var err error
 	fold.Touches(a, func(digits string) {

@@ -32,6 +32,10 @@ FROM (SELECT slot FROM minute_count WHERE slot = $1 AND minute < $2 ORDER BY min
 	findOldQuarantined slotSQL = `
 SELECT slot
 FROM (SELECT slot FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT 1) q`
+
+	findOldInbound slotSQL = `
+SELECT slot
+FROM (SELECT slot FROM inbound WHERE slot = $1 AND arrived_at < $2 ORDER BY arrived_at LIMIT 1) m`
 )
 
 // SQL statements that hide batches from reads, delete hidden batches, and delete old rows that belong to no batch.
@@ -81,6 +85,11 @@ DELETE FROM minute_count WHERE slot = $1 AND minute <= (
 DELETE FROM quarantine WHERE slot = $1 AND received_at <= (
     SELECT max(received_at) FROM (
         SELECT received_at FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3) o)`
+
+	deleteInbound = `
+DELETE FROM inbound WHERE slot = $1 AND arrived_at <= (
+    SELECT max(arrived_at) FROM (
+        SELECT arrived_at FROM inbound WHERE slot = $1 AND arrived_at < $2 ORDER BY arrived_at LIMIT $3) o)`
 )
 
 // Sizes of the transactions with which retention hides and deletes batches.
@@ -90,9 +99,9 @@ const (
 )
 
 // DeleteOlder deletes up to limit batches that have no pending task and whose last arrival was before the given time.
-// It also deletes all minute counts and quarantine entries from before that time. It first hides the batches and then
-// deletes their rows, in several transactions; after a crash the next call continues. deleted is the number of batches
-// that it hid, also after an error. more reports whether another call may delete more.
+// It also deletes all minute counts, quarantine entries and inbound messages from before that time. It first hides the
+// batches and then deletes their rows, in several transactions; after a crash the next call continues. deleted is the
+// number of batches that it hid, also after an error. more reports whether another call may delete more.
 func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, store.ErrClosed
@@ -173,8 +182,8 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 	return hidden, nil
 }
 
-// deleteOlderRows deletes all rows of hidden batches, and the minute counts and quarantine entries from before the
-// given time.
+// deleteOlderRows deletes the rows of all hidden batches, and minute counts, quarantine entries and inbound messages
+// from before the given time.
 func (s *Store) deleteOlderRows(ctx context.Context, before time.Time) error {
 	const atOnce = 100
 	for {
@@ -192,7 +201,10 @@ func (s *Store) deleteOlderRows(ctx context.Context, before time.Time) error {
 	if _, err := s.deleteOld(ctx, findOldMinutes, deleteMinutes, before); err != nil {
 		return err
 	}
-	_, err := s.deleteOld(ctx, findOldQuarantined, deleteQuarantined, before)
+	if _, err := s.deleteOld(ctx, findOldQuarantined, deleteQuarantined, before); err != nil {
+		return err
+	}
+	_, err := s.deleteOld(ctx, findOldInbound, deleteInbound, before)
 	return err
 }
 

@@ -62,6 +62,7 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	}
 	st.queueMinutes(&queue)
 	st.queueQuarantined(&queue)
+	st.s.queueInbound(&queue, st.inbound)
 	st.s.queueTotals(&queue, st.totals) // last, because concurrent commits wait for the locks on these rows
 	if st.trial {
 		st.queueDeletion(&queue)

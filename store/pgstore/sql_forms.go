@@ -23,6 +23,18 @@ WHERE b.slot = $1 AND b.plan = k.plan AND b.batch_id = k.batch_id
     AND (b.due <= $5 OR b.due > $7) AND (b.lease_until IS NULL OR b.lease_until <= $5 OR b.lease_until > $8)
 RETURNING b.lease, b.row`,
 
+	saveInbound: `
+INSERT INTO inbound (slot, plan, id, arrived_at, sender, receiver, size, raw)
+SELECT $1::smallint, plan, id, arrived_at, nullif(sender, ''), nullif(receiver, ''), octet_length(raw), raw
+FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::bytea[])
+    AS k (plan, id, arrived_at, sender, receiver, raw)
+ON CONFLICT (slot, plan, id) DO NOTHING`,
+
+	readInbound: `
+SELECT m.plan, m.arrived_at, m.raw
+FROM unnest($2::text[], $3::text[]) AS k (plan, id)
+JOIN inbound m ON m.slot = $1 AND m.plan = k.plan AND m.id = k.id`,
+
 	lockLeased: `
 SELECT b.batch_id FROM unnest($2::text[], $3::text[]) AS k (plan, batch_id)
 JOIN batch b ON b.slot = $1 AND b.plan = k.plan AND b.batch_id = k.batch_id
@@ -187,6 +199,37 @@ GROUP BY plan
 ) e
 GROUP BY plan`,
 
+	listInbound: `
+SELECT slot, arrived_at, plan, id, size
+FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
+SELECT slot, arrived_at, plan, id, size
+FROM inbound WHERE slot = s.n AND (arrived_at, plan, id) < ($2, $3, $4) AND arrived_at >= $5
+ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6
+) e
+ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6`,
+
+	listInboundOfPlan: `
+SELECT slot, arrived_at, plan, id, size
+FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
+SELECT slot, arrived_at, plan, id, size
+FROM inbound WHERE slot = s.n AND plan = $7 AND (arrived_at, plan, id) < ($2, $3, $4) AND arrived_at >= $5
+ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6
+) e
+ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6`,
+
+	listInboundOfNumber: `
+SELECT slot, arrived_at, plan, id, size
+FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
+SELECT slot, arrived_at, plan, id, size
+FROM ((SELECT slot, arrived_at, plan, id, size FROM inbound WHERE slot = s.n AND sender = $8 AND ($7 = '' OR plan = $7)
+    AND (arrived_at, plan, id) < ($2, $3, $4) AND arrived_at >= $5 ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6)
+    UNION
+    (SELECT slot, arrived_at, plan, id, size FROM inbound WHERE slot = s.n AND receiver = $8 AND ($7 = '' OR plan = $7)
+    AND (arrived_at, plan, id) < ($2, $3, $4) AND arrived_at >= $5 ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6)) m
+ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6
+) e
+ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6`,
+
 	listQuarantine: `
 SELECT slot, received_at, id, size
 FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
@@ -333,5 +376,12 @@ SELECT slot
 FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
 SELECT slot
 FROM (SELECT slot FROM quarantine WHERE slot = s.n AND received_at < $2 ORDER BY received_at LIMIT 1) q
+) e`,
+
+	findOldInbound: `
+SELECT slot
+FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
+SELECT slot
+FROM (SELECT slot FROM inbound WHERE slot = s.n AND arrived_at < $2 ORDER BY arrived_at LIMIT 1) m
 ) e`,
 }

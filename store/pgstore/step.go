@@ -16,6 +16,7 @@ type step struct {
 	s           *Store
 	batches     []*batchArrivals // ordered by key: all transactions lock batches in this order
 	quarantined []recorded
+	inbound     []inboundRow
 	hidden      []entry // batches of the step that retention is deleting; if there are any, nothing is saved
 	counts      int16   // the slot of the totals and minute counts that this step adds to
 	trial       bool    // the rows written are deleted again before the commit; see newTrial
@@ -59,6 +60,11 @@ func newStep(s *Store, group []recorded) *step {
 	byKey := make(map[store.BatchKey]*batchArrivals, len(group))
 	for _, r := range group {
 		key := r.arrival.Key()
+		if m, ok := r.arrival.Entry.(store.Inbound); ok {
+			row := s.inboundRowOf(store.InboundMessage{Plan: r.arrival.Plan, ArrivedAt: r.arrival.At, Inbound: m})
+			st.inbound = append(st.inbound, row)
+			continue
+		}
 		if key.BatchID == "" {
 			st.quarantined = append(st.quarantined, r)
 			continue

@@ -76,3 +76,19 @@ func (f *Failing) Timeseries(ctx context.Context, plan string, from, to time.Tim
 		return f.Store.Timeseries(ctx, plan, from, to)
 	})
 }
+
+// InboundMessages calls Store.InboundMessages, or applies the next Read fault.
+func (f *Failing) InboundMessages(
+	ctx context.Context, q store.InboundQuery,
+) (store.Page[store.InboundMessage], error) {
+	return through(ctx, f, Read, func(ctx context.Context) (store.Page[store.InboundMessage], error) {
+		return f.Store.InboundMessages(ctx, q)
+	})
+}
+
+// InboundMessage calls Store.InboundMessage, or applies the next Read fault.
+func (f *Failing) InboundMessage(ctx context.Context, plan, id string) (store.InboundMessage, error) {
+	return through(ctx, f, Read, func(ctx context.Context) (store.InboundMessage, error) {
+		return f.Store.InboundMessage(ctx, plan, id)
+	})
+}

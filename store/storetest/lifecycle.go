@@ -46,12 +46,17 @@ func closedRefuses(t *testing.T, place Place) {
 		"RecipientBatches": func() error { _, err := o.RecipientBatches(ctx, alice, store.Paging{}); return err },
 		"Reports":          func() error { _, err := o.Reports(ctx, key("batch"), store.Paging{}); return err },
 		"Tasks":            func() error { _, err := o.Tasks(ctx, store.TaskQuery{}); return err },
-		"Quarantine":       func() error { _, err := o.Quarantine(ctx, store.Paging{}); return err },
-		"Stats":            func() error { _, err := o.Stats(ctx); return err },
-		"Timeseries":       func() error { _, err := o.Timeseries(ctx, plan, epoch, sec(60)); return err },
-		"Requeue":          func() error { _, err := o.Requeue(ctx, key("batch"), sec(0)); return err },
-		"Expire":           func() error { _, _, err := o.DeleteOlder(ctx, sec(0), 10); return err },
-		"Ready":            func() error { return o.Ready(ctx) },
+		"InboundMessage":   func() error { _, err := o.InboundMessage(ctx, plan, "mo"); return err },
+		"InboundMessages": func() error {
+			_, err := o.InboundMessages(ctx, store.InboundQuery{})
+			return err
+		},
+		"Quarantine": func() error { _, err := o.Quarantine(ctx, store.Paging{}); return err },
+		"Stats":      func() error { _, err := o.Stats(ctx); return err },
+		"Timeseries": func() error { _, err := o.Timeseries(ctx, plan, epoch, sec(60)); return err },
+		"Requeue":    func() error { _, err := o.Requeue(ctx, key("batch"), sec(0)); return err },
+		"Expire":     func() error { _, _, err := o.DeleteOlder(ctx, sec(0), 10); return err },
+		"Ready":      func() error { return o.Ready(ctx) },
 	} {
 		require.ErrorIs(t, call(), store.ErrClosed, name)
 	}

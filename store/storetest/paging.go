@@ -70,6 +70,14 @@ var lists = []list{
 		page, err := o.Quarantine(context.Background(), p)
 		return named(page, err, func(q store.QuarantineEntry) string { return string(q.Raw) })
 	}},
+	{"InboundMessages", func(o *opened, p store.Paging) (store.Page[string], error) {
+		page, err := o.InboundMessages(context.Background(), store.InboundQuery{Paging: p})
+		return named(page, err, func(m store.InboundMessage) string { return m.ID })
+	}},
+	{"InboundMessages of a number", func(o *opened, p store.Paging) (store.Page[string], error) {
+		page, err := o.InboundMessages(context.Background(), store.InboundQuery{Number: alice, Plan: plan, Paging: p})
+		return named(page, err, func(m store.InboundMessage) string { return m.ID })
+	}},
 }
 
 func named[T any](page store.Page[T], err error, name func(T) string) (store.Page[string], error) {
@@ -91,6 +99,7 @@ func (o *opened) fill(first, n int) {
 			arrives(i, delivered(dead, bob)),
 			arrives(i, delivered("big", number(i))),
 			arrives(i, store.Quarantined{Reason: dlr.NotJSON, Raw: fmt.Appendf(nil, "callback %d", i)}),
+			arrives(i, texts(fmt.Sprintf("mo %d", i), alice, "54321", "")),
 		)
 	}
 	o.record(arrivals...)

@@ -34,6 +34,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"WholeBatch", wholeBatch},
 		{"MissingReports", missingReports},
 		{"Retention", retaining},
+		{"Inbound", inbound},
 		{"Concurrency", concurrency},
 		{"Lifecycle", lifecycle},
 		{"Model", models},

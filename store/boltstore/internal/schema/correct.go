@@ -82,6 +82,9 @@ func Sound(d *zstd.Decoder, bucket, key, row []byte) error {
 			return err
 		}
 		return nil
+	case bytes.Equal(bucket, BucketInbound):
+		_, err := DecodeInbound(key, row)
+		return err
 	case bytes.Equal(bucket, BucketMinutes):
 		_, err := DecodeCount(key, row)
 		return err

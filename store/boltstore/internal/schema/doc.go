@@ -9,8 +9,8 @@
 // replaced by its hash; the row holds the full text.
 //
 // Every row with content is sealed: it starts with a checksum of its bucket, key and content (see Seal). The buckets
-// ids, due, buried, checks and numbers are indexes: Open rebuilds one whose entries do not match the rows. A row whose
-// checksum does not match is corrected, rebuilt or set aside.
+// ids, due, buried, checks, numbers, inbound_times and inbound_numbers are indexes: Open rebuilds one whose entries do
+// not match the rows. A row whose checksum does not match is corrected, rebuilt or set aside.
 //
 //	meta        format, journal position with the journal's salt, totals per plan, mark of an unfinished copy
 //	ids         plan length, plan, batch id      → batch number
@@ -25,6 +25,9 @@
 //	log         batch number, chunk              → compressed raw reports; chunk numbers rise with every fold step
 //	minutes     minute, plan length, plan, status → messages
 //	quarantine  frame, arrival's index in it     → callback
+//	inbound     plan length, plan, message id    → inbound message
+//	inbound_times    time, key in inbound        → empty: inbound messages by the time of their callback
+//	inbound_numbers  digits, 0, time, key in inbound → empty: inbound messages from or to a phone number
 //	trash       batch number                     → empty: batches deleted by retention that still have rows
 //	damaged     sequence                         → time, bucket, key and bytes of a damaged row; created when needed
 //	mending     batch number, or "totals"        → state of an unfinished mend; created when needed

@@ -9,8 +9,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Indexes lists the buckets whose entries can be computed again from the rows of BucketBatches and BucketRecipients.
-var Indexes = [][]byte{BucketIDs, BucketDue, BucketDead, BucketFetches, BucketNumbers}
+// Indexes lists the buckets whose entries can be computed again from the rows of BucketBatches, BucketRecipients and
+// BucketInbound.
+var Indexes = [][]byte{
+	BucketIDs, BucketDue, BucketDead, BucketFetches, BucketNumbers, BucketInboundTimes, BucketInboundNumbers,
+}
 
 // IndexKeys holds the keys of one batch in BucketDue (Due), BucketDead (Dead) and BucketFetches (Fetch). A key is nil
 // if that index does not list the batch.

@@ -27,12 +27,18 @@ var (
 	BucketMinutes    = []byte("minutes")
 	BucketQuarantine = []byte("quarantine")
 	BucketTrash      = []byte("trash")
-	BucketDamaged    = []byte("damaged") // created when needed
-	BucketMending    = []byte("mending") // created when needed
+
+	BucketInbound        = []byte("inbound")
+	BucketInboundTimes   = []byte("inbound_times")
+	BucketInboundNumbers = []byte("inbound_numbers")
+
+	BucketDamaged = []byte("damaged") // created when needed
+	BucketMending = []byte("mending") // created when needed
 
 	Buckets = [][]byte{
 		BucketMeta, BucketIDs, BucketBatches, BucketRecipients, BucketDue, BucketDead, BucketFetches,
 		BucketNumbers, BucketLog, BucketMinutes, BucketQuarantine, BucketTrash,
+		BucketInbound, BucketInboundTimes, BucketInboundNumbers,
 	}
 )
 

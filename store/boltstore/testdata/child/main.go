@@ -174,6 +174,11 @@ func (c *child) load(loader int, r *rand.Rand) {
 		case kind == 3: // larger than a segment
 			a.Entry = recipientReport(batch, number, "Expired", name, 20_000)
 			name = "report " + name
+		case kind == 5:
+			a.Entry = inbound(name, number, r.IntN(600))
+			if name = "inbound " + name; i%2 == 0 {
+				c.record(name, a) // and below again: it must be stored once
+			}
 		default:
 			a.Entry = recipientReport(batch, number, "Delivered", name, r.IntN(600))
 			name, again = "report "+name, kind == 4
@@ -200,6 +205,16 @@ func report(format string, args ...any) store.Report {
 		panic(err)
 	}
 	return store.Report{Report: callback.Report, Raw: raw}
+}
+
+func inbound(id, from string, length int) store.Inbound {
+	raw := fmt.Appendf(nil, `{"type":"mo_text","id":%q,"from":%q,"to":"54321","body":%q}`, id, from,
+		strings.Repeat("x", length))
+	callback, err := dlr.Parse(raw)
+	if err != nil {
+		panic(err)
+	}
+	return store.Inbound{Inbound: callback.Inbound, Raw: raw}
 }
 
 // relay settles owed feedback until ctx ends: most of it as accepted, some as dead.
