@@ -19,6 +19,7 @@ func summarize(w io.Writer, c *config.Config) {
 	fmt.Fprintf(w, "private  %s\n", private(c.Private))
 	fmt.Fprintf(w, "gateway  %s\n", gateway(c.Gateway))
 	fmt.Fprintf(w, "store    %s; a batch is kept for %s after its last change\n", kept(c.Store), c.Store.Retention)
+	fmt.Fprintf(w, "inbound  %s\n", inboundMessages(c))
 	fmt.Fprintf(w, "memory   at most %s\n", c.Memory.Limit)
 	fmt.Fprintf(w, "log      %s, %s\n", c.Log.Level, c.Log.Format)
 	for _, p := range c.Plans {
@@ -63,6 +64,13 @@ func kept(s config.Store) string {
 		kind = " (" + string(s.Dialect) + ")"
 	}
 	return fmt.Sprintf("postgres%s %s; up to %s; a start %s", kind, database(s.URL), count(s.PoolSize, "connection"), how)
+}
+
+func inboundMessages(c *config.Config) string {
+	if !c.Inbound.Keep {
+		return "not stored: inbound messages are acknowledged and dropped"
+	}
+	return fmt.Sprintf("messages are stored and kept for %s", c.Store.Retention)
 }
 
 // database returns host, name, user and sslmode of a PostgreSQL URL, not the password. config.Load validated the URL.

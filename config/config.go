@@ -14,6 +14,7 @@ type Config struct {
 	Private Private `yaml:"private"`
 	Gateway Gateway `yaml:"gateway"`
 	Store   Store   `yaml:"store"`
+	Inbound Inbound `yaml:"inbound"`
 	Memory  Memory  `yaml:"memory"`
 	// The name of this replica in logs, metrics and `/api/v1/stats`. Replicas that share a PostgreSQL database need
 	// different names. Empty: the host name and a random suffix, such as `web-1-k3x9`. Letters, digits, `.`, `_` and
@@ -160,6 +161,13 @@ type Store struct {
 	// The size to which the store may grow on its disk. `0`: no limit. It is not enforced: dlrloop exports it as
 	// `dlrloop_store_limit_bytes`, so that an alert can predict when the disk fills up.
 	SizeLimit ByteSize `yaml:"size_limit" range:"0|1MiB..1024TiB"`
+}
+
+// Inbound configures inbound messages (MO), which Sinch sends to the same webhook as the reports.
+type Inbound struct {
+	// Whether inbound messages are stored. `false`: dlrloop acknowledges them, so Sinch does not send them again, and
+	// drops them.
+	Keep bool `yaml:"keep"`
 }
 
 // The values of Store.Driver, the key store.driver: a store in a directory, or in a PostgreSQL database.

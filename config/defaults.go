@@ -29,6 +29,7 @@ func Default() *Config {
 			StatementTimeout: Duration(30 * time.Second),
 			Retention:        Duration(30 * 24 * time.Hour),
 		},
+		Inbound:         Inbound{Keep: true},
 		Log:             Log{Level: "info", Format: FormatAuto},
 		ShutdownTimeout: Duration(25 * time.Second),
 	}

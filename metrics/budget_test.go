@@ -57,8 +57,7 @@ func registryWithAllSeries(t *testing.T, plans int) *prometheus.Registry {
 		for _, outcome := range outcomes {
 			for _, typ := range append(dlr.Types(), "", "odd") {
 				switch {
-				case outcome == metrics.Stored && !typ.Batch() && !typ.Recipient(), outcome == metrics.Inbound && !typ.Inbound(),
-					outcome == metrics.Quarantined && typ.Inbound():
+				case outcome == metrics.Stored && !typ.Batch() && !typ.Recipient(), outcome == metrics.Inbound && !typ.Inbound():
 				default:
 					m.Callback(plan, typ, outcome, 0)
 				}

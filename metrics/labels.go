@@ -16,7 +16,7 @@ type Outcome uint8
 // The values of Outcome, in the label outcome of callbacks_total. Only the first three mean an answer of 200.
 const (
 	Stored             Outcome = iota // the report is durable
-	Inbound                           // an inbound message (MO), acknowledged but not kept
+	Inbound                           // an inbound message (MO): durable, unless inbound.keep is false
 	Quarantined                       // authentic but not understood; kept raw
 	Busy                              // the store was full, closing or too slow
 	Failed                            // the store, or dlrloop itself, failed
@@ -49,7 +49,7 @@ func (o Outcome) possible(t dlr.Type) bool {
 	case Inbound:
 		return t.Inbound()
 	case Quarantined:
-		return !t.Inbound()
+		return !t.Inbound() // it has no id; Metrics.Callback counts it with type other
 	case UnknownPlan:
 		return false // never counted for a configured plan
 	}

@@ -17,6 +17,8 @@ type Config struct {
 	Plans      []string // the configured plans
 	Version    string   // version of this program
 	StoreLimit int64    // maximum size of the store, in bytes; 0 if not configured
+
+	InboundKept bool // inbound messages are stored
 }
 
 // Metrics holds all series that the process exports. It is safe for concurrent use.
@@ -167,6 +169,11 @@ func (m *Metrics) registerProcess(c Config) {
 		"Unix time at which the first certificate of the listener's chain expires. Only for listeners with TLS.", "listener")
 	m.gauges("build_info", "Always 1; the labels identify the running build.", "version", "goversion").
 		WithLabelValues(c.Version, runtime.Version()).Set(1)
+	kept := m.gauge("inbound_kept", "1 if inbound messages are stored; 0 if inbound.keep is false, so that they are only "+
+		"acknowledged.")
+	if c.InboundKept {
+		kept.Set(1)
+	}
 	m.gauge("store_limit_bytes", "Configured size limit of the store (store.size_limit); 0 if not configured. Not "+
 		"enforced; it lets an alert predict when the disk fills up.").
 		Set(float64(c.StoreLimit))
@@ -175,7 +182,7 @@ func (m *Metrics) registerProcess(c Config) {
 // Callback counts a callback and records took, the time since its header was read. Pass the report type as received, or
 // "" if the body was not parsed.
 func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duration) {
-	if !o.hasType() {
+	if !o.hasType() || !o.possible(t) && t.Known() {
 		t = other
 	}
 	m.plan(plan).callbacks.of(callback{t, o}).Inc()

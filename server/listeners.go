@@ -13,6 +13,7 @@ func newWebhook(c *config.Config, s *Server) (*webhook.Webhook, error) {
 		Plans:          publicPlans(c),
 		MaxBody:        int64(c.Public.MaxBody),
 		Memory:         sharesOf(c).bodies,
+		DiscardInbound: !c.Inbound.Keep,
 		ShedWith429:    c.Public.ShedWith429,
 		TrustedProxies: c.Public.TrustedProxies,
 	}, s.store, s.metrics, s.log)

@@ -69,7 +69,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	registry := prometheus.NewRegistry()
 	s.metrics = metrics.New(registry, metrics.Config{
 		Plans: planIDs(c), Version: o.Version,
-		StoreLimit: int64(c.Store.SizeLimit),
+		StoreLimit: int64(c.Store.SizeLimit), InboundKept: c.Inbound.Keep,
 	})
 	var err error
 	if s.store, err = openStore(ctx, c, s.replica, s.observer()); err != nil {
@@ -128,6 +128,9 @@ func (s *Server) Run(ctx context.Context) error {
 	s.log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("version", s.options.Version),
 		slog.String("public", s.public.Addr().String()), slog.String("private", s.private.Addr().String()),
 		slog.String("gateway", s.GatewayAddr().String()), slog.Int("plans", len(s.config.Plans)))
+	if !s.config.Inbound.Keep {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "inbound messages are acknowledged but not stored: inbound.keep is false")
+	}
 	if s.options.Serving != nil {
 		s.options.Serving()
 	}

@@ -137,7 +137,7 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 }
 
 // record parses the body of an authenticated callback and blocks until it is durable. A body that cannot be parsed is
-// stored in the quarantine, for a person to look at. An inbound message is not stored.
+// stored in the quarantine, for a person to look at. With Config.DiscardInbound, no inbound message is stored.
 func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Type, metrics.Outcome, error) {
 	callback, err := dlr.Parse(body)
 	outcome := metrics.Stored
@@ -146,8 +146,10 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	case failed:
 		outcome, entry = metrics.Quarantined, store.Quarantined{Reason: misread.Reason, Type: misread.Type, Raw: body}
 		h.quarantined(ctx, misread)
-	case callback.Report == nil:
+	case callback.Inbound != nil && p.discardInbound:
 		return callback.Type, metrics.Inbound, nil
+	case callback.Inbound != nil:
+		outcome, entry = metrics.Inbound, store.Inbound{Inbound: callback.Inbound, Raw: body}
 	default:
 		entry = store.Report{Report: callback.Report, Raw: body, Source: store.FromCallback}
 	}

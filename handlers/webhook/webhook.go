@@ -29,7 +29,9 @@ type Config struct {
 	// time. Default 15 s.
 	ReadTimeout  time.Duration
 	StoreTimeout time.Duration // for the store to make a callback durable; default 10 s
-	ShedWith429  bool          // answer 429 instead of 503 if Memory is used up: Sinch then lowers its throughput
+	// DiscardInbound answers inbound messages (MO) with 200 without storing them.
+	DiscardInbound bool
+	ShedWith429    bool // answer 429 instead of 503 if Memory is used up: Sinch then lowers its throughput
 	// TrustedProxies are IP addresses and networks of proxies whose X-Forwarded-For is trusted. This header then
 	// decides the client in the log and in the limits for each client. By default no proxy is trusted.
 	TrustedProxies []string
@@ -92,6 +94,9 @@ type Webhook struct {
 	unpacking    unpacking
 	proxied      bool // trusted proxies are configured
 	storeTimeout time.Duration
+
+	discardInbound bool
+
 	webhooks     atomic.Pointer[map[string]*endpoint] // by plan
 	unknownPlans unknownPlans
 	engine       *gin.Engine
@@ -106,7 +111,8 @@ func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, 
 	}
 	p := &Webhook{
 		recorder: r, metrics: m, log: log, storeTimeout: c.StoreTimeout, unpacking: newUnpacking(),
-		proxied: len(c.TrustedProxies) > 0,
+		discardInbound: c.DiscardInbound,
+		proxied:        len(c.TrustedProxies) > 0,
 		bodies: bodies{
 			limit: c.MaxBody, budget: newBudget(c.Memory), decoded: newBudget(c.Memory), patience: bodyPatience,
 			timeout: c.ReadTimeout, unverified: newUnverified(),

@@ -147,6 +147,10 @@ func TestEveryFixtureIsAccepted(t *testing.T) {
 			case strings.HasPrefix(name, "cb-mo-"):
 				require.Empty(t, batches.Items)
 				require.Empty(t, p.quarantined(t))
+				messages, err := p.store.InboundMessages(t.Context(), store.InboundQuery{})
+				require.NoError(t, err)
+				require.Len(t, messages.Items, 1, "the second callback is a repeat")
+				require.Equal(t, string(body), string(messages.Items[0].Raw))
 				require.Equal(t, 2, p.count(t, "callbacks_total", "outcome=inbound"))
 			case name == "cb-unknown-type.json":
 				require.Empty(t, batches.Items)
@@ -162,6 +166,19 @@ func TestEveryFixtureIsAccepted(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestDiscardedInboundMessagesAreNotStored(t *testing.T) {
+	p := servePublic(t, func(c *webhook.Config) { c.DiscardInbound = true })
+	for _, name := range fixtures.Names(t, "cb-mo-*.json") {
+		body := fixtures.Read(t, name)
+		require.Equal(t, http.StatusOK, p.send(t, callback{header: verified(), body: body}).status)
+	}
+	require.Equal(t, 3, p.count(t, "callbacks_total", "outcome=inbound"))
+	messages, err := p.store.InboundMessages(t.Context(), store.InboundQuery{})
+	require.NoError(t, err)
+	require.Empty(t, messages.Items)
+	require.Empty(t, p.quarantined(t))
 }
 
 func TestConcurrentCallbacks(t *testing.T) {
