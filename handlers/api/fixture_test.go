@@ -98,6 +98,12 @@ func recordSample(t *testing.T, s store.Store) {
 		Reason: dlr.UnknownType, Type: "delivery_report_rcs", Raw: []byte(`{"type":"delivery_report_rcs","id":7}`),
 	})
 	add(planEU, seconds(1501), store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("\xff not JSON")})
+
+	stop := []byte(`{"type":"mo_text","id":"01KJQ7Q1X0STOP0000000000E5","from":"` + alice + `","to":"54321",` +
+		`"body":"STOP","received_at":"2026-03-02T10:30:00.662Z","operator_id":"23415"}`)
+	message, err := dlr.Parse(stop)
+	require.NoError(t, err)
+	add(planEU, seconds(1801), store.Inbound{Inbound: message.Inbound, Raw: stop})
 }
 
 // killTask claims the plan's next task, which must be that of the batch, and settles it as dead.

@@ -11,6 +11,7 @@ import (
 type Store interface {
 	Batches
 	Recipients
+	Inbound
 	Totals
 	Queue
 	Recorder
@@ -31,6 +32,12 @@ type Recipients interface {
 	Recipient(ctx context.Context, key store.BatchKey, number string) (store.RecipientWithBodies, error)
 	Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (store.Page[*store.Recipient], error)
 	RecipientBatches(ctx context.Context, number string, p store.Paging) (store.Page[store.RecipientInBatch], error)
+}
+
+// Inbound is the part of the store that reads inbound messages.
+type Inbound interface {
+	InboundMessages(ctx context.Context, q store.InboundQuery) (store.Page[store.InboundMessage], error)
+	InboundMessage(ctx context.Context, plan, id string) (store.InboundMessage, error)
 }
 
 // Totals is the part of Store that reads the totals of plans, the message counts per minute, and the store's sizes.
