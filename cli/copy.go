@@ -20,8 +20,8 @@ func copyCommand() *cobra.Command {
 		Use:   "copy --from STORE --to STORE",
 		Short: "Copy a store that is not in use into another: from a directory to PostgreSQL, or back",
 		Long: `Copy copies the complete content of a store into another one: batches, recipients, raw reports, feedback owed,
-sent and dead, due times of missing reports, counts and quarantine. Then it reads the destination and compares
-both stores by counts and checksums over every entry. The source is not changed.
+sent and dead, due times of missing reports, counts, quarantine and inbound messages. Then it reads the
+destination and compares both stores by counts and checksums over every entry. The source is not changed.
 
 A STORE is bolt:DIRECTORY, postgres:URL or postgres:@FILE, where FILE holds the URL. All users of the machine
 can see arguments, so put a URL with a password into a file. Nothing may use the source during the copy: stop

@@ -1,18 +1,12 @@
 package cli
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"io"
-	"iter"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/dlrloop/dlrloop/dlr"
 )
 
 // feedbackBatch is a batch with pending or dead feedback, as the private API lists it.
@@ -38,7 +32,6 @@ type feedbackBatch struct {
 			Detail string    `json:"detail"`
 		} `json:"dead_info"`
 	} `json:"feedback"`
-	raw json.RawMessage // the complete entry, for --json
 }
 
 func feedbackListCommand() *cobra.Command {
@@ -68,9 +61,9 @@ batch in the format of the API (NDJSON).
 		if err != nil {
 			return err
 		}
-		show := listing[feedbackBatch]{
+		show := listing[item[feedbackBatch]]{
 			table: pendingTable, row: pendingRow, none: "no pending feedback",
-			document: func(w io.Writer, o feedbackBatch) error { return printRaw(w, o.raw) },
+			document: func(w io.Writer, o item[feedbackBatch]) error { return printRaw(w, o.raw) },
 		}
 		query := url.Values{"state": {"pending"}}
 		if dead {
@@ -80,46 +73,17 @@ batch in the format of the API (NDJSON).
 		if plan != "" {
 			query.Set("plan", plan)
 		}
-		return printList(c, a.feedback(c.Context(), query), limit, *asJSON, show)
+		return printList(c, items[feedbackBatch](c.Context(), a, "/api/v1/feedback", query), limit, *asJSON, show)
 	}
 	return c
-}
-
-// feedback iterates over the batches that match query, page by page, until the first error. It sets query's cursor.
-func (a *api) feedback(ctx context.Context, query url.Values) iter.Seq2[feedbackBatch, error] {
-	return func(yield func(feedbackBatch, error) bool) {
-		for {
-			var page struct {
-				Items []json.RawMessage `json:"items"`
-				Next  string            `json:"next_cursor"`
-			}
-			if err := a.get(ctx, "/api/v1/feedback?"+query.Encode(), &page); err != nil {
-				yield(feedbackBatch{}, err)
-				return
-			}
-			for _, raw := range page.Items {
-				o := feedbackBatch{raw: raw}
-				if err := dlr.UnmarshalExact(raw, &o); err != nil {
-					yield(feedbackBatch{}, fmt.Errorf("%s does not answer as dlrloop does: %w", a.base, err))
-					return
-				}
-				if !yield(o, nil) {
-					return
-				}
-			}
-			if page.Next == "" {
-				return
-			}
-			query.Set("cursor", page.Next)
-		}
-	}
 }
 
 func pendingTable(w io.Writer) *table {
 	return newTable(w, "BATCH", "PLAN", "OWED", "SENT", "DUE", "ATTEMPTS", "LAST", "DETAIL")
 }
 
-func pendingRow(t *table, o feedbackBatch) {
+func pendingRow(t *table, i item[feedbackBatch]) {
+	o := i.value
 	f := o.Feedback
 	due, attempts, reason, detail := "", "", "", ""
 	if f.Task != nil {
@@ -146,7 +110,8 @@ func deadTable(w io.Writer) *table {
 	return newTable(w, "BATCH", "PLAN", "DEAD", "SENT", "SINCE", "REASON", "DETAIL")
 }
 
-func deadRow(t *table, o feedbackBatch) {
+func deadRow(t *table, i item[feedbackBatch]) {
+	o := i.value
 	f := o.Feedback
 	since, reason, detail := "", "", ""
 	if f.DeadInfo != nil {

@@ -30,6 +30,7 @@ func commands() []*cobra.Command {
 		demoCommand(),
 		feedbackCommand(),
 		healthcheckCommand(),
+		inboundCommand(),
 		migrateCommand(),
 		reconcileCommand(),
 		reportCommand(),
