@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/dlrloop/dlrloop/simulator"
 )
 
 // batch describes a batch that the demo sends. The field kind is the value of delivery_report in the batch.
@@ -45,6 +47,9 @@ func (w *world) sendBatches(ctx context.Context, once bool) error {
 				return nil
 			}
 		}
+		if err := w.receiveStop(ctx, number); err != nil {
+			return ignoreEnd(ctx, err)
+		}
 		if once {
 			return w.waitUntilIdle(ctx)
 		}
@@ -80,6 +85,34 @@ func (w *world) send(ctx context.Context, b batch, number int) error {
 	}
 	w.printer.sent(sent.ID, b)
 	return nil
+}
+
+// receiveStop lets a phone answer STOP, and waits until dlrloop shows the inbound message in its API. number selects
+// the phone.
+func (w *world) receiveStop(ctx context.Context, number int) error {
+	from := fmt.Sprintf("1202555%04d", number*100%10000)
+	id, err := w.sinch.Receive(simulator.Inbound{Plan: plan, From: from, To: "12025550100", Body: []byte(`"STOP"`)})
+	if err != nil {
+		return err
+	}
+	w.printer.received(from)
+	for {
+		var page struct {
+			Items []struct{ ID, Text string }
+		}
+		if err := w.get(ctx, "/api/v1/inbound?number="+from, &page); err != nil {
+			return err
+		}
+		for _, m := range page.Items {
+			if m.ID == id {
+				w.printer.stored(from, m.Text)
+				return nil
+			}
+		}
+		if !sleep(ctx, 50*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
 }
 
 // waitUntilIdle waits until the simulated Sinch has no pending callbacks and has accepted all feedback that dlrloop

@@ -30,7 +30,7 @@ func TestOnce(t *testing.T) {
 	assert.Zero(t, s.Dead)
 	for _, line := range []string{
 		"→ sent", "← reports", "↺ duplicate", "⤨ late", "✗ upstream", "✓ feedback",
-		"⇣ completed", "⇣ found", "Done after",
+		"⇣ completed", "⇣ found", "✉ inbound", "Done after",
 	} {
 		assert.Contains(t, out.String(), line)
 	}

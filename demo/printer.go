@@ -113,6 +113,20 @@ func (p *printer) sent(id string, b batch) {
 	p.line(bold, "→", "sent", "batch %s to %d recipients, reports: %s%s", short(id), b.recipients, b.kind, wanted)
 }
 
+// received prints that a phone sent STOP.
+func (p *printer) received(from string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line(plain, "→", "phone", "%s sends STOP to the plan", short(from))
+}
+
+// stored prints an inbound message that dlrloop's API shows.
+func (p *printer) stored(from, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line(green, "✉", "inbound", "%q from %s is stored", text, short(from))
+}
+
 // folded prints what changed in dlrloop's database. The store calls it after it has applied new reports.
 func (p *printer) folded(changes []store.Changes) {
 	p.mu.Lock()
