@@ -225,34 +225,19 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 // Requeue implements store.Store: it makes the dead (given up) feedback of a batch pending again, due at now. It
 // records up to MaxRecipients recipients at a time. requeued is how many it has recorded, also if it returns an error.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
-	for first := true; ; first = false {
-		var (
-			dead       []string
-			wholeBatch bool
-			due        bool // a task that has no dead recipients must become due
-		)
-		err := s.view(ctx, func(tx *bolt.Tx) error {
+	read := func(ctx context.Context) (b *store.Batch, dead []string, err error) {
+		err = s.view(ctx, func(tx *bolt.Tx) error {
 			n, err := find(tx, key)
 			if err != nil {
 				return err
 			}
-			b, err := schema.ReadBatch(tx, n)
-			if err != nil || b == nil {
+			if b, err = schema.ReadBatch(tx, n); err != nil || b == nil {
 				return err
 			}
-			due = b.Dead != nil && b.Dead.FullReport || b.Waits(now) || first && b.Task != nil
-			wholeBatch = b.WholeBatch == store.FeedbackDead
 			dead, err = numbersIn(tx, store.FeedbackDead, n, min(b.Feedback.Dead, store.MaxRecipients))
 			return err
 		})
-		if err != nil || len(dead) == 0 && !due && !wholeBatch {
-			return requeued, err
-		}
-		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, WholeBatch: wholeBatch}
-		err = s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, Entry: n})
-		if err != nil {
-			return requeued, err
-		}
-		requeued += len(dead)
+		return b, dead, err
 	}
+	return store.RequeueDead(ctx, key, now, read, s.Record)
 }

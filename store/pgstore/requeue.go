@@ -13,27 +13,20 @@ import (
 // after an error, some may be committed, and requeued counts only the recipients of those. Requeue returns
 // store.ErrNotFound for an unknown batch.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
-	for from, first := "", true; ; first = false {
+	start := ""
+	read := func(ctx context.Context) (*store.Batch, []string, error) {
 		b, err := s.Batch(ctx, key)
 		if err != nil {
-			return requeued, err
+			return nil, nil, err
 		}
-		dead, err := s.dead(ctx, b, from)
-		wholeBatch := b.WholeBatch == store.FeedbackDead
-		due := b.Dead != nil && b.Dead.FullReport || b.Waits(now) || first && b.Task != nil
-		if err != nil || len(dead) == 0 && !due && !wholeBatch {
-			return requeued, err
-		}
-		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, WholeBatch: wholeBatch}
-		if err := s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, Entry: n}); err != nil {
-			return requeued, err
-		}
-		requeued += len(dead)
+		dead, err := s.dead(ctx, b, start)
 		if len(dead) > 0 {
 			// the next possible digits: stored texts contain no NUL
-			from = escape(dlr.Digits(dead[len(dead)-1])) + "\x01"
+			start = escape(dlr.Digits(dead[len(dead)-1])) + "\x01"
 		}
+		return b, dead, err
 	}
+	return store.RequeueDead(ctx, key, now, read, s.Record)
 }
 
 // dead returns phone numbers (as received) of dead recipients of a batch, at most as many as one transaction may
