@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The limits of a converted batch. Sinch allows at most 1000 recipients in a batch.
+// The limits of what the store keeps about a batch. Sinch allows at most 1000 recipients in a batch.
 const (
 	maxKind    = 64      // bytes of the report kind; the rest of a longer one is cut off
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
@@ -31,8 +31,8 @@ func Check(b *sinch.Batch) error {
 }
 
 // Convert converts a batch from Sinch into the info that the store keeps about it. source tells how dlrloop obtained
-// the batch. Call Check first, because a longer id cannot be stored. In the result, Recipients counts all numbers and
-// groups of the batch, but Numbers holds only the first 65 536 numbers.
+// the batch. Call Check first, because the store keeps no id of more than dlr.MaxBatchID bytes. In the result,
+// Recipients counts all numbers and groups of the batch, but Numbers holds only the first 65 536 numbers.
 func Convert(b *sinch.Batch, source store.Source) store.BatchInfo {
 	numbers, groups := b.Numbers(), b.Groups()
 	kind := string(b.DeliveryReport)

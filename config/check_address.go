@@ -108,8 +108,8 @@ func (l *loader) checkURL(key, text string) string {
 	return cleaned
 }
 
-// checkPublicURL rejects a public.url that ends with the webhook's path, which dlrloop adds itself. It warns if Sinch
-// cannot reach the URL, and if the URL is not HTTPS.
+// checkPublicURL rejects a public.url that ends with the webhook's path, which dlrloop adds itself. It warns if the
+// host is one that Sinch cannot reach, such as localhost, or if the URL is not HTTPS. It makes no network call.
 func (l *loader) checkPublicURL() {
 	const key = "public.url"
 	p := &l.config.Public

@@ -39,7 +39,7 @@ func expand(expr string) string {
 func share(part, whole string) string { return part + " / (" + whole + " > 0)" }
 
 // countryShare returns PromQL for the share of messages with the given result among all messages of a country, over
-// window. A series exists only after its first message, so the share is 0 while a series does not exist.
+// window. The expression turns a missing series into 0, because a series exists only after its first message.
 func countryShare(result, window string) string {
 	all := "sum by (country) (" + counted(window) + "(dlrloop_route_messages_total{<process>}[" + window + "]))"
 	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>,` +

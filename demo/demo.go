@@ -22,7 +22,7 @@ type Config struct {
 	Version string
 }
 
-// idleTimeout is how long a run with Config.Once waits for the feedback after it has sent the last batch.
+// idleTimeout is the maximum time from the last batch of a run with Config.Once until all its feedback must be sent.
 const idleTimeout = 60 * time.Second
 
 // Run sends batches through dlrloop to a simulated Sinch, both in this process, and prints what happens. It blocks

@@ -1,7 +1,7 @@
 package metrics
 
-// seriesOf finds the series of a Prometheus vector that belongs to a key. It caches the series that create makes, so
-// that finding them takes no lock. It looks up all others in the vector.
+// seriesOf finds the series of a Prometheus vector that belongs to a key. Series that were created in advance are in a
+// map, so that finding them takes no lock. All others are looked up in the vector.
 type seriesOf[K comparable, S any] struct {
 	made   map[K]S
 	with   func(labels ...string) S // WithLabelValues of the vector

@@ -21,7 +21,8 @@ func gcPercent(inUse, small uint64) int {
 	return int(min(max(minGCPercent*inUse, 100*(max(small, inUse)-inUse))/inUse, maxGCPercent))
 }
 
-// tuneGC makes the runtime set GOGC to the result of gcPercent after each garbage collection. small is in bytes.
+// tuneGC sets GOGC to the result of gcPercent after each garbage collection. small is its argument: the size of a heap,
+// in bytes, up to which GOGC is high.
 func tuneGC(small uint64) {
 	afterEachGC(func() { debug.SetGCPercent(gcPercent(readMetric("/gc/heap/live:bytes"), small)) })
 }

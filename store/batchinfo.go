@@ -58,8 +58,8 @@ func (BatchInfo) RawBytes() []byte { return nil }
 // WithRaw implements Entry: it returns f unchanged, because batch info has no body from a callback.
 func (f BatchInfo) WithRaw([]byte) Entry { return f }
 
-// FetchNow is batch info that also makes dlrloop fetch, at once, the reports that are missing for the batch: it sets
-// ReportFetch.Due to the time of the arrival. If the batch is sent only after that time, it acts like BatchInfo.
+// FetchNow is batch info that also makes dlrloop fetch the missing reports of the batch at once. For a batch that is
+// scheduled for later it acts like BatchInfo.
 type FetchNow struct{ BatchInfo }
 
 // Restrict implements Entry: it returns a copy that has only Numbers[from:to].

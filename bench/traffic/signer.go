@@ -8,8 +8,8 @@ import (
 	"hash"
 )
 
-// Signer makes the HTTP requests of callbacks and signs them with Secret, as Sinch does. It is not safe for concurrent
-// use.
+// Signer writes the HTTP requests of signed callbacks as bytes, and sends nothing. It signs with the constant Secret,
+// as Sinch does. It is not safe for concurrent use.
 type Signer struct{ mac hash.Hash }
 
 // NewSigner returns a Signer. Use one Signer for many requests, since it reuses its HMAC state.

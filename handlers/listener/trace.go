@@ -7,9 +7,9 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// WithoutTrace returns a handler that answers TRACE, TRACK (Microsoft's TRACE) and CONNECT with 405, in upper or lower
-// case, and passes all other requests to next. If the gateway passed them on to Sinch, TRACE could reveal the service
-// plan's token to the caller, and CONNECT could open a tunnel.
+// WithoutTrace returns a handler that answers the methods TRACE, TRACK (Microsoft's TRACE) and CONNECT with 405 and
+// passes all other requests to next. Sent on to Sinch, a TRACE could reveal the service plan's token to the caller, and
+// a CONNECT could open a tunnel.
 func WithoutTrace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !traces(r.Method) {

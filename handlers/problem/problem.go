@@ -171,7 +171,8 @@ func OfStore(err error) *Problem {
 }
 
 // Unread converts an error in reading a request body to one that a handler may return. An *http.MaxBytesError stays as
-// it is, and Of answers it with 413. Any other error becomes a KindIncomplete problem, which is answered with 503.
+// it is, because function Of turns it into a 413. Any other error becomes a KindIncomplete problem, which is answered
+// with 503.
 func Unread(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err

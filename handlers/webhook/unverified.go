@@ -68,9 +68,8 @@ func (u *unverified) remove(body *bodyReader) {
 	}
 }
 
-// makeRoom drops the slowest bodies until size bytes of memory are free for the given body. It drops no body that is
-// faster than the given one, if that is in the set too. The argument share says which part of the budget counts the
-// bytes.
+// makeRoom drops the slowest unverified bodies until size bytes of memory are free for the given body. It stops at the
+// given body if that is itself unverified: faster bodies stay. share selects the part of the memory budget.
 func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -21,9 +21,8 @@ const (
 
 // rateLimiter limits the calls per second of one service plan. Sinch publishes no limit, so the limiter searches for it
 // (AIMD): the rate starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while
-// calls succeed. Below threshold it grows more slowly than above. A call counts when its task is claimed, so that no
-// lease runs while a task waits for the limiter. All rates are totals of all replicas, and this replica uses its quota
-// share of them. Only spend is safe for concurrent use; the lane's loop calls the other methods.
+// calls succeed. All rates are totals of all replicas, and this replica uses its quota share of them. Only spend is
+// safe for concurrent use.
 type rateLimiter struct {
 	tokens      *rate.Limiter
 	ceiling     float64   // highest rate of all replicas, in calls per second

@@ -215,7 +215,7 @@ func (u *Upstream) Heal() {
 	u.faults = nil
 }
 
-// Requests returns the requests received so far for an operation. An empty operation selects all requests.
+// Requests returns the requests received so far for one operation, such as PostFeedback, or for all if it is empty.
 func (u *Upstream) Requests(operation string) []Call {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -70,9 +70,9 @@ func (s *Sender) NewAccount(c AccountConfig) *Account {
 	return a
 }
 
-// Send records a callback with content m, to be sent at the time due; if lost is true, it is only recorded. The
-// callback goes to url or, if that is empty, to the default URL that the account has then. The anomaly is the simulated
-// fault that delays it, such as ledger.CallbackLate, or empty. The caller may hold locks.
+// Send records a callback with content m, to be sent at the time due; if lost is true, it is never sent. An empty url
+// means the default URL of the account when the callback is sent. anomaly is the simulated fault that delays the
+// callback, such as ledger.CallbackLate, or empty. The caller may hold locks.
 func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost bool, anomaly ledger.EntryKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -125,9 +125,9 @@ func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	return s.rebuildAll(w)
 }
 
-// mendRows corrects each of the damaged rows, moves it to BucketDamaged, or lists its batch in BucketMending for
-// rebuilding. Before that, it calls copyBucket for the buckets in copies. Their keys may be damaged, and bbolt finds a
-// page by its first key, so their rows must not be changed in place.
+// mendRows corrects each of the damaged rows, moves it to BucketDamaged, or lists its batch in BucketMending, so that
+// the batch is rebuilt. First it copies the buckets named in copies: their keys may be damaged, and bbolt could not
+// find the rows by such keys.
 func (s *Store) mendRows(rows []*schema.DamageError, copies map[string]bool) error {
 	var found []finding
 	err := s.update(func(c *writeTx) error {

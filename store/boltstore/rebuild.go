@@ -328,7 +328,7 @@ func (r *rebuilding) finish() error {
 	)
 }
 
-// forget removes the batch from BucketMending.
+// forget removes the batch from BucketMending, the list of batches to rebuild.
 func (r *rebuilding) forget() error { return r.tx.Bucket(schema.BucketMending).Delete(r.n.Key()) }
 
 // rebuiltIn decodes a recipient's row like schema.DecodeRecipient, but also accepts a rebuilt row whose feedback state
