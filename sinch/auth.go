@@ -12,7 +12,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-// credentials supplies the bearer token of a call: a plan's API token (planToken) or a project's OAuth2 token.
+// credentials supplies the bearer token of a call: the API token of a service plan or the OAuth2 token of a project.
 type credentials interface {
 	token(ctx context.Context) (string, error)
 	// renew reports whether answer refuses the token as expired, so that the call should be repeated with a new token.
@@ -53,7 +53,7 @@ func (c Config) credentials(client *http.Client) (credentials, error) {
 	}, nil
 }
 
-// Check calls fault for each required field of p that is empty, with the field's key in a config file and what to set.
+// Check calls fault for each required field that is empty, with the field's name in the config file and what to set.
 func (p Project) Check(fault func(member, text string)) {
 	const needed = "is not set; a project needs id, key_id and key_secret_file"
 	if p.ID == "" {
@@ -67,9 +67,8 @@ func (p Project) Check(fault func(member, text string)) {
 	}
 }
 
-// CheckToken checks the API token t of a service plan. It returns an error if t cannot be sent in an Authorization
-// header, or contains something that was copied along with the token, such as quotation marks or "Bearer ". The error
-// does not contain the token. An empty t is accepted.
+// CheckToken returns an error if an API token has a character or a beginning that no token has, such as a quotation
+// mark or "Bearer ". The error does not contain the token. An empty token is accepted.
 func CheckToken(t Secret) error {
 	s := string(t)
 	switch {
@@ -91,7 +90,7 @@ func (t planToken) token(context.Context) (string, error) { return string(t), ni
 func (planToken) renew(context.Context, string, *http.Response) bool { return false }
 
 // projectTokens fetches the OAuth2 token of a project and caches it until it expires. While one caller fetches the
-// token, concurrent callers wait for the result.
+// token, other callers wait.
 type projectTokens struct {
 	client *http.Client
 	config clientcredentials.Config
@@ -121,8 +120,8 @@ func (p *projectTokens) token(ctx context.Context) (string, error) {
 	return t.AccessToken, nil
 }
 
-// renew reports whether answer refuses token because it has expired. If so, it removes token from the cache, so that
-// the next call fetches a new one. It keeps a token that another caller has cached since.
+// renew removes a token from the cache and returns true if Sinch's answer says that the token has expired. A newer
+// token stays in the cache.
 func (p *projectTokens) renew(ctx context.Context, token string, answer *http.Response) bool {
 	if answer.StatusCode != http.StatusUnauthorized ||
 		!strings.Contains(strings.ToLower(strings.Join(answer.Header.Values("WWW-Authenticate"), ",")), "expired") {

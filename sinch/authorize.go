@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Endpoint returns the URL that begins the URLs of all calls, such as https://eu.sms.api.sinch.com/xms/v1/PLAN, without
-// a trailing slash. It needs no credentials. An error names the field of c that is wrong or missing.
+// Endpoint returns the base URL of all calls, such as https://eu.sms.api.sinch.com/xms/v1/PLAN, without a trailing
+// slash. It does not check the credentials. An error names the config field that is wrong or missing.
 func (c Config) Endpoint() (string, error) { return c.base() }
 
-// Authorize sets the Authorization header of r to the client's bearer token, in place of any other. A client with a
-// Project may have to fetch the token first, for at most Config.Timeout. If it cannot, Authorize returns an error.
+// Authorize sets the Authorization header of r to the client's bearer token. If it must first fetch a token, that takes
+// at most Config.Timeout. If no token can be fetched, it returns an error.
 func (c *Client) Authorize(ctx context.Context, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -23,8 +23,8 @@ func (c *Client) Authorize(ctx context.Context, r *http.Request) error {
 	return nil
 }
 
-// Refused tells the client that Sinch refused r, a request with a token from Authorize. answer is Sinch's response: if
-// it says that the token has expired, the client fetches a new token before its next call.
+// Refused must be called when Sinch refuses r, a request with a token from Authorize. If the answer says that the token
+// has expired, the client fetches a new token before its next call.
 func (c *Client) Refused(ctx context.Context, r *http.Request, answer *http.Response) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	c.credentials.renew(ctx, token, answer)

@@ -21,8 +21,8 @@ var (
 		"dlrloop adds /xms/v1 and the plan's id")
 )
 
-// ParseURL returns the http or https URL in text without trailing slashes. It accepts only scheme, host and path, so
-// that the caller can append a path. Its errors do not contain the URL, which may include a password.
+// ParseURL checks an http or https URL and returns it without trailing slashes. The URL may have only a scheme, a host
+// and a path. Errors do not contain the URL, which may include a password.
 func ParseURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -38,9 +38,8 @@ func ParseURL(text string) (string, error) {
 	return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
 }
 
-// ParseBaseURL returns the base URL in text without trailing slashes, so that the caller can append /xms/v1. Users
-// often copy a longer URL, so it removes a final /xms/v1 or /xms/v1/id (id is that of the plan or project). Any other
-// URL with a path segment xms is an error, because it does not lead to the API.
+// ParseBaseURL returns the URL in text without trailing slashes, and without /xms/v1 or /xms/v1/id at its end. id is
+// that of the plan or project. A URL with xms elsewhere in its path is an error.
 func ParseBaseURL(text, id string) (string, error) {
 	base, err := ParseURL(text)
 	if err != nil {
@@ -63,8 +62,8 @@ func ParseBaseURL(text, id string) (string, error) {
 	return scheme + "://" + strings.TrimRight(strings.Join(before, "/"), "/"), nil
 }
 
-// containsXMS reports whether a path segment contains the word xms, also escaped (xms%2Fv1) or with a parameter
-// (xms;v=1). ParseBaseURL rejects such a segment, because a server may read it as /xms.
+// containsXMS reports whether a path segment contains the word xms, even if it is escaped (xms%2Fv1) or has a parameter
+// (xms;v=1). A server may read such a segment as /xms.
 func containsXMS(segment string) bool {
 	for strings.Contains(segment, "%") {
 		plain, err := url.PathUnescape(segment)
@@ -87,7 +86,7 @@ func portIsValid(u *url.URL) bool {
 	return err == nil && port > 0
 }
 
-// isDotSegment reports whether a path segment is "." or "..", escaped or not, or cannot be unescaped. A proxy may
+// isDotSegment reports whether a path segment, when unescaped, is "." or "..", or cannot be unescaped. A proxy may
 // resolve such a segment and so change the path.
 func isDotSegment(segment string) bool {
 	plain, err := url.PathUnescape(segment)

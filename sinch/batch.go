@@ -42,19 +42,20 @@ type Batch struct {
 	Unknown map[string]json.RawMessage
 }
 
-// Numbers returns the phone numbers in the To field, in the same spelling but without repeats. It skips numbers of more
-// than dlr.MaxNumber bytes. Compare phone numbers with dlr.Digits. The caller owns the slice.
+// Numbers returns the phone numbers in the To field, spelled as they are there. Of several numbers with the same
+// digits, it returns only the first. It skips entries longer than dlr.MaxNumber bytes.
 func (b *Batch) Numbers() []string {
 	return b.entries(isNumber, dlr.Digits)
 }
 
-// Groups returns how many different groups are in To. An entry of more than dlr.MaxNumber bytes counts as a group.
+// Groups returns how many different group ids are in To. An entry longer than dlr.MaxNumber bytes counts as a group id.
 func (b *Batch) Groups() int {
 	groups := b.entries(func(entry string) bool { return !isNumber(entry) }, func(entry string) string { return entry })
 	return len(groups)
 }
 
-// entries returns the entries of To for which accept returns true, and only the first of those with the same keyOf.
+// entries returns those entries of the To field for which accept returns true. Of several entries with the same result
+// of keyOf, it returns only the first.
 func (b *Batch) entries(accept func(string) bool, keyOf func(string) string) (found []string) {
 	seen := make(map[string]bool, len(b.To))
 	for _, entry := range b.To {
@@ -66,8 +67,8 @@ func (b *Batch) entries(accept func(string) bool, keyOf func(string) string) (fo
 	return found
 }
 
-// isNumber reports whether an entry of the To field is a phone number and not a group id. Unlike dlr.MSISDN it accepts
-// more than 15 digits, because a report may name such a recipient.
+// isNumber reports whether an entry of the To field is a phone number and not a group id. It accepts more than 15
+// digits, because a report may name such a recipient.
 func isNumber(entry string) bool {
 	digits := dlr.Digits(entry)
 	return digits != "" && len(entry) <= dlr.MaxNumber && strings.Trim(digits, "0123456789") == ""
@@ -82,8 +83,8 @@ func (b *Batch) Text() string {
 	return s
 }
 
-// ParseBatch decodes a batch from Sinch's answer. It returns an error only if body is not a JSON object: a member that
-// cannot be decoded stays in Batch.Unknown. The caller must check ID, which is empty if the object is not a batch.
+// ParseBatch decodes a batch from Sinch's answer. It returns an error only if body is not a JSON object, so check that
+// ID is not empty. A member that cannot be decoded stays in Batch.Unknown.
 func ParseBatch(body []byte) (*Batch, error) {
 	b := &Batch{}
 	if err := b.UnmarshalJSON(body); err != nil {
@@ -126,7 +127,7 @@ func (b *Batch) UnmarshalJSON(body []byte) error {
 	return nil
 }
 
-// MarshalJSON encodes the batch as in Sinch's answers. It omits every field that is zero, except Canceled.
+// MarshalJSON encodes the batch in the form of Sinch's answers. It omits fields that are zero, except Canceled.
 func (b Batch) MarshalJSON() ([]byte, error) {
 	w := wire{
 		ID: b.ID, Type: b.Type, To: b.To, From: set(b.From), UDH: set(b.UDH), Parameters: b.Parameters,
@@ -146,11 +147,10 @@ func (b Batch) MarshalJSON() ([]byte, error) {
 	return w.encode(b.Unknown)
 }
 
-// errOtherBatch means that the answer has another batch id than the request. Without this check, a wrong server that
-// answers every request with status 200 would seem to return batches without FeedbackEnabled.
+// errOtherBatch means that the batch id in Sinch's answer is not the id in the request.
 var errOtherBatch = errors.New("the answer is about another batch")
 
-// batchPath returns the URL path /batches/ID of a batch, followed by rest. It escapes the id but not rest.
+// batchPath returns the URL path /batches/ID of a batch, with rest appended. It escapes the id but not rest.
 func batchPath(batchID, rest string) (string, error) {
 	segment, err := escape(batchID)
 	if err != nil {

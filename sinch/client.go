@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Config selects the plan or project, the host and the credentials of a Client. Set Plan (or Project.ID), either Region
-// or BaseURL, and either Token or Project.
+// Config selects the plan or project, the host and the credentials of a Client. Set either Plan and Token, or Project.
+// Also set either Region or BaseURL.
 type Config struct {
 	// Plan is the service plan id. It is the first path segment of every call, unless Project is set.
 	Plan string
@@ -37,7 +37,7 @@ type Config struct {
 	UserAgent string
 }
 
-// Project is the access key of a Sinch project. The client exchanges it for OAuth2 tokens.
+// Project is a Sinch project and its access key, which the client exchanges for OAuth2 tokens.
 type Project struct {
 	ID        string // replaces the plan in every path
 	KeyID     string
@@ -64,7 +64,7 @@ type Client struct {
 	userAgent   string
 }
 
-// New returns a Client for c. It makes no call. An error names the field of c that is wrong or missing.
+// New returns a Client. It does not call Sinch. An error names the field of c that is wrong or missing.
 func New(c Config) (*Client, error) {
 	base, err := c.base()
 	if err != nil {
@@ -98,7 +98,7 @@ func New(c Config) (*Client, error) {
 // CloseIdleConnections closes the connections that no call is using.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// maxIdle is how many idle connections a client keeps for reuse: enough for the calls that are usually in flight.
+// maxIdle is the maximum number of idle connections that a client keeps for reuse.
 const maxIdle = 128
 
 func newTransport() *http.Transport {
@@ -114,8 +114,8 @@ func newTransport() *http.Transport {
 	}
 }
 
-// CheckRegion returns an error if Sinch has no region with this name. Set project if calls use a project's access key,
-// which Sinch accepts only in some regions.
+// CheckRegion returns an error if Sinch has no region with this name. Pass project = true if the client uses a
+// project's access key, which only some regions accept.
 func CheckRegion(region string, project bool) error {
 	switch region {
 	case "us", "eu":
@@ -148,7 +148,7 @@ func (c Config) base() (string, error) {
 	return origin + apiPath + segment, nil
 }
 
-// segment returns the path segment after /xms/v1/ in every URL: the project id if Project is set, else the plan id.
+// segment returns the path segment after /xms/v1/ in every URL: the project's id if Project is set, else the plan's id.
 func (c Config) segment() string {
 	if c.Project != (Project{}) {
 		return c.Project.ID
@@ -177,14 +177,13 @@ func (c Config) origin() (string, error) {
 	return base, nil
 }
 
-// ErrID means that an id is empty, "." or "..", which cannot be a segment of a URL path. No call was made.
+// ErrID means that no call was made: an id is empty, "." or "..", and cannot be a segment of a URL path.
 var ErrID = errors.New(`an id must not be empty, "." or ".."`)
 
-// escape returns id as one escaped path segment. It returns ErrID for an empty id, and for "." and "..", which a server
-// or proxy may resolve even if they are escaped.
+// escape returns an id escaped as one segment of a URL path. For an empty id, "." and ".." it returns ErrID.
 func escape(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
-		return "", ErrID
+		return "", ErrID // a server or proxy may resolve "." and ".." even if they are escaped
 	}
 	return url.PathEscape(id), nil
 }

@@ -30,8 +30,8 @@ type DryRunRecipient struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// DryRun asks Sinch how many messages it would send for m, but nothing is sent. If m or q breaks a rule of Sinch's,
-// DryRun makes no call and returns an *InvalidError. It is safe to repeat the call.
+// DryRun asks Sinch how many messages it would send for m. Nothing is sent, so it is safe to repeat the call. If an
+// argument breaks a rule of Sinch's, DryRun makes no call and returns an *InvalidError.
 func (c *Client) DryRun(ctx context.Context, m Message, q DryRunQuery) (*DryRun, error) {
 	query, err := q.values()
 	if err = firstError(validate(m), err); err != nil {
@@ -79,12 +79,12 @@ func parseDryRun(body []byte) (*DryRun, error) {
 	return d, nil
 }
 
-// parseDryRunRecipient decodes an element of per_recipient. message_part is an older name of number_of_parts.
+// parseDryRunRecipient decodes one element of the answer's list per_recipient.
 func parseDryRunRecipient(raw json.RawMessage) DryRunRecipient {
 	m, _ := parseMembers(raw) // anything but an object gives zero values
 	parts := m.integer("number_of_parts")
 	if parts == nil {
-		parts = m.integer("message_part")
+		parts = m.integer("message_part") // an older name
 	}
 	return DryRunRecipient{
 		Recipient: m.text("recipient"), Parts: value(parts), Body: m.text("body"), Encoding: m.text("encoding"),

@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// EntryError reports one entry that Client.Batches or Client.Reports could not decode. The iteration then continues.
+// EntryError means that Client.Batches or Client.Reports could not decode one entry of a list, and continues after it.
 type EntryError struct {
 	Operation Operation
 	Page      int    // from 1
@@ -28,7 +28,7 @@ func (e *EntryError) Error() string {
 
 func (e *EntryError) Unwrap() error { return e.Err }
 
-// batchOf returns the batch id in an entry of a list, cleaned for logs and errors, or "" if the entry has none.
+// batchOf returns the batch id in an entry of a list, masked and shortened for logs, or "" if the entry has no id.
 func (c *Client) batchOf(raw json.RawMessage) string {
 	m, err := parseMembers(raw)
 	if err != nil {
@@ -47,7 +47,7 @@ var (
 	errLongID = fmt.Errorf("the id has more than %d bytes", dlr.MaxBatchID)
 )
 
-// checkID returns an error if id is blank, too long, "." or "..", because a call cannot contain such an id.
+// checkID returns an error if an id cannot be used in a call: it is blank, too long, "." or "..".
 func checkID(id string) error {
 	if strings.TrimSpace(id) == "" {
 		return errNoID

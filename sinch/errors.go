@@ -14,11 +14,10 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Operation names a call of Sinch's API. The name appears in Error.Operation and in the text of every error.
+// Operation is the name of an API call in an error: in Error.Operation and in the error's text.
 type Operation string
 
-// The values of Operation. No method of Client is called FetchToken: a Client with a Project fetches an OAuth2 token
-// before any other operation if it has no valid token.
+// The values of Operation. FetchToken means the fetch of a project's OAuth2 token, which other calls do when necessary.
 const (
 	SendBatch          Operation = "send batch"
 	DryRunBatch        Operation = "dry run"
@@ -34,9 +33,9 @@ const (
 	FetchToken         Operation = "fetch token"
 )
 
-// Error is an answer of Sinch that is not a success, or a success that cannot be decoded. Decide by HTTPStatus: the
-// texts are shortened, and mask phone numbers and the client's secrets. If no answer arrives, a call returns another
-// error, which wraps the cause: a timeout is context.DeadlineExceeded or a net.Error whose Timeout method returns true.
+// Error is an answer of Sinch that is not a success, or a success that cannot be decoded. Decide by HTTPStatus. In the
+// texts, phone numbers and secrets are masked. If no answer arrives, a call returns another error that wraps the cause:
+// a timeout is context.DeadlineExceeded or a net.Error whose Timeout method returns true.
 type Error struct {
 	Operation  Operation
 	HTTPStatus int
@@ -64,8 +63,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// failed adds the name of the operation op to err, which says why op got no answer. It removes the URL that net/http
-// adds to err, because op implies the URL.
+// failed adds the operation's name to the error of a call, and removes the URL that net/http puts there.
 func failed(op Operation, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -80,7 +78,7 @@ const (
 	maxExcerpt = 256
 )
 
-// maxErrorBody is the maximum number of bytes that are read of a body needed only for the text of an error.
+// maxErrorBody is how many bytes are read, at most, of a body that is needed only for the text of an error.
 const maxErrorBody = 64 << 10
 
 func newError(op Operation, answer *http.Response, body []byte, secrets []string) *Error {
@@ -99,9 +97,8 @@ func newError(op Operation, answer *http.Response, body []byte, secrets []string
 	return e
 }
 
-// parseErrorBody returns the error code and the text in the JSON body of a failed call. It understands Sinch's {code,
-// text}, Google's {error: {code, message, status}}, an RFC 9457 problem, and {error, …} of Spring and OAuth2. For any
-// other body it returns two empty strings.
+// parseErrorBody returns the error code and the text in the JSON body of a failed call, or empty strings if the body
+// has another form. It knows the forms of Sinch, Google, RFC 9457, Spring and OAuth2.
 func parseErrorBody(body []byte) (code, text string) {
 	var w struct {
 		Code        stringOrEmpty   `json:"code"`
@@ -133,11 +130,11 @@ func parseErrorBody(body []byte) (code, text string) {
 	return code, text
 }
 
-// maxRetryAfter is the maximum of Error.RetryAfter, so that one answer cannot make the caller wait forever.
+// maxRetryAfter is the maximum of Error.RetryAfter. A longer time in an answer is shortened to it.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter returns how long the Retry-After header asks to wait (RFC 9110, 10.2.3), or 0 if it is absent or invalid.
-// From a date in it, retryAfter subtracts the Date header, or now if there is none, so that wrong clocks matter less.
+// retryAfter returns how long the Retry-After header asks to wait, or 0 if the header is absent or invalid. If the
+// header holds a date, the wait is counted from the Date header or, without one, from now.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {

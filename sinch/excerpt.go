@@ -8,7 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// clean makes s, a text from an answer, fit for logs and web pages. It returns one line of valid UTF-8, at most limit
+// clean makes a text from an answer safe for logs and web pages. It returns one line of valid UTF-8, at most limit
 // characters, in which the given secrets and all phone numbers are masked.
 func clean(s string, limit int, secrets []string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
@@ -23,10 +23,10 @@ func clean(s string, limit int, secrets []string) string {
 	return s
 }
 
-// minNumber is the minimum number of digits that maskNumbers treats as a phone number.
+// minNumber is how many digits a run of digits must have, at least, for maskNumbers to treat it as a phone number.
 const minNumber = 7
 
-// maskNumbers masks each run of at least minNumber digits, with or without separators: it could be a phone number.
+// maskNumbers masks possible phone numbers: runs of at least minNumber digits, with or without separators.
 func maskNumbers(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
@@ -45,8 +45,8 @@ func maskNumbers(s string) string {
 	return b.String()
 }
 
-// numberAt returns the end of the run of digits that begins at index i, and the number of digits. digits is 0 if s[i]
-// is not a digit. Between two digits there may be one or two separators, such as spaces or dashes.
+// numberAt returns the end and the length of the run of digits that begins at index i. digits is 0 if s[i] is not a
+// digit. One or two separators, such as spaces or dashes, may be between two digits.
 func numberAt(s string, i int) (end, digits int) {
 	gap := 0
 	for end = i; i < len(s) && gap <= 2; i++ {

@@ -8,21 +8,20 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// MaxRecipients is the largest number of recipients in one call of Client.Feedback. Sinch publishes no limit for
-// feedback; 1000 is its limit for the recipients of a batch.
+// MaxRecipients is the maximum number of recipients in one call of Client.Feedback. Sinch publishes no such limit; this
+// is its limit for the recipients of a batch.
 const MaxRecipients = 1000
 
-// ErrRecipients means that Client.Feedback made no call, because the list of recipients is empty, has more than
-// MaxRecipients entries, or has an entry that is not a phone number (see dlr.MSISDN).
+// ErrRecipients means that Client.Feedback made no call: the list of recipients is empty, has more than MaxRecipients
+// entries, or has an entry that is not a phone number (see dlr.MSISDN).
 var ErrRecipients = errors.New("feedback must name 1 to 1000 recipients, each a number of 1 to 15 digits")
 
-// Feedback reports to Sinch that these recipients received the batch. Pass 1 to MaxRecipients phone numbers; Feedback
-// sends only their digits, without repeats. It returns ErrRecipients for an empty list, which Sinch would take to mean
-// every recipient (see FeedbackWholeBatch). Sinch answers 404 for an unknown batch and for a batch that was sent
-// without feedback_enabled. It is safe to repeat the call.
+// Feedback reports to Sinch that these recipients received the batch. Pass 1 to MaxRecipients phone numbers in any
+// spelling; for other lists it returns ErrRecipients. It is safe to repeat the call. Sinch answers 404 if the batch is
+// unknown or was sent without feedback_enabled.
 func (c *Client) Feedback(ctx context.Context, batchID string, recipients []string) error {
 	if len(recipients) == 0 || len(recipients) > MaxRecipients {
-		return failed(SendFeedback, ErrRecipients)
+		return failed(SendFeedback, ErrRecipients) // for Sinch, an empty list means every recipient
 	}
 	numbers, seen := make([]string, 0, len(recipients)), make(map[string]bool, len(recipients))
 	for _, r := range recipients {

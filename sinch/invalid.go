@@ -2,7 +2,7 @@ package sinch
 
 import "fmt"
 
-// InvalidError means that a request breaks a rule of Sinch's, so that no call was made. Its text contains no whole
+// InvalidError means that no call was made, because the request breaks a rule of Sinch's. Its text contains no whole
 // phone number.
 type InvalidError struct {
 	// in Sinch's spelling, such as expire_at, to[3] or body.url; empty if the whole request is at fault

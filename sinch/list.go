@@ -19,9 +19,9 @@ type BatchesQuery struct {
 	ClientReference string    // exact match; empty means any
 }
 
-// Batches iterates over the batches that q selects, newest first, and fetches a page when the iteration reaches it. An
-// *EntryError concerns one entry, and the iteration continues; any other error ends it. Sinch keeps a batch for 14
-// days. A batch that is sent during the iteration may be missed.
+// Batches iterates over the batches that q selects, newest first. It fetches the pages of the list one by one, and may
+// miss a batch sent meanwhile. After an *EntryError, which concerns one entry, the iteration continues; any other error
+// ends it. Sinch keeps a batch for 14 days.
 func (c *Client) Batches(ctx context.Context, q BatchesQuery) iter.Seq2[*Batch, error] {
 	query := url.Values{}
 	err := firstError(
@@ -56,8 +56,8 @@ type ReportsQuery struct {
 	ClientReference string       // exact match; empty means any
 }
 
-// Reports iterates over the recipient reports of finished SMS and MMS messages of all batches, and fetches a page when
-// the iteration reaches it. An *EntryError concerns one report, and the iteration continues; any other error ends it.
+// Reports iterates over the recipient reports that q selects, of all batches, and fetches the pages of the list one by
+// one. After an *EntryError, which concerns one report, the iteration continues; any other error ends it.
 func (c *Client) Reports(ctx context.Context, q ReportsQuery) iter.Seq2[Report, error] {
 	query := url.Values{}
 	err := firstError(

@@ -9,8 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// members holds the members of a JSON object that are not decoded yet. A method decodes one member by name: if the
-// value fits, it removes the member; otherwise it keeps the member and returns a zero value. A null counts as absent.
+// members holds the members of a JSON object that are not decoded yet. Each method decodes and removes the member with
+// the given name. If the member is absent, null or of another type, the method returns a zero value and removes
+// nothing.
 type members map[string]json.RawMessage
 
 var (
@@ -38,7 +39,7 @@ func parseMembers(body []byte) (members, error) {
 	return m, nil
 }
 
-// rest returns the members that were not decoded, or nil if there are none. The caller stores them in a field Unknown.
+// rest returns the members that were not decoded, or nil if there are none. The caller keeps them in a field Unknown.
 func (m members) rest() map[string]json.RawMessage {
 	if len(m) == 0 {
 		return nil
@@ -46,8 +47,8 @@ func (m members) rest() map[string]json.RawMessage {
 	return m
 }
 
-// read decodes the member called name with parse and removes it. If the member is absent or parse returns false, read
-// returns the zero value of T and removes nothing.
+// read decodes a member with parse and removes it from m. If the member is absent or parse returns false, read returns
+// the zero value of T and removes nothing.
 func read[T any](m members, name string, parse func(json.RawMessage) (T, bool)) T {
 	var zero T
 	raw, found := m[name]
@@ -76,7 +77,8 @@ func (m members) list(name string) []json.RawMessage { return read(m, name, as[[
 
 func looseText(raw json.RawMessage) (string, bool) { return dlr.Text(raw) }
 
-// looseTexts decodes a list of strings and numbers, and skips other elements. It returns false if raw is not a list.
+// looseTexts decodes a list of strings and numbers as strings, and skips other elements. It returns false if raw is not
+// a list.
 func looseTexts(raw json.RawMessage) ([]string, bool) {
 	list, ok := as[[]json.RawMessage](raw)
 	var texts []string
@@ -88,7 +90,7 @@ func looseTexts(raw json.RawMessage) ([]string, bool) {
 	return texts, ok
 }
 
-// looseFlag decodes true and false, also as strings, in upper and lower case. For any other value ok is false.
+// looseFlag decodes true and false, also as a string and in capital letters. For any other value ok is false.
 func looseFlag(raw json.RawMessage) (value, ok bool) {
 	word := bytes.Trim(raw, `"`)
 	value = bytes.EqualFold(word, []byte("true"))
@@ -100,13 +102,13 @@ func looseInteger(raw json.RawMessage) (*int, bool) {
 	return &i, ok
 }
 
-// looseMoment decodes a JSON string with a time, and returns false if dlr.ParseTime does not accept the time.
+// looseMoment decodes a JSON string with a time. It returns false if dlr.ParseTime cannot parse the time.
 func looseMoment(raw json.RawMessage) (time.Time, bool) {
 	s, _ := dlr.Text(raw)
 	return dlr.ParseTime(s)
 }
 
-// looseParameters decodes message parameters. It returns false if one of the texts is neither a string nor a number.
+// looseParameters decodes message parameters. It returns false if a text in them is neither a string nor a number.
 func looseParameters(raw json.RawMessage) (Parameters, bool) {
 	keys, ok := as[map[string]map[string]json.RawMessage](raw)
 	p := make(Parameters, len(keys))

@@ -19,7 +19,7 @@ type Message interface {
 	wire() wire
 }
 
-// Type is the kind of a message: the value of the JSON member "type".
+// Type is the type of a message: the value of the JSON member "type".
 type Type string
 
 // The values of Type, for a TextMessage, a BinaryMessage and a MediaMessage.
@@ -36,7 +36,7 @@ const unknownType = "use mt_text, mt_binary or mt_media"
 // DeliveryReport selects which delivery reports Sinch sends to the callback URL.
 type DeliveryReport string
 
-// The values of DeliveryReport. All except none need a callback URL, which is set for the batch or for the plan.
+// The values of DeliveryReport. All except ReportNone need a callback URL, set for the batch or for the plan.
 const (
 	ReportNone              DeliveryReport = "none"                // the default
 	ReportSummary           DeliveryReport = "summary"             // one per batch, with counts
@@ -45,8 +45,8 @@ const (
 	ReportPerRecipientFinal DeliveryReport = "per_recipient_final" // one per recipient, with its final status
 )
 
-// Options holds the fields that all kinds of message have. To is required. From is also required if the plan has no
-// default originators.
+// Options holds the fields that all types of message have. To is required. From is also required, unless the plan has a
+// default originator (sender).
 type Options struct {
 	To              []string // 1 to 1000 phone numbers and group ids
 	From            string   // a phone number, a short code or an alphanumeric sender
@@ -75,7 +75,7 @@ func (o *Options) validate() error {
 	)
 }
 
-// members returns the options in the JSON form of a message of type t. The caller adds the members that only t has.
+// members returns the options as the JSON form of a message of type t. The caller adds the members of this type only.
 func (o *Options) members(t Type) wire {
 	return wire{
 		Type:            t,
@@ -90,13 +90,13 @@ func (o *Options) members(t Type) wire {
 	}
 }
 
-// Parameters maps a key to the texts that replace ${key} in a message body. The inner map contains the text for each
-// recipient by phone number, and for all others under "default". A key has 1 to 16 of the characters A–Z a–z 0–9 . - _.
+// Parameters maps a key to the texts that replace ${key} in a message body. The inner map has a text for each phone
+// number, and a text for all others under "default". A key has 1 to 16 of the characters A–Z a–z 0–9 . - _.
 type Parameters map[string]map[string]string
 
-// ParseMessage decodes the body of a request that sends, dry-runs or replaces a batch. For invalid JSON, and for a
-// member that is missing or has the wrong type, it returns an *InvalidError. A null counts as absent. Unknown members
-// are kept in Options.Unknown. ParseMessage does not check Sinch's other rules; Message.Validate does.
+// ParseMessage decodes the JSON body of a request that sends, dry-runs or replaces a batch. It returns an *InvalidError
+// if the JSON is invalid, or a member is missing or has the wrong type. A null counts as absent. Unknown members are
+// kept in Options.Unknown. Sinch's other rules are checked by Message.Validate.
 func ParseMessage(body []byte) (Message, error) {
 	o, err := parseObject(body)
 	if err != nil {

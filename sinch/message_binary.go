@@ -1,6 +1,7 @@
 package sinch
 
-// BinaryMessage is an SMS whose body is bytes, not text. Body and UDH together have at most 140 bytes.
+// BinaryMessage is an SMS whose body is bytes, not text. Body and UDH (user data header) have at most 140 bytes
+// together.
 type BinaryMessage struct {
 	Options
 	Body    []byte

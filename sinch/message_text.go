@@ -1,7 +1,7 @@
 package sinch
 
-// TextMessage is an SMS of text. Sinch sends up to 160 characters as one part, and more as parts of 153. If a character
-// is not in the GSM 7-bit alphabet, the limits are 70 and 67.
+// TextMessage is an SMS of text. Sinch sends up to 160 characters as one part, and a longer text as parts of 153. If a
+// character is not in the GSM 7-bit alphabet, the limits are 70 and 67.
 type TextMessage struct {
 	Options
 	Body           string // at most 2000 characters; ${key} stands for a parameter

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// object decodes the members of a JSON object strictly: the wrong type is an error. Names are case-sensitive.
+// object decodes the members of a JSON object strictly: a member of the wrong type is an error, stored in fault.
 type object struct {
 	unread map[string]json.RawMessage // members not decoded yet
 	fault  error                      // the first error
@@ -32,7 +32,7 @@ func parseObject(body []byte) (*object, error) {
 	return o, nil
 }
 
-// note stores err in o.fault, unless that holds an earlier error.
+// note stores err in o.fault, unless o.fault already holds an error.
 func (o *object) note(err error) {
 	if o.fault == nil {
 		o.fault = err
@@ -49,7 +49,7 @@ func (o *object) require(members ...string) {
 	}
 }
 
-// rest returns the members that were not decoded, or nil if there are none. The caller stores them in a field Unknown.
+// rest returns the members that were not decoded, or nil if there are none. The caller keeps them in a field Unknown.
 func (o *object) rest() map[string]json.RawMessage {
 	if len(o.unread) == 0 {
 		return nil
@@ -67,8 +67,8 @@ func (o *object) dropNulls() {
 	}
 }
 
-// take removes a member from o and decodes it with read. It returns nil if the member is absent. If read returns false,
-// take returns nil and stores an error in o.fault that contains expected, a text such as "a string".
+// take removes a member from the object and decodes it with read. It returns nil if the member is absent or read
+// returns false. In the second case, it stores an error in o.fault: "it must be " and the expected type.
 func take[T any](o *object, member, expected string, read func(json.RawMessage) (T, bool)) *T {
 	raw, found := o.unread[member]
 	if !found {
@@ -83,7 +83,7 @@ func take[T any](o *object, member, expected string, read func(json.RawMessage) 
 	return &v
 }
 
-// as decodes a JSON value as a T. It returns false if the value is null or does not fit.
+// as decodes a JSON value as a T. It returns false if the value is null or not a T.
 func as[T any](raw json.RawMessage) (v T, ok bool) {
 	return v, !isNull(raw) && json.Unmarshal(raw, &v) == nil
 }
@@ -96,7 +96,8 @@ func (o *object) hex(member string) []byte {
 	return value(take(o, member, "hexadecimal digits", asHex))
 }
 
-// messageType decodes the member "type", or returns "" if it is absent. An unknown type sets o.fault.
+// messageType decodes the member "type", or returns "" if it is absent. An unknown type is stored as an error in
+// o.fault.
 func (o *object) messageType() Type {
 	raw := o.text("type")
 	if raw != nil && !Type(*raw).known() {
@@ -118,7 +119,7 @@ func (o *object) parameters(member string) Parameters {
 }
 
 // media decodes a member as the body of a media message. It returns nil if the member is absent or not an object. If a
-// member of the body is wrong, media stores an error in o.fault that names it, such as body.url.
+// part of the body is wrong, the error in o.fault names that part, such as body.url.
 func (o *object) media(member string) *Media {
 	raw := take(o, member, "an object with a url", as[map[string]json.RawMessage])
 	if raw == nil {

@@ -10,9 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// isPage reports whether an answer is a web page. Sinch's API never returns one, so a proxy, a captive portal or a web
-// server at the wrong address answered. A body that begins with < is a page, and one that begins like JSON is not,
-// whatever its Content-Type.
+// isPage reports whether an answer is a web page, by the beginning of its body and by its Content-Type. Sinch's API
+// never sends pages, so another server, such as a proxy, has answered.
 func isPage(answer *http.Response, body []byte) bool {
 	first := firstCharacter(body)
 	if first == 0 || first == '{' || first == '[' || refusesToken(answer) {
@@ -22,8 +21,8 @@ func isPage(answer *http.Response, body []byte) bool {
 	return first == '<' || kind == "text/html" || kind == "application/xhtml+xml"
 }
 
-// firstCharacter returns the first character of body that is not white space, or 0 if there is none. It skips byte
-// order marks and zero bytes, so that it finds an ASCII character in UTF-16 and UTF-32 too.
+// firstCharacter returns the first character of body that is not white space, or 0 if there is none. It also finds an
+// ASCII character in UTF-16 and UTF-32.
 func firstCharacter(body []byte) rune {
 	for len(body) > 0 {
 		r, size := utf8.DecodeRune(body)
@@ -41,7 +40,7 @@ func firstCharacter(body []byte) rune {
 
 var errPage = errors.New("the answer is a web page, not from Sinch's API")
 
-// refusesToken reports whether an answer is a 401 that asks for a bearer token (RFC 6750), as only Sinch's API sends.
+// refusesToken reports whether an answer of Sinch's API refuses the bearer token: a 401 that asks for one (RFC 6750).
 func refusesToken(answer *http.Response) bool {
 	challenge := strings.ToLower(strings.Join(answer.Header.Values("WWW-Authenticate"), ","))
 	return answer.StatusCode == http.StatusUnauthorized && strings.Contains(challenge, "bearer")

@@ -25,8 +25,8 @@ type listing[T any] struct {
 	parse func(json.RawMessage) (T, string, error)
 }
 
-// all iterates over the entries of all pages. It yields an *EntryError for each entry that cannot be decoded, and at
-// the end the error that ended the list early, if any.
+// all iterates over the entries of all pages of a list. For an entry that cannot be decoded, it yields an *EntryError
+// and continues. Any other error ends the iteration.
 func all[T any](ctx context.Context, c *Client, l listing[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		if err := l.walk(ctx, c, yield); err != nil {
@@ -36,12 +36,12 @@ func all[T any](ctx context.Context, c *Client, l listing[T]) iter.Seq2[T, error
 	}
 }
 
-// maxRepeatedPages is how many pages in a row may contain only entries of the page before. Batches that are sent during
-// an iteration move older ones to later pages, so a few such pages are normal.
+// maxRepeatedPages is how many pages in a row may have only entries of the page before, until the iteration ends with
+// an error. A few are normal, because newly sent batches move older ones to later pages.
 const maxRepeatedPages = 3
 
 // walk fetches page after page and yields the entries that were not on the previous page. It returns nil after the last
-// page. That page is empty, reaches Sinch's total count or, if there is no count, is not full.
+// page, or if yield returns false.
 func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T, error) bool) error {
 	if l.invalid != nil {
 		return failed(l.operation, l.invalid)
@@ -108,7 +108,7 @@ var (
 	errNoList        = errors.New("the answer has no list of entries")
 )
 
-// page fetches and decodes the page with this number. The first page has number 0.
+// page fetches and decodes one page of the list. The first page has number 0.
 func (l listing[T]) page(ctx context.Context, c *Client, number int) (page[T], error) {
 	l.query.Set("page", strconv.Itoa(number))
 	l.query.Set("page_size", strconv.Itoa(l.size))

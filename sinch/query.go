@@ -18,7 +18,7 @@ func withQuery(path string, query url.Values) string {
 	return path + "?" + query.Encode()
 }
 
-// setTexts sets a query parameter to values, joined with commas. A value must not be blank or contain a comma.
+// setTexts sets a query parameter to the values, joined with commas. A blank value or one with a comma is an error.
 func setTexts[T ~string](query url.Values, name string, values []T) error {
 	if len(values) == 0 {
 		return nil
@@ -34,7 +34,7 @@ func setTexts[T ~string](query url.Values, name string, values []T) error {
 	return nil
 }
 
-// setStates sets the query parameters status and code: Sinch returns only reports with one of the statuses and codes.
+// setStates sets the query parameters status and code, by which Sinch selects reports. An empty list means any.
 func setStates(query url.Values, statuses []dlr.Status, codes []int) error {
 	var joined []string
 	for _, code := range codes {
@@ -43,7 +43,8 @@ func setStates(query url.Values, statuses []dlr.Status, codes []int) error {
 	return firstError(setTexts(query, "status", statuses), setTexts(query, "code", joined))
 }
 
-// setWindow sets start_date and end_date unless the time is zero. It returns an *InvalidError for invalid arguments.
+// setWindow sets the query parameters start_date and end_date, except for a zero time. An argument that Sinch forbids
+// is an *InvalidError.
 func setWindow(query url.Values, pageSize int, start, end time.Time) error {
 	if pageSize < 0 || pageSize > maxPageSize {
 		return invalid("page_size", "it must be between 1 and %d; leave it out for %d", maxPageSize, maxPageSize)

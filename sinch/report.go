@@ -28,15 +28,15 @@ type ReportQuery struct {
 	Codes    []int        // empty means all
 }
 
-// Report is a decoded delivery report and its JSON, as Sinch answered it. If the answer has no member "type", Raw has
-// one added, so that Raw can be decoded again.
+// Report is a delivery report from Sinch, decoded and as JSON (Raw). If the JSON has no member "type", one is added, so
+// that dlr.Parse can decode Raw.
 type Report struct {
 	*dlr.Report
 	Raw []byte
 }
 
-// GetReport returns the current delivery report of a batch, whatever DeliveryReport the batch was sent with. It may
-// contain intermediate statuses. If Sinch does not know the batch, the error is an *Error with HTTPStatus 404.
+// GetReport returns the current delivery report of a batch, even if the batch was sent with ReportNone. Its statuses
+// may still change. If Sinch does not know the batch, the error is an *Error with HTTPStatus 404.
 func (c *Client) GetReport(ctx context.Context, batchID string, q ReportQuery) (Report, error) {
 	query, err := q.values()
 	if err != nil {
@@ -92,8 +92,8 @@ func (c *Client) report(ctx context.Context, op Operation, path, batchID string,
 
 var errOtherKind = errors.New("the answer is not the requested kind of report")
 
-// parseReport decodes an answer of Sinch as a report of the wanted type, even if the answer has no type itself. It
-// returns an error if a batch report was wanted and the answer is a recipient report, or the reverse.
+// parseReport decodes a report of the type that the caller requested, even if the report does not name its type. A
+// batch report instead of a recipient report is an error, and so is the reverse.
 func parseReport(body []byte, want dlr.Type) (Report, error) {
 	parsed, err := dlr.Parse(body)
 	if e, ok := errors.AsType[*dlr.ParseError](err); ok && e.Reason == dlr.NoType {
@@ -110,7 +110,7 @@ func parseReport(body []byte, want dlr.Type) (Report, error) {
 	return Report{Report: parsed.Report, Raw: body}, nil
 }
 
-// withType returns the JSON object in body with its member "type" set to t, in place of any other value, such as null.
+// withType returns the JSON object in body with its member "type" set to t. An existing "type" is replaced.
 func withType(body []byte, t dlr.Type) ([]byte, error) {
 	end := bytes.LastIndexByte(body, '}')
 	if end < 0 {

@@ -26,7 +26,7 @@ const (
 	maxDryRun    = 1000 // recipients in the details of a dry run
 )
 
-// entriesRule checks that to has at most maxEntries recipients, none of them blank. Its errors name the JSON member.
+// entriesRule checks that a list has at most maxEntries recipients, none of them blank. member is its name in JSON.
 func entriesRule(member string, to []string) error {
 	if len(to) > maxEntries {
 		return invalid(member, "it has more than %d entries; divide them among several batches", maxEntries)
@@ -54,11 +54,11 @@ func kindRule(k DeliveryReport) error {
 	return invalid("delivery_report", "use none, summary, full, per_recipient or per_recipient_final")
 }
 
-// validityRule checks that expireAt is after sendAt, by at most maxValidity. If one of them is zero, it checks nothing,
-// because Sinch derives that time from its own clock.
+// validityRule checks that a message expires after it is sent, by at most maxValidity. It accepts a time that is not
+// set.
 func validityRule(sendAt, expireAt time.Time) error {
 	if sendAt.IsZero() || expireAt.IsZero() {
-		return nil
+		return nil // Sinch derives a zero time from its own clock
 	}
 	switch validity := expireAt.Sub(sendAt); {
 	case validity <= 0:
@@ -76,7 +76,7 @@ func lengthRule(member, s string, limit int) error {
 	return nil
 }
 
-// urlRule checks that s is an http or https URL of at most maxURL characters. It accepts an empty s, which means unset.
+// urlRule checks that s is an http or https URL of at most maxURL characters, or empty. member is its name in JSON.
 func urlRule(member, s string) error {
 	if s == "" {
 		return nil
@@ -107,7 +107,7 @@ func notOfKeys(r rune) bool {
 	return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 }
 
-// rangeRule checks that *v is at least lowest and at most highest. It accepts nil, which means unset.
+// rangeRule checks that a number is from lowest to highest, or nil, which means not set. member is its name in JSON.
 func rangeRule(member string, v *int, lowest, highest int) error {
 	if v != nil && (*v < lowest || *v > highest) {
 		return invalid(member, "it must be between %d and %d", lowest, highest)
@@ -140,7 +140,7 @@ func mediaRule(m Media) error {
 	return firstError(urlRule("body.url", m.URL), unknownRule("body.", m.Unknown))
 }
 
-// unknownRule checks that unknown members are JSON, since they are sent unchanged. Errors contain prefix and the name.
+// unknownRule checks that the values in a field Unknown are JSON. An error names the member, after the given prefix.
 func unknownRule(prefix string, unknown map[string]json.RawMessage) error {
 	for _, name := range slices.Sorted(maps.Keys(unknown)) {
 		if !json.Valid(unknown[name]) {

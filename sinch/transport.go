@@ -18,7 +18,7 @@ type call struct {
 	read      bool   // the body of a success is needed
 }
 
-// answer is an answer of Sinch with the part of its body that was read.
+// answer is an HTTP answer of Sinch and the part of its body that was read.
 type answer struct {
 	*http.Response
 	body []byte
@@ -27,8 +27,8 @@ type answer struct {
 
 func (a answer) success() bool { return a.StatusCode >= 200 && a.StatusCode <= 299 }
 
-// do performs k within Config.Timeout. If Sinch refuses the token as expired, do repeats k once with a new token. An
-// answer that is not a success of Sinch's API becomes an *Error.
+// do makes a call, which takes at most Config.Timeout. If Sinch answers that the token has expired, do repeats the call
+// once with a new token. If the answer is not a success of Sinch's API, the error is an *Error.
 func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -66,7 +66,7 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	return answer{}, e
 }
 
-// exchange sends one request and reads the answer, whatever its status. An error means that there is no answer.
+// exchange sends one request and reads the answer, whatever its status. It returns an error only if no answer arrives.
 func (c *Client) exchange(ctx context.Context, k call, body []byte, token string) (answer, error) {
 	r, err := http.NewRequestWithContext(ctx, k.method, c.base+k.path, bytes.NewReader(body))
 	if err != nil {
@@ -100,8 +100,8 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// read performs k like do, and requires that the body of the answer is complete. A body longer than Config.MaxAnswer is
-// an *Error. If the connection was cut before the end, the error wraps the cause.
+// read makes a call like do, but also returns an error if the body of the answer is incomplete. If the body is longer
+// than Config.MaxAnswer, the error is an *Error.
 func (c *Client) read(ctx context.Context, k call) (answer, error) {
 	k.read = true
 	a, err := c.do(ctx, k)
@@ -117,7 +117,7 @@ func (c *Client) read(ctx context.Context, k call) (answer, error) {
 	return a, nil
 }
 
-// decodeError returns the *Error for an answer that is a success but cannot be decoded, because of err.
+// decodeError returns the *Error for a successful answer that cannot be decoded. err says why.
 func (c *Client) decodeError(op Operation, a answer, err error) *Error {
 	e := newError(op, a.Response, a.body, c.secrets)
 	e.Code, e.Text, e.Err = "", clean(err.Error(), maxText, c.secrets), err

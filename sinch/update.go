@@ -41,7 +41,7 @@ type Update struct {
 	Unknown map[string]json.RawMessage
 }
 
-// clearable returns the names of the members that Update.Clear may contain. Sinch accepts a null for them.
+// clearable returns the names that Update.Clear may contain: the JSON members that Sinch accepts as null.
 func clearable() []string {
 	return []string{"callback_url", "delivery_report", "expire_at", "parameters", "send_at"}
 }
@@ -70,7 +70,7 @@ func (u Update) Validate() error {
 	)
 }
 
-// emptyRule rejects an update that changes nothing: it sets no field, or only Type.
+// emptyRule returns an error if the update changes nothing: no field except Type is set.
 func (u Update) emptyRule() error {
 	u.Type = ""
 	if b, err := u.MarshalJSON(); err != nil || string(b) != "{}" {
@@ -79,7 +79,7 @@ func (u Update) emptyRule() error {
 	return invalid("", "the update is empty; set what is to change")
 }
 
-// typeRule rejects an update with bodies of several types, an unknown Type, or a Type that the body does not have.
+// typeRule returns an error if the update has more than one body, or if Type is unknown or is not the type of the body.
 func (u Update) typeRule() error {
 	types := u.bodyTypes()
 	switch t := u.kind(); {
@@ -93,7 +93,7 @@ func (u Update) typeRule() error {
 	return nil
 }
 
-// bodyTypes returns the message type of each body that is set. A valid update has at most one.
+// bodyTypes returns the message types of the bodies that are set. A valid update has at most one body.
 func (u Update) bodyTypes() []Type {
 	var types []Type
 	if u.Text != nil {
@@ -108,7 +108,7 @@ func (u Update) bodyTypes() []Type {
 	return types
 }
 
-// kind returns the field Type, or the type of the body if the field is empty.
+// kind returns the field Type or, if that is empty, the type of the body. It returns "" if there is no body either.
 func (u Update) kind() Type {
 	if types := u.bodyTypes(); u.Type == "" && len(types) > 0 {
 		return types[0]
@@ -116,7 +116,7 @@ func (u Update) kind() Type {
 	return u.Type
 }
 
-// emptiedRule rejects a DeliveryReport or CallbackURL that points to "": only Clear can remove these from a batch.
+// emptiedRule returns an error if DeliveryReport or CallbackURL points to "". To remove these, the caller uses Clear.
 func (u Update) emptiedRule() error {
 	switch {
 	case u.DeliveryReport != nil && *u.DeliveryReport == "":
@@ -135,7 +135,7 @@ func (u Update) timesRule() error {
 	)
 }
 
-// timeRule rejects a pointer to the zero time, which would not be sent. It accepts nil, which means unset.
+// timeRule returns an error if t points to the zero time, which cannot be sent. It accepts nil, which means not set.
 func timeRule(member string, t *time.Time) error {
 	if t != nil && t.IsZero() {
 		return invalid(member, "the zero time cannot be sent; clear it instead")
@@ -177,7 +177,7 @@ func (u Update) clearRule() error {
 	return err
 }
 
-// MarshalJSON encodes the update as the JSON body of a request to Sinch. Members in Clear become null.
+// MarshalJSON encodes the update as the JSON body of a request to Sinch. The members named in Clear are null.
 func (u Update) MarshalJSON() ([]byte, error) {
 	others := u.Unknown
 	if len(u.Clear) > 0 {
@@ -215,8 +215,8 @@ func (u Update) wire() wire {
 	return w
 }
 
-// ParseUpdate decodes the body of a request that updates a batch, as strictly as ParseMessage. A member that is null is
-// added to Update.Clear if it can be cleared, and counts as absent otherwise.
+// ParseUpdate decodes the JSON body of a request that updates a batch. Invalid JSON or a member of the wrong type is an
+// *InvalidError. A member that is null is added to Update.Clear if it can be cleared, and is ignored otherwise.
 func ParseUpdate(body []byte) (Update, error) {
 	o, err := parseObject(body)
 	if err != nil {
@@ -258,7 +258,7 @@ func ParseUpdate(body []byte) (Update, error) {
 	return u, nil
 }
 
-// takeCleared removes all members that are null from o, and returns the names of those that are in clearable.
+// takeCleared removes the members that are null, and returns the names of those that Update.Clear may contain.
 func (o *object) takeCleared() []string {
 	var cleared []string
 	for _, member := range clearable() {

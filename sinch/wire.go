@@ -40,7 +40,7 @@ type wire struct {
 
 func (w wire) encode(unknown map[string]json.RawMessage) ([]byte, error) { return encode(w, unknown) }
 
-// encode encodes the struct v as JSON and appends the members in unknown, except those that v already contains.
+// encode encodes a struct as JSON and adds the unknown members. A member that the struct already has is not added.
 func encode(v any, unknown map[string]json.RawMessage) ([]byte, error) {
 	known, err := json.Marshal(v)
 	if err != nil || len(unknown) == 0 {
@@ -84,7 +84,7 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
-// timestampLayout is the layout, for time.Format, of the times that are sent. They are in UTC.
+// timestampLayout is the layout, as for time.Format, of the times in requests. The times are in UTC.
 const timestampLayout = "2006-01-02T15:04:05.000Z"
 
 func timestamp(t time.Time) *string {
