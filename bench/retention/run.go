@@ -72,7 +72,7 @@ func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 }
 
 // report records the reports Dispatched and Delivered for each recipient of some batches, in random order. first is the
-// number of the first batch, and count the number of batches. Dispatched happened at now, Delivered a little later.
+// number of the first batch, and count the number of batches. All reports have the time now.
 func (w *periodRun) report(ctx context.Context, first, count int, now time.Time) error {
 	for _, s := range []struct {
 		status dlr.Status

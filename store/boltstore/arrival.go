@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// The kind of an arrival (a report or another entry to record) is the first byte of its encoding. Journals on disk hold
-// these values, so they must never change.
+// The kind of an arrival says what was recorded, such as a report. Journals on disk hold these values, so they must
+// never change.
 const (
 	kindReport byte = iota + 1
 	kindQuarantined
@@ -25,9 +25,8 @@ const (
 	kindInbound
 )
 
-// encodeArrival encodes an arrival for the journal: its kind, service plan, time in milliseconds since 1970, and
-// content. The content of a report, an inbound message or a quarantined (unparsable) callback ends with its raw bytes;
-// other content is JSON.
+// encodeArrival encodes an arrival (something recorded, such as a report) for the journal: kind, service plan, time and
+// content. The raw bytes of a report, an inbound message or an unparsable callback come last.
 func encodeArrival(a store.Arrival) ([]byte, error) {
 	var p packed.Writer
 	head := func(kind byte, room int) {
@@ -77,8 +76,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	return p, err
 }
 
-// own returns the arrival with its raw bytes as a part of encoded, the result of encodeArrival. The caller of Record
-// may then reuse the buffer from which the raw bytes came.
+// own makes an arrival refer to the raw bytes in encoded, the result of encodeArrival. The caller of Record may then
+// reuse the buffer from which the raw bytes came.
 func own(a store.Arrival, encoded []byte) store.Arrival {
 	if raw := a.Entry.RawBytes(); len(raw) > 0 {
 		a.Entry = a.Entry.WithRaw(encoded[len(encoded)-len(raw):])
@@ -86,8 +85,8 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 	return a
 }
 
-// decodeArrival decodes the result of encodeArrival. The arrival shares the memory of encoded. If this version cannot
-// parse a body that another version recorded, the entry becomes a store.Quarantined, which keeps only the raw bytes.
+// decodeArrival decodes the result of encodeArrival and shares its memory. A body that this version cannot parse becomes
+// a store.Quarantined, which keeps only the raw bytes.
 func decodeArrival(encoded []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: encoded}
 	kind := u.Byte()
@@ -127,9 +126,8 @@ func decodeArrival(encoded []byte) (store.Arrival, error) {
 	return a, nil
 }
 
-// decodeBody parses raw, the JSON of one callback, into a store.Report or a store.Inbound. source says how dlrloop
-// obtained a report. If this version cannot parse raw, the result is a store.Quarantined; all results share the memory
-// of raw.
+// decodeBody parses the JSON of one report or inbound message. source says how dlrloop obtained a report. If the JSON
+// cannot be parsed, the result is a store.Quarantined. The result shares the memory of raw.
 func decodeBody(source store.Source, raw []byte) store.Entry {
 	c, err := dlr.Parse(raw)
 	switch {
@@ -145,8 +143,8 @@ func decodeBody(source store.Source, raw []byte) store.Entry {
 	return not
 }
 
-// encodedInfo is the JSON form of a store.BatchInfo or, if FetchNow is set, of a store.FetchNow. In the journal,
-// FetchNow has an older name, CheckNow.
+// encodedInfo is the JSON form of a store.BatchInfo or, if the flag FetchNow is set, of a store.FetchNow. In the JSON,
+// the flag has an older name, CheckNow.
 type encodedInfo struct {
 	store.BatchInfo
 	FetchNow bool `json:"CheckNow"`
@@ -166,8 +164,8 @@ func fromJSON[N store.Entry](text []byte) (store.Entry, error) {
 	return n, err
 }
 
-// encodeFrame encodes arrivals as one journal frame, the unit of one write and one sync. It reuses the memory of buf if
-// that is large enough. journal.Append fills in the frame's header later.
+// encodeFrame encodes arrivals as one journal frame, which is written and synced as a whole. It reuses the memory of
+// buf if that is large enough. journal.Append fills in the frame's header later.
 func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	p := packed.Writer(journal.Begin(buf))
 	for _, a := range arrivals {
@@ -178,8 +176,8 @@ func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	return p
 }
 
-// decodeFrame decodes the arrivals in body, the content of journal frame p. The arrivals share the memory of body. It
-// returns an error if an arrival is malformed, or if their number differs from the one in the frame's header.
+// decodeFrame decodes the arrivals of journal frame p. body is the frame's content, and the arrivals share its memory.
+// It returns an error if an arrival is malformed, or if p counts another number of arrivals.
 func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
 	u := packed.Reader{Rest: body}
 	arrivals := make([]store.Arrival, 0, p.Arrivals)

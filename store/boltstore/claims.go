@@ -14,26 +14,26 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// lease prevents a claimed feedback task from being claimed again. Leases exist only in memory, because no other
-// process can have the store open. After a restart, every task can be claimed.
+// lease prevents a claimed feedback task from being claimed again. Leases exist only in memory: after a restart, every
+// task can be claimed.
 type lease struct {
 	token    string
 	until    time.Time
 	settling bool // a settlement is being recorded: the lease holds until that is folded, even if until passes
 }
 
-// leases holds the leases of all claimed feedback tasks. The map held must not be nil.
+// leases holds the leases of all claimed feedback tasks. The map held must be set before the first use.
 type leases struct {
 	mu     sync.Mutex
 	held   map[schema.Number]lease  // guarded by mu
 	tokens map[string]schema.Number // guarded by mu
 }
 
-// acquire leases the task of batch n, or returns false if another claim holds it. It replaces an expired lease. It also
-// replaces a lease that ends more than 5 minutes (MaxAhead) after until: such a lease was made before the clock was set
-// back. The caller holds l.mu.
+// acquire leases the feedback task of batch n until the given time. It returns false if another claim still holds the
+// task. The caller holds l.mu.
 func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
+		// A lease that ends too long after this one was made before the clock was set back.
 		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {
 			return "", false
 		}
@@ -48,8 +48,8 @@ func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, o
 	return token, true
 }
 
-// settle sets whether the result of the feedback attempt with this lease token is being recorded; meanwhile the lease
-// does not expire. Pass false if recording failed. An unknown token is ignored.
+// settle says whether a result of the feedback task with this lease token is being recorded: meanwhile the lease does
+// not expire. Pass false if recording failed. An unknown token is ignored.
 func (l *leases) settle(token string, settling bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +60,7 @@ func (l *leases) settle(token string, settling bool) {
 	}
 }
 
-// folded releases the leases with these tokens: the results of their attempts are now applied to the database.
+// folded releases the leases with these tokens, because the results of their tasks are now applied to the database.
 func (l *leases) folded(tokens []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,9 +72,9 @@ func (l *leases) folded(tokens []string) {
 	}
 }
 
-// Claim implements store.Store: it leases due feedback tasks of a service plan until now+lease. It does not wait for
-// the fold, which applies recorded arrivals to the database, so a task may appear shortly after the report that made it
-// due. Once Settle is called, a lease does not expire until the result of the attempt is applied or Settle fails.
+// Claim implements store.Store: it leases due feedback tasks of a service plan until now+lease. It does not wait until
+// recorded arrivals are applied to the database, so a new task may appear a little later. Once Settle is called, the
+// lease does not expire until the result is applied or Settle fails.
 func (s *Store) Claim(
 	_ context.Context, plan string, now time.Time, lease time.Duration, limit int,
 ) ([]store.Claim, error) {
@@ -107,8 +107,8 @@ func (s *Store) Claim(
 	return claims, err
 }
 
-// due yields the batches of a service plan that are due at now, in the order of index, a bucket sorted by due time. It
-// then yields those due after horizon: a time so far ahead was stored before the clock was set back.
+// due yields the batches of a service plan that are due at now, from index, a bucket sorted by due time. Then it yields
+// those due after horizon: a time so far ahead was stored before the clock was set back.
 func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schema.Number] {
 	return func(yield func(schema.Number) bool) {
 		prefix := schema.AppendPlan(nil, plan)
@@ -128,8 +128,8 @@ func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schem
 	}
 }
 
-// claimOf builds the claim for batch n, whose task is leased with token. Recipients of the claim holds up to
-// MaxRecipients phone numbers. It is nil if the feedback concerns the batch as a whole.
+// claimOf builds the claim for the feedback task of batch n. token is that of its lease. The claim has up to
+// MaxRecipients phone numbers, or none if the feedback concerns the whole batch.
 func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	b, err := schema.DecodeBatch(n.Key(), tx.Bucket(schema.BucketBatches).Get(n.Key()))
 	if err != nil {
@@ -143,9 +143,8 @@ func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	return claim, err
 }
 
-// numbersIn returns the phone numbers of up to limit recipients of batch n in the given feedback state, spelled as in
-// the reports or by the application. It scans all recipients of the batch: an index by state would cost one more write
-// for every report.
+// numbersIn returns the phone numbers of up to limit recipients of batch n that are in this feedback state. It may have
+// to read the rows of all recipients of the batch.
 func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit int) (numbers []string, err error) {
 	prefix := n.Key()
 	c := tx.Bucket(schema.BucketRecipients).Cursor()
@@ -161,8 +160,8 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit in
 	return numbers, nil
 }
 
-// maxWaiting limits how many batches one call of MissingReports reads and skips because their send_at is in the future.
-// The index lists such a batch as due only if the clock was set back.
+// maxWaiting limits how many batches one call of MissingReports skips because their send_at is in the future. There are
+// such batches only if the clock was set back.
 const maxWaiting = 1000
 
 // MissingReports implements store.Store: it returns up to limit batches whose missing reports must now be fetched from
@@ -222,8 +221,8 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	return page, err
 }
 
-// Requeue implements store.Store: it makes the dead (given up) feedback of a batch pending again, due at now. It
-// records up to MaxRecipients recipients at a time. requeued is how many it has recorded, also if it returns an error.
+// Requeue implements store.Store: it makes the dead (given up) feedback of a batch pending again, due at now. requeued
+// counts the recipients that it has made pending, also if it returns an error.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	read := func(ctx context.Context) (b *store.Batch, dead []string, err error) {
 		err = s.view(ctx, func(tx *bolt.Tx) error {

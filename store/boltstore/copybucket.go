@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// copyBucket mends a bucket's search tree: it copies the rows, in key order, into a new bucket that replaces the old
-// one. A key with one flipped bit is corrected. found lists each damaged row and what was done about it.
+// copyBucket mends a bucket's search tree: it replaces the bucket by a copy of its rows, in key order. found lists each
+// damaged row and what was done about it.
 func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	type entry struct {
 		key, row  []byte
@@ -55,8 +55,8 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	return found, nil
 }
 
-// putDamaged stores a damaged row, corrected if possible, in copyBucket's new bucket. A row that it cannot correct is
-// copied to BucketDamaged if another row has its key; otherwise mendRow handles it. done says what was done.
+// putDamaged stores a damaged row, corrected if possible, in copyBucket's new bucket. If it cannot be corrected and
+// another row has its key, it is copied to BucketDamaged. done says what was done.
 func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
 	rightKey, rightRow, ok := schema.Correct(bucket, key, row)
 	switch {

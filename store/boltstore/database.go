@@ -27,8 +27,8 @@ const format = 4
 // remedy is the advice at the end of every error about a database that cannot be used.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
 
-// openDatabase opens or creates the bbolt file at path, verifies its length and format, and upgrades an older format.
-// It waits up to lockTimeout for another process to release the file. Its errors name the file and what to do.
+// openDatabase opens or creates the database file, verifies its length and format, and upgrades an older format. If
+// another process has the file open for longer than lockTimeout, it returns an error.
 func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,8 +72,8 @@ func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	return db, nil
 }
 
-// openBolt opens or creates the bbolt file at path. It waits up to lockTimeout for another process to release the file.
-// If bbolt panics because the file is damaged, openBolt returns ErrDamaged.
+// openBolt opens or creates the bbolt file at path. It returns an error if another process has the file open for longer
+// than lockTimeout, and ErrDamaged if the file is so damaged that bbolt panics.
 func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	err = guarded(func() error {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType})
@@ -82,8 +82,7 @@ func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	return db, err
 }
 
-// guarded calls run and returns its error, or ErrDamaged if run panics. bbolt panics on malformed pages. Access to a
-// mapped page beyond the end of a truncated file panics, too.
+// guarded calls run and returns its error, or ErrDamaged if run panics. bbolt panics on a damaged or truncated file.
 func guarded(run func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -94,9 +93,8 @@ func guarded(run func() error) (err error) {
 	return run()
 }
 
-// makeDatabase creates an empty database under a temporary name and then links it to path, so that a crash leaves no
-// partial database at path. If several processes call makeDatabase at once, all of them use the database that was
-// linked first.
+// makeDatabase creates an empty database at path. A crash leaves no partial database there. If another process creates
+// the database first, makeDatabase keeps that one.
 func makeDatabase(path string, lockTimeout time.Duration) error {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
 	if err != nil {
@@ -124,7 +122,7 @@ func makeDatabase(path string, lockTimeout time.Duration) error {
 	return disk.SyncDir(filepath.Dir(path))
 }
 
-// removeUnfinished deletes the temporary files that killed calls of makeDatabase left beside path. It ignores errors.
+// removeUnfinished deletes the temporary files beside path that a killed makeDatabase left. It ignores errors.
 func removeUnfinished(path string) {
 	leftover, _ := filepath.Glob(path + ".*.new")
 	for _, l := range leftover {
@@ -142,7 +140,7 @@ func prepare(tx *bolt.Tx) error {
 	return tx.Bucket(schema.BucketMeta).Put(schema.KeyFormat, binary.BigEndian.AppendUint64(nil, format))
 }
 
-// checkLength returns an error if the file at path was truncated: it is shorter than the database in it.
+// checkLength returns an error if the database file was truncated: it is shorter than the database in it.
 func checkLength(db *bolt.DB, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -176,8 +174,7 @@ func checkFormat(db *bolt.DB, path string) error {
 	})
 }
 
-// upgrade brings an older database to the current format: it creates missing buckets and stores the new version. Rows
-// keep their older form until they are written again.
+// upgrade brings an older database to the current format. The rows keep their older form until they are written again.
 func upgrade(db *bolt.DB) error {
 	current := false
 	err := db.View(func(tx *bolt.Tx) error {
@@ -197,9 +194,8 @@ func upgrade(db *bolt.DB) error {
 	})
 }
 
-// rewriteMetas writes and syncs bbolt's two meta pages, which point to the current tree, a second time. After a failed
-// sync, a read of the file may return meta pages that never reached the disk. bbolt would then overwrite pages that the
-// meta pages on disk still use.
+// rewriteMetas writes and syncs bbolt's two meta pages, which point to the current tree, once more. After a failed
+// sync, the disk may still hold older ones, and bbolt would overwrite pages that those use.
 func rewriteMetas(db *bolt.DB, path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -216,7 +212,7 @@ func rewriteMetas(db *bolt.DB, path string) error {
 }
 
 // load reads what the store keeps in memory: the totals, the number of the newest batch and the size of the quarantine.
-// It mends the damaged rows among these. reached is the journal position up to which arrivals are in the database.
+// It mends damaged rows among these. Arrivals up to the journal position reached are in the database already.
 func (s *Store) load() (reached schema.Position, err error) {
 	read := func(tx *bolt.Tx) error {
 		if tx.Bucket(schema.BucketMeta).Get(schema.KeyCopy) != nil {

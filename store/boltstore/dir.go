@@ -10,16 +10,16 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// storeDir is the open and locked directory of a store. Because the directory itself is locked, other processes stay
-// out even if the files in it are deleted.
+// storeDir is the open directory of a store. The directory itself is locked, which keeps other processes out even if
+// the files in it are deleted.
 type storeDir struct {
 	*os.File
 	watched   []disk.Watched
 	checkedAt time.Time // time of the last check; used only by the committer's goroutine
 }
 
-// lockDir opens and locks the directory at path. It waits up to timeout for another process to release the lock, and
-// then returns an error.
+// lockDir opens and locks a store's directory. It returns an error if another process holds the lock for longer than
+// timeout.
 func lockDir(path string, timeout time.Duration) (*storeDir, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -45,7 +45,7 @@ func lockDir(path string, timeout time.Duration) (*storeDir, error) {
 	return held, nil
 }
 
-// watch remembers which file is at path now, so that check can detect its deletion or replacement.
+// watch notes which file is at path now, so that check can detect that the file was deleted or replaced.
 func (d *storeDir) watch(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -55,8 +55,8 @@ func (d *storeDir) watch(path string) error {
 	return nil
 }
 
-// check returns a fatal error if a watched file or a segment of journal j was deleted or replaced: what is written to
-// such a file is lost at the next start. It does nothing if the last check was less than disk.CheckEvery before now.
+// check returns a fatal error if a watched file or a file of the journal was deleted or replaced, because new data in
+// it would be lost. It does nothing if the last check was less than disk.CheckEvery ago.
 func (d *storeDir) check(now time.Time, j *journal.Journal) error {
 	if now.Sub(d.checkedAt) < disk.CheckEvery {
 		return nil

@@ -20,13 +20,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// Source is a store that is opened as the source of a copy. It implements copying.Source.
+// Source is an open store from which a copy is made. It implements copying.Source.
 type Source struct{ store *Store }
 
 var _ copying.Source = (*Source)(nil)
 
-// OpenSource opens the store in c.Path for copying. Arrivals that a crash left in the journal must first be applied to
-// the database, which needs the plans' policies. If such arrivals exist and c.Policies is nil, it returns ErrUnfolded.
+// OpenSource opens the store in c.Path for copying. If a crash left arrivals in the journal, it first applies them to
+// the database. That needs the plans' policies: if c.Policies is nil, it returns ErrUnfolded.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	if _, err := os.Stat(filepath.Join(c.Path, "dlrloop.db")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open store: there is no store in %s", c.Path)
@@ -43,8 +43,8 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 var ErrUnfolded = errors.New("its journal holds reports that a crash left unfolded: folding them needs the " +
 	"policies of the plans")
 
-// Identity implements copying.Source. The journal's random salt becomes id.Store. The numbers of the last journal frame
-// applied to the database and of the last transaction become id.State, which changes with the contents.
+// Identity implements copying.Source. id.Store is the random salt of the store's journal. id.State changes with the
+// contents: it has the numbers of the last applied journal frame and of the last transaction.
 func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	salt := s.store.journal.Salt()
 	err = s.store.db.View(func(tx *bolt.Tx) error {
@@ -78,7 +78,7 @@ func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piec
 // Close closes the store and unlocks its directory.
 func (s *Source) Close() error { return s.store.Close() }
 
-// exportAt is the position from which an export continues: the first key that is not exported yet.
+// exportAt is where an export continues: the first key that is not exported yet.
 type exportAt struct {
 	copying.Section
 	Number schema.Number `json:"number,omitempty"` // the batch's
@@ -86,7 +86,7 @@ type exportAt struct {
 	Key    []byte        `json:"key,omitempty"`
 }
 
-// exporter is the state of one call of Export, which runs in one read transaction.
+// exporter is the state of one export, which runs in one read transaction.
 type exporter struct {
 	copying.Assembly
 	ctx     context.Context // that of Export; an exporter lives only for one call
@@ -95,7 +95,8 @@ type exporter struct {
 	totals  schema.Totals
 }
 
-// export passes the contents of db to emit, piece by piece, beginning at the encoded position; empty means the start.
+// export passes the contents of db to emit, piece by piece. It begins at the encoded position, or at the start if
+// position is empty.
 func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, position []byte, emit func(copying.Piece) error) error {
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) (err error) {
@@ -110,13 +111,13 @@ func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, position []byte, 
 	})
 }
 
-// after returns the position of the first key that sorts after the given key.
+// after returns the position just after the given key.
 func (p exportAt) after(key []byte) exportAt {
 	p.Key = append(bytes.Clone(key), 0)
 	return p
 }
 
-// flushFull passes the current piece to e.Each if the piece is full. next must return the position after the piece.
+// flushFull passes the current piece to e.Each if the piece is full. next returns the position of the piece after it.
 func (e *exporter) flushFull(next func() exportAt) error {
 	return e.FlushFull(e.ctx, func() any { return next() })
 }
@@ -153,8 +154,8 @@ func (e *exporter) batches(at exportAt) error {
 	return nil
 }
 
-// firstAtOf returns first, the time of the batch's first arrival, plus one microsecond for each earlier batch of the
-// same millisecond, at most 999. An import restores the order of the batches from these times.
+// firstAtOf returns first, the time of the batch's first arrival, plus one microsecond (at most 999) for each earlier
+// batch of the same millisecond. An import restores the order of the batches from these times.
 func firstAtOf(n schema.Number, first time.Time) time.Time {
 	place := schema.Number(999) // if the clock was set back, or for more than 999 batches in the millisecond
 	if own := n - schema.NumberAt(first); n >= schema.NumberAt(first) && own < place {
@@ -224,7 +225,7 @@ func (e *exporter) minutes(at exportAt) error {
 	return nil
 }
 
-// hashedPlans returns a map from each plan's form in keys to the plan itself. In keys, a hash replaces a long plan.
+// hashedPlans maps each plan, as it is written in keys, to the plan itself. In keys, a hash replaces a long plan.
 func (e *exporter) hashedPlans() map[string]string {
 	named := make(map[string]string)
 	for plan := range e.totals {

@@ -12,11 +12,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// published holds the gauges as of the latest write transaction, so that Gauges need not read the database.
+// published holds the gauges (figures for metrics) as of the latest write transaction.
 type published struct{ store.Gauges }
 
-// publish computes the gauges that Gauges returns until the next write transaction. The caller holds s.writing, or has
-// not started any other goroutine yet.
+// publish computes the gauges that the method Gauges returns until the next write transaction. The caller holds
+// s.writing, or has not started any other goroutine yet.
 func (s *Store) publish() {
 	g := store.Gauges{Plans: make(map[string]store.PlanGauges, len(s.totals)), QuarantineEntries: s.quarantine.entries}
 	now := store.Now()
@@ -38,8 +38,8 @@ func (s *Store) publish() {
 	s.published.Store(&published{g})
 }
 
-// oldestDue returns the earliest due time of the plan's feedback tasks, or the zero time if there are none. A due time
-// that was stored before the clock was set back counts as now. The cursor must belong to BucketDue.
+// oldestDue returns the earliest due time of a plan's feedback tasks, or the zero time if there are none. A due time
+// that was stored before the clock was set back counts as now. c must be a cursor of BucketDue.
 func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest time.Time) {
 	prefix := schema.AppendPlan(nil, plan)
 	key, _ := c.Seek(prefix)

@@ -22,7 +22,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// Sink is the store directory that a copy fills. It implements copying.Sink. The journal is created last, by Finish.
+// Sink is a store directory that a copy fills. It implements copying.Sink. Open accepts the store only after Finish.
 type Sink struct {
 	dir        *storeDir
 	db         *bolt.DB
@@ -33,7 +33,7 @@ type Sink struct {
 
 var _ copying.Sink = (*Sink)(nil)
 
-// OpenSink opens or creates the directory c.Path and locks it against other processes until Close.
+// OpenSink opens or creates the directory c.Path for a copy, and locks it against other processes until Close.
 func OpenSink(c Config) (_ *Sink, err error) {
 	s := &Sink{config: c.withDefaults()}
 	if err := disk.MakeDir(c.Path); err != nil {
@@ -63,8 +63,8 @@ func (s *Sink) Close() error {
 
 func (s *Sink) journal() string { return filepath.Join(s.config.Path, "journal") }
 
-// Begin implements copying.Sink. For a new copy, it stores and returns a new progress mark. If an earlier copy from the
-// same source was interrupted, it returns that copy's last mark, so that the copy continues there.
+// Begin implements copying.Sink: it returns the progress mark from which the copy continues. That is a new mark or, if
+// an earlier copy of the same source was interrupted, the last mark of that copy.
 func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, err error) {
 	err = s.db.Update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(schema.BucketMeta)
@@ -81,7 +81,7 @@ func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, 
 	return m, err
 }
 
-// empty returns ErrOccupied unless the store is empty and was never in use.
+// empty returns ErrOccupied if the store holds anything or was ever in use.
 func (s *Sink) empty(tx *bolt.Tx) error {
 	for _, name := range schema.Buckets {
 		if key, _ := tx.Bucket(name).Cursor().First(); key != nil && !bytes.Equal(name, schema.BucketMeta) {
@@ -100,7 +100,7 @@ func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece)
 	return export(ctx, s.db, s.decoder, from, each)
 }
 
-// Import implements copying.Sink: it stores piece p and progress mark m in one transaction.
+// Import implements copying.Sink: it stores one piece of the source and the progress mark after it, in one transaction.
 func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		i := &importer{tx: tx, compressor: s.compressor, puts: make(map[string][]entry)}
@@ -151,8 +151,8 @@ func (i *importer) put(bucket, key, row []byte) {
 	i.puts[string(bucket)] = append(i.puts[string(bucket)], entry{key, row})
 }
 
-// write stores the rows in i.puts, sorted by key because bbolt inserts sorted keys fastest. It fills pages to 90 %,
-// because the rows of later pieces mostly have larger keys and need little room in these pages.
+// write stores the collected rows (i.puts), sorted by key because bbolt inserts sorted keys fastest. It fills pages to
+// 90 %, because later rows mostly have larger keys.
 func (i *importer) write() error {
 	for name, entries := range i.puts {
 		bucket := i.tx.Bucket([]byte(name))
@@ -215,7 +215,7 @@ func (i *importer) recipients(n schema.Number, p copying.Part) {
 	}
 }
 
-// quarantine stores the entries in the given order, under keys that sort before those of callbacks quarantined later.
+// quarantine adds unparsable callbacks in the given order. Their keys sort before those of callbacks quarantined later.
 func (i *importer) quarantine(entries []store.QuarantineEntry) {
 	place := 0
 	if newest, _ := i.tx.Bucket(schema.BucketQuarantine).Cursor().Last(); newest != nil {
@@ -251,8 +251,7 @@ func (i *importer) totals(plans []store.PlanStats) error {
 	return t.Save(i.tx)
 }
 
-// Finish implements copying.Sink. It creates the journal and deletes the progress mark, so that Open accepts the store.
-// The journal's frame numbers begin above all chunk numbers of the report log, because a frame numbers the new chunks.
+// Finish implements copying.Sink: it creates the journal and deletes the progress mark, so that Open accepts the store.
 func (s *Sink) Finish(context.Context) error {
 	var reached schema.Position
 	err := s.db.View(func(tx *bolt.Tx) (err error) {
@@ -265,6 +264,7 @@ func (s *Sink) Finish(context.Context) error {
 	if err := os.RemoveAll(s.journal()); err != nil { // left by an interrupted Finish
 		return fmt.Errorf("create the journal: %w", err)
 	}
+	// The frames' numbers begin above all chunk numbers of the report log, because a frame numbers the new chunks.
 	created, err := journal.Create(s.journal(), reached.Seq, s.config.journal())
 	if err != nil {
 		return fmt.Errorf("create the journal: %w", err)

@@ -14,8 +14,8 @@ type incident struct {
 	last, reported time.Time
 }
 
-// shouldReport records a failure at the time now and reports whether it must be logged and counted. That is true for
-// the first failure of the incident, and then once per minute (reportEvery).
+// shouldReport records a failure at the time now. It returns true if the failure must be logged and counted: for the
+// first failure of an incident, and then once per minute (reportEvery).
 func (i *incident) shouldReport(now time.Time) bool {
 	i.last = now
 	if !i.reported.IsZero() && now.Sub(i.reported) < reportEvery {
@@ -25,8 +25,8 @@ func (i *incident) shouldReport(now time.Time) bool {
 	return true
 }
 
-// waitRetry pauses the committer until one second (retryEvery) after lastFailure, the time of the last failed commit,
-// or until the store ends. It returns at once if lastFailure is zero (no commit failed) or if the store is closing.
+// waitRetry pauses the committer, which writes the journal, until one second (retryEvery) after the last failed commit.
+// It returns at once if lastFailure is zero (no commit failed) or if the store is closing.
 func (s *Store) waitRetry(lastFailure time.Time) {
 	if lastFailure.IsZero() || s.closed.Load() {
 		return

@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// These texts say what was done about a damaged row. They end the errors that Observer.Failed gets for the operation
-// "damage". The runbook explains each of them (alert DlrloopStoreDamaged).
+// These texts say what was done about a damaged row. They are at the end of errors that Observer.Failed gets for the
+// operation "damage". The runbook explains each of them (alert DlrloopStoreDamaged).
 const (
 	isCorrected = "one flipped bit is corrected"
 	isRebuilt   = "it is rebuilt from the reports of its batch"
@@ -30,8 +30,8 @@ type finding struct {
 	done string
 }
 
-// noteDamaged handles err, the error of a read. If err is a *schema.DamageError, it records the row, which foldLoop
-// mends before the next fold step. It reports other damage to the Observer, and ignores errors that do not mean damage.
+// noteDamaged handles the error of a read. It notes a damaged row (*schema.DamageError), which foldLoop then mends. It
+// reports other damage to the Observer, and ignores errors that do not mean damage.
 func (s *Store) noteDamaged(err error) {
 	d, isRow := errors.AsType[*schema.DamageError](err)
 	if !isRow {
@@ -46,8 +46,8 @@ func (s *Store) noteDamaged(err error) {
 	}
 }
 
-// reportDamaged passes err to Observer.Failed, unless an earlier call had the same row. Two values of row are the same
-// if they have the same ID (as *schema.DamageError) or, as other errors, the same text.
+// reportDamaged passes err to Observer.Failed, unless an earlier call had the same row. row is a *schema.DamageError,
+// or another error whose text identifies the damage.
 func (s *Store) reportDamaged(row, err error) {
 	id := row.Error()
 	if d, isRow := errors.AsType[*schema.DamageError](row); isRow {
@@ -58,7 +58,7 @@ func (s *Store) reportDamaged(row, err error) {
 	}
 }
 
-// reportMended reports to the Observer what was done about damaged rows, except those that a rebuild still handles.
+// reportMended reports to the Observer what was done about damaged rows. It skips rows that a rebuild still handles.
 func (s *Store) reportMended(found []finding) {
 	for _, f := range found {
 		if f.done == isMisplaced {
@@ -70,8 +70,8 @@ func (s *Store) reportMended(found []finding) {
 	}
 }
 
-// mendNoted mends the damaged rows that reads have found. w holds the arrivals to be applied next (see rebuild). If
-// mending fails but the error is not fatal, the rows stay as they are until another read finds them.
+// mendNoted mends the damaged rows that reads have found. w holds the arrivals that the next transaction applies. If
+// mending fails without a fatal error, the rows stay damaged until another read finds them.
 func (s *Store) mendNoted(w backlog.Work) {
 	var rows []*schema.DamageError
 	for key, d := range s.unmended.Range {
@@ -100,8 +100,8 @@ func (s *Store) reportUnmended() {
 	}
 }
 
-// foldMended applies the arrivals in w to the database, like foldStep. If the step fails because of a damaged row,
-// foldMended mends the row and repeats the step. It mends each row at most once.
+// foldMended applies the arrivals in w like foldStep. If the step fails at a damaged row, it mends the row and repeats
+// the step. It mends each row at most once.
 func (s *Store) foldMended(w backlog.Work) error {
 	tried := make(map[string]bool)
 	for {
@@ -117,7 +117,7 @@ func (s *Store) foldMended(w backlog.Work) error {
 	}
 }
 
-// mend mends damaged rows and rebuilds their batches if needed. w holds the arrivals to be applied next (see rebuild).
+// mend mends damaged rows and rebuilds their batches if needed. w holds the arrivals that the next transaction applies.
 func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err
@@ -125,13 +125,13 @@ func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	return s.rebuildAll(w)
 }
 
-// mendRows corrects each of the damaged rows, moves it to BucketDamaged, or lists its batch in BucketMending, so that
-// the batch is rebuilt. First it copies the buckets named in copies: their keys may be damaged, and bbolt could not
-// find the rows by such keys.
+// mendRows corrects each damaged row, moves it to BucketDamaged, or lists its batch in BucketMending, to be rebuilt.
+// Before that, it calls copyBucket for the buckets in copies, because their keys may be damaged.
 func (s *Store) mendRows(rows []*schema.DamageError, copies map[string]bool) error {
 	var found []finding
 	err := s.update(func(c *writeTx) error {
 		found = nil
+		// bbolt finds a page by its first key, so a row beside a damaged key must not be changed in place.
 		for _, name := range schema.Buckets {
 			if copies[string(name)] {
 				copied, err := c.copyBucket(name)

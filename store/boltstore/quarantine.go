@@ -13,8 +13,8 @@ import (
 // quarantined is the size of BucketQuarantine, which keeps callbacks that could not be parsed.
 type quarantined struct{ entries, bytes int }
 
-// keepQuarantined stores the unparsable callbacks among the arrivals in parts. If the quarantine then exceeds its
-// limits, keepQuarantined deletes the oldest entries.
+// keepQuarantined stores the unparsable callbacks among the arrivals in BucketQuarantine. If the bucket then exceeds
+// its limits, the oldest callbacks are deleted.
 func (st *step) keepQuarantined(parts []backlog.Part) error {
 	bucket := st.tx.Bucket(schema.BucketQuarantine)
 	for _, p := range parts {

@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// find returns the number that identifies a batch inside the database, or ErrNotFound if no such batch is stored.
+// find returns the number by which the database knows a batch, or ErrNotFound if no such batch is stored.
 func find(tx *bolt.Tx, key store.BatchKey) (schema.Number, error) {
 	found := tx.Bucket(schema.BucketIDs).Get(schema.IDKey(key))
 	if found == nil {
@@ -98,7 +98,7 @@ func recipientOf(tx *bolt.Tx, n schema.Number, digits string) (*store.Recipient,
 	return &r, err
 }
 
-// raw returns the raw bytes of the report at ref in the log of batch n, or nil without an error if the log lacks them.
+// raw returns the raw bytes of the report at ref in the report log of batch n, or nil if the log does not have it.
 func (s *Store) raw(tx *bolt.Tx, n schema.Number, ref store.Ref) ([]byte, error) {
 	key := schema.LogKey(n, ref.Chunk)
 	chunk := tx.Bucket(schema.BucketLog).Get(key)
@@ -152,7 +152,7 @@ func (s *Store) Reports(
 }
 
 // Stats implements store.Store: it returns the totals of every plan, sorted by plan. It blocks until they include all
-// acknowledged arrivals, and while a write transaction runs.
+// arrivals recorded before the call, and while a write transaction runs.
 func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	if s.closed.Load() {
 		return nil, s.closedError()
@@ -165,8 +165,8 @@ func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	return s.totals.Sorted(), nil
 }
 
-// Timeseries implements store.Store: it counts messages by minute, plan and status, for all minutes with from <= minute
-// < to. An empty plan selects all plans.
+// Timeseries implements store.Store: it counts messages by minute, plan and status. The minute from is the first one,
+// and the minute to is not included. An empty plan selects all plans.
 func (s *Store) Timeseries(
 	ctx context.Context, plan string, from, to time.Time,
 ) (counts []store.MinuteCount, err error) {

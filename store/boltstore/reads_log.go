@@ -12,12 +12,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// pageBytes is the size in bytes at which a page of raw reports ends even if more reports were requested, because one
-// report that lists all recipients may be megabytes.
+// pageBytes is the size in bytes at which a page of raw reports ends, even if more reports were requested. One report
+// may have megabytes.
 const pageBytes = 16 << 20
 
-// pageOfLog reads one page of a batch's report log. A row of the log is a chunk of several reports, so the page cursor
-// holds the number of a chunk and the index of the next report in that chunk.
+// pageOfLog reads one page of a batch's report log. A row (chunk) of the log holds several reports, so the page cursor
+// has two numbers: that of the chunk and that of the next report in it.
 func (s *Store) pageOfLog(tx *bolt.Tx, n schema.Number, p store.Paging) (page store.Page[store.Logged], err error) {
 	chunk, index, err := decodeLogCursor(p.Cursor)
 	if err != nil {

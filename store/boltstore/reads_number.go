@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// RecipientBatches implements store.Store: it lists the batches of one recipient, newest first. The keys of
-// BucketNumbers begin with a day, so it searches day by day. The page cursor is the number of the last batch returned.
+// RecipientBatches implements store.Store: it lists the batches of one recipient, newest first. The page cursor is the
+// number of the last batch returned.
 func (s *Store) RecipientBatches(
 	ctx context.Context, recipient string, p store.Paging,
 ) (page store.Page[store.RecipientInBatch], err error) {

@@ -14,12 +14,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// rebuildStep is the number of written rows after which a rebuild commits and begins a new transaction.
+// rebuildStep is how many rows a rebuild writes before it commits and begins a new transaction.
 const rebuildStep = 4096
 
-// rebuilding restores the damaged rows of one batch from its report log, and the missing rows of recipients that the
-// log names. It may take several transactions; BucketMending lists the batch until the last one. After a crash, Open
-// starts it again. The feedback state FeedbackUnsettled marks rows that are rebuilt already.
+// rebuilding restores the damaged and missing rows of one batch from its report log. It may take several transactions:
+// until the last one, BucketMending lists the batch, and after a crash Open starts again. Until settle decides it, the
+// feedback state of a rebuilt recipient is FeedbackUnsettled.
 type rebuilding struct {
 	fold.Rebuild
 	*writeTx
@@ -31,7 +31,7 @@ type rebuilding struct {
 	found    []finding   // to report after the commit
 }
 
-// rebuildAll rebuilds the batches and totals in BucketMending. w holds the arrivals to be applied next (see rebuild).
+// rebuildAll mends all that BucketMending lists. w holds the arrivals that the next transaction applies.
 func (s *Store) rebuildAll(w backlog.Work) error {
 	for {
 		n, totals, err := s.toRebuild()
@@ -51,12 +51,12 @@ func (s *Store) rebuildAll(w backlog.Work) error {
 	}
 }
 
-// errUnmended means that a store cannot be opened as the source of a copy until its damaged rows are rebuilt.
+// errUnmended means that a store cannot be copied yet: it has damaged rows that must be rebuilt first.
 var errUnmended = errors.New("rows are damaged and can be rebuilt, but the policies of the plans decide " +
 	"what feedback is owed: start dlrloop on the folder first")
 
-// toRebuild returns the number of the first batch that BucketMending lists. If that number is 0, totals reports whether
-// the bucket lists the totals.
+// toRebuild returns the number of the first batch that BucketMending lists, or 0 if there is none. Then totals says
+// whether the bucket lists the totals.
 func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
 		mending := tx.Bucket(schema.BucketMending)
@@ -74,8 +74,8 @@ func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	return n, totals, err
 }
 
-// rebuild restores the damaged rows of batch n. w holds the arrivals to be applied next, which may begin with the rest
-// of a partly applied report of this batch.
+// rebuild restores the damaged rows of batch n. w holds the arrivals that the next transaction applies. If a report of
+// this batch is only partly applied, w begins with the rest of that report.
 func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	c, err := s.begin()
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	return nil
 }
 
-// run rebuilds the batch. It leaves the commit of the last transaction to the caller.
+// run does the rebuild. The caller must commit the last transaction.
 func (r *rebuilding) run(w backlog.Work) error {
 	if ok, err := r.open(w); !ok || err != nil {
 		return err
@@ -116,7 +116,7 @@ func (r *rebuilding) run(w backlog.Work) error {
 	return r.finish()
 }
 
-// wrote adds rows to the count of written rows. At rebuildStep rows, it commits and begins a new transaction.
+// wrote must be called after rows are written. At rebuildStep written rows, it commits and begins a new transaction.
 func (r *rebuilding) wrote(rows int) error {
 	if r.room -= rows; r.room > 0 {
 		return nil
@@ -144,7 +144,7 @@ func (r *rebuilding) wrote(rows int) error {
 // errDeleted means that retention deleted the batch between two transactions of its rebuild.
 var errDeleted = errors.New("retention has deleted the batch")
 
-// note records a damaged row, what is wrong with it (err) and what is done about it, to be reported after the commit.
+// note records a damaged row, to be reported after the commit. err says what is wrong, and done what is done about it.
 func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	d, ok := errors.AsType[*schema.DamageError](err)
 	if !ok {
@@ -153,7 +153,7 @@ func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	r.found = append(r.found, finding{d, done})
 }
 
-// open loads the batch's row, or makes a new one. ok is false if retention deleted the batch or open calls abandon.
+// open loads the batch's row or makes a new one. ok is false if the batch was deleted or is given up (see abandon).
 func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	key := r.n.Key()
 	if r.tx.Bucket(schema.BucketTrash).Get(key) != nil {
@@ -194,8 +194,8 @@ func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	return true, nil
 }
 
-// plan sets r.Policy to the policy of the batch's service plan. If the fold has applied only a part of a report of this
-// batch, it also sets r.Partial to that report and r.Done to the number of recipients applied.
+// plan sets r.Policy to the policy of the batch's service plan. If a report of this batch is only partly applied, it
+// also sets r.Partial to that report and r.Done to the number of recipients applied.
 func (r *rebuilding) plan(w backlog.Work) {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
 	if w.From.Within.Recipients > 0 && len(w.Parts) > 0 && len(w.Parts[0].Arrivals) > 0 {
@@ -206,10 +206,10 @@ func (r *rebuilding) plan(w backlog.Work) {
 	}
 }
 
-// figuresOf returns, as text, the counts of a batch that depend on its recipients. A change shows that they were wrong.
+// figuresOf returns the counts of a batch that depend on its recipients, as text that can be compared.
 func figuresOf(b *store.Batch) string { return fmt.Sprint(named(b.States), b.Feedback) }
 
-// each calls visit for the row of every recipient of the batch. If visit returns true because it wrote the row, each
+// each calls visit for the row of every recipient of the batch. visit returns true if it has written the row. Then each
 // calls r.wrote, which may begin a new transaction.
 func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) error {
 	for after := r.n.Key(); ; {
@@ -235,8 +235,8 @@ func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) e
 	}
 }
 
-// settle decides the feedback state of the rebuilt recipients and writes it to their rows. It first stores the decision
-// in BucketMending: after a crash, the rows written until then would lead to another decision.
+// settle decides the feedback state of the rebuilt recipients and writes it to their rows. It first stores the
+// decision: after a crash, the rows already written would lead to another one.
 func (r *rebuilding) settle() error {
 	err := r.each(func(key, row []byte) (bool, error) {
 		rec, err := rebuiltIn(key, row)
@@ -276,8 +276,8 @@ func (r *rebuilding) settle() error {
 	})
 }
 
-// unreported handles the damaged row of a recipient that no report names. If BucketNumbers lists the recipient, the key
-// is correct: a new row then holds the phone number only. Otherwise the row is moved to BucketDamaged.
+// unreported handles the damaged row of a recipient that no report names. If the index BucketNumbers has the recipient,
+// a new row with only the phone number replaces it. Otherwise the row is moved to BucketDamaged.
 func (r *rebuilding) unreported(key, row []byte, cause error) error {
 	number := schema.NumberKeyOf(key)
 	found, _ := r.tx.Bucket(schema.BucketNumbers).Cursor().Seek(number)
@@ -341,5 +341,5 @@ func rebuiltIn(key, row []byte) (store.Recipient, error) {
 	return rec, err
 }
 
-// errCounts means that the checksum of a batch's row matches, but the counts in it do not match the batch's recipients.
+// errCounts means that a batch's row is intact, but its counts do not match the batch's recipients.
 var errCounts = errors.New("its counts do not match its recipients")

@@ -11,14 +11,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// These requests in BucketMending tell recount which totals to compute: all totals, or only those of feedback.
+// These requests in BucketMending say what recount computes: all totals, or only those of feedback.
 var (
 	recountAll      = []byte("all")
 	recountFeedback = []byte("feedback")
 )
 
-// recountLater schedules a recount of the feedback totals of all plans, because the counts of a lost batch are unknown.
-// It does not replace a recount that is already scheduled.
+// recountLater schedules a recount of the feedback totals of all plans, unless a recount is already scheduled.
 func (c *writeTx) recountLater() error {
 	if mendingOf(c.tx, schema.KeyTotals) != nil {
 		return nil
@@ -26,8 +25,8 @@ func (c *writeTx) recountLater() error {
 	return c.later(schema.KeyTotals, recountFeedback)
 }
 
-// recount computes all totals, or only those of feedback, again from the stored rows: BucketMending says which. The new
-// totals do not include batches that retention has deleted.
+// recount computes the totals again from the stored rows: all totals or only those of feedback, as BucketMending says.
+// Batches that retention has deleted are then no longer included.
 func (s *Store) recount() error {
 	return s.update(func(c *writeTx) error {
 		if all := bytes.Equal(mendingOf(c.tx, schema.KeyTotals), recountAll); all {

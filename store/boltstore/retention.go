@@ -23,9 +23,8 @@ const (
 	retentionYoung = 100
 )
 
-// DeleteOlder implements store.Store: it deletes up to limit batches without pending feedback whose last arrival is
-// earlier than cutoff. One small transaction hides them from reads; others then delete their recipients and reports.
-// The next call continues what a crash interrupts. more is true if further such batches may exist.
+// DeleteOlder implements store.Store: it deletes up to limit batches that have no pending feedback and whose last
+// arrival is earlier than cutoff. more is true if there may be more. The next call completes an interrupted one.
 func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.closedError()
@@ -48,8 +47,8 @@ func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (d
 	return deleted, more, ctx.Err()
 }
 
-// unindex removes up to limit batches that are past retention (see pastRetention), so that no read finds them. It lists
-// them in BucketTrash, so that purge deletes their recipients and reports.
+// unindex hides up to limit old batches (see pastRetention) from all reads. It lists them in BucketTrash, so that purge
+// deletes their recipients and reports.
 func (s *Store) unindex(cutoff time.Time, limit int) (deleted int, more bool, err error) {
 	var old []*store.Batch
 	var numbers []schema.Number
@@ -96,16 +95,16 @@ func (s *Store) unindex(cutoff time.Time, limit int) (deleted int, more bool, er
 	return deleted, len(old) == limit, nil
 }
 
-// removed counts the batches of one plan that retention deleted, and the recipients in them with dead feedback.
+// removed counts the batches of one plan that were deleted, and their recipients with dead (given up) feedback.
 type removed struct{ batches, dead int }
 
-// pastRetention reports whether retention may delete a batch: its last arrival is earlier than cutoff, and no feedback
-// is pending. Dead (given up) feedback is deleted with the batch, and Observer.Deleted counts it.
+// pastRetention reports whether a batch may be deleted: its last arrival is earlier than cutoff, and no feedback is
+// pending. Dead (given up) feedback is deleted with the batch.
 func pastRetention(b *store.Batch, cutoff time.Time) bool {
 	return b.LastAt.Before(cutoff) && b.Task == nil
 }
 
-// findOld returns up to limit batches that are past retention (see pastRetention), and their numbers.
+// findOld returns up to limit batches that may be deleted (see pastRetention), and their numbers.
 func (s *Store) findOld(cutoff time.Time, limit int) (old []*store.Batch, numbers []schema.Number, err error) {
 	err = s.viewFolded(func(tx *bolt.Tx) error {
 		c := tx.Bucket(schema.BucketBatches).Cursor()
@@ -127,8 +126,8 @@ func (s *Store) findOld(cutoff time.Time, limit int) (old []*store.Batch, number
 	return old, numbers, err
 }
 
-// purge deletes up to retentionStep keys: rows of batches in BucketTrash, and minute counts, quarantine entries and
-// inbound messages older than cutoff. emptied is true if nothing is left to delete.
+// purge deletes up to retentionStep keys: rows of batches in BucketTrash, and counts per minute, quarantined callbacks
+// and inbound messages older than cutoff. emptied is true if nothing is left to delete.
 func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) {
 	room := retentionStep
 	trash := tx.Bucket(schema.BucketTrash)
@@ -160,7 +159,7 @@ func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) 
 	return room > 0, err
 }
 
-// deleteWhile deletes up to *room keys with the prefix and lowers *room. Before each, it calls visit if not nil.
+// deleteWhile deletes up to *room keys with the prefix and lowers *room. If visit is set, it is called before each.
 func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, visit func(key []byte) error) error {
 	c := b.Cursor()
 	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && *room > 0; key, _ = c.Seek(prefix) {
@@ -177,7 +176,7 @@ func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, visit func(key []byte
 	return nil
 }
 
-// purgeMinutes deletes up to *room minute counts older than cutoff, and subtracts their number from *room.
+// purgeMinutes deletes up to *room of the counts per minute older than cutoff, and lowers *room by their number.
 func purgeMinutes(tx *bolt.Tx, cutoff time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketMinutes).Cursor()
 	for key, _ := c.First(); key != nil && *room > 0 && schema.MinuteOf(key).Minute.Before(cutoff); key, _ = c.First() {
@@ -189,7 +188,7 @@ func purgeMinutes(tx *bolt.Tx, cutoff time.Time, room *int) error {
 	return nil
 }
 
-// purgeQuarantine deletes up to *room quarantine entries older than cutoff, and subtracts them from *room and *size.
+// purgeQuarantine deletes up to *room quarantined callbacks older than cutoff, and subtracts them from *room and *size.
 func purgeQuarantine(tx *bolt.Tx, size *quarantined, cutoff time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {

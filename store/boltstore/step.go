@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// step is one transaction of the fold, which applies arrivals to the database. It works on copies of the store's
-// totals. Its method install replaces the originals after the commit.
+// step is one transaction that applies arrivals to the database. It works on copies of the store's totals. After the
+// commit, install replaces the originals.
 type step struct {
 	s  *Store
 	tx *bolt.Tx
@@ -46,7 +46,7 @@ func (st *step) install() {
 	st.s.last, st.s.totals, st.s.quarantine = st.last, st.totals, st.quarantine
 }
 
-// batchArrivals holds those arrivals of one batch that a step applies to the database, in the order of the journal.
+// batchArrivals holds the arrivals of one batch that a step applies, in the order of the journal.
 type batchArrivals struct {
 	key      store.BatchKey
 	number   schema.Number
@@ -54,7 +54,7 @@ type batchArrivals struct {
 	arrivals []store.Arrival
 }
 
-// fold applies the arrivals in w to the database, and stores the journal position reached in the same transaction.
+// fold applies the arrivals in w to the database. It stores the new journal position in the same transaction.
 func (st *step) fold(w backlog.Work) error {
 	reached, err := schema.ReadPosition(st.tx)
 	if err != nil {
@@ -94,7 +94,7 @@ func (st *step) fold(w backlog.Work) error {
 }
 
 // sort groups the arrivals by batch, keeping their order, and gives each new batch a number. It returns the batches
-// sorted by number, so that neighboring rows in the file are written together.
+// sorted by number, because their rows are then written in the order of the file.
 func (st *step) sort(parts []backlog.Part) []*batchArrivals {
 	byKey := make(map[store.BatchKey]*batchArrivals)
 	var all []*batchArrivals
@@ -142,8 +142,7 @@ func (st *step) indexNewBatches(batches []*batchArrivals) error {
 	return nil
 }
 
-// putSorted puts keys into the bucket in sorted order, with empty values. Until the commit, bbolt keeps the new keys of
-// a page in a sorted slice, so in any other order each new key would move on average half of the keys before it.
+// putSorted puts keys with empty values into a bucket, in sorted order because bbolt inserts sorted keys fastest.
 func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	slices.SortFunc(keys, bytes.Compare)
 	for i, key := range keys {
@@ -157,7 +156,7 @@ func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	return nil
 }
 
-// foldBatch applies the arrivals in b and writes the changed rows. The new row of the report log gets the number chunk.
+// foldBatch applies the arrivals of one batch and writes the changed rows. chunk numbers the new row of its report log.
 func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	policy := st.s.config.Policies(b.key.Plan)
 	rows := fold.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
@@ -213,7 +212,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *fold.Rows) (err error) {
 	return err
 }
 
-// saveRecipients writes the changed recipients of batch n. For new ones, it adds keys of BucketNumbers to st.numbers.
+// saveRecipients writes the changed recipients of batch n. It adds new ones to st.numbers, for the index BucketNumbers.
 func (st *step) saveRecipients(n schema.Number, rows map[string]*fold.Row) error {
 	recipients := st.tx.Bucket(schema.BucketRecipients)
 	for _, digits := range slices.Sorted(maps.Keys(rows)) { // see putSorted

@@ -111,24 +111,23 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// closeGrace is how long Close waits for journal space if arrivals are queued and the journal is full. After that these
-// arrivals fail. None of them was acknowledged.
+// closeGrace is how long Close waits for space in a full journal, if arrivals are queued. After that, their Record
+// calls return an error.
 const closeGrace = 5 * time.Second
 
-// recorded is an arrival with its journal encoding, as queued for a commit. The zero value holds no arrival; Ready
-// queues it to test whether a commit succeeds.
+// recorded is an arrival and its journal encoding, queued for a commit. The zero value holds no arrival: Ready queues
+// it to test whether a commit succeeds.
 type recorded struct {
 	arrival store.Arrival
 	encoded []byte
 }
 
-// bytes estimates the memory, in bytes, that an arrival uses until it is applied: its encoding and the parsed report.
+// bytes estimates the memory, in bytes, that an arrival uses until it is applied to the database.
 func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.Entry.Names() }
 
-// Open opens or creates the store in c.Path. It mends damaged rows and blocks until arrivals that a crash left in the
-// journal are applied to the database; canceling ctx aborts this but does not affect the returned store. Open fails if
-// another process uses the directory, if a newer version wrote it, or if the database or the journal is too damaged to
-// be used.
+// Open opens or creates the store in c.Path. It blocks until damaged rows are mended and arrivals that a crash left in
+// the journal are applied; canceling ctx aborts this. Open fails if another process uses the directory, if a newer
+// version wrote it, or if it is too damaged to be used.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	if c.Path == "" {
@@ -162,9 +161,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Record implements store.Store: it blocks until the arrival is durable in the journal. If the fold, which applies
-// arrivals to the database, is behind, Record also waits for the fold, so that later reads need not wait long. If ctx
-// ends during that wait, Record returns the cause of ctx although the arrival is durable.
+// Record implements store.Store: it blocks until the arrival is durable in the journal. If the database is far behind
+// the journal, Record also waits for the database. If ctx ends during that wait, Record returns the cause of ctx
+// although the arrival is durable.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if err := s.makeDurable(ctx, a); err != nil {
 		return err
@@ -173,7 +172,7 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 }
 
 // Settle implements store.Store: it records the result of a feedback attempt that ended at the given time, like Record.
-// The task stays leased until the result is applied to the database, even beyond the end of the lease.
+// The task's lease does not expire until the result is applied to the database.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	s.leases.settle(settlement.Lease, true)
 	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement}); err != nil {
@@ -197,11 +196,11 @@ func (s *Store) makeDurable(ctx context.Context, a store.Arrival) error {
 	return s.committer.Record(ctx, recorded{own(a, encoded), encoded})
 }
 
-// probe is how many journal bytes Ready reserves to find out whether the disk has room: enough for many small arrivals.
+// probe is how many journal bytes Ready reserves to find out whether the disk has space.
 const probe = 64 << 10
 
-// commit makes a group of arrivals durable with one journal frame and one sync. If that fails, it sets every element of
-// results; a nil result means durable. Only the committer's goroutine calls commit.
+// commit makes a group of arrivals durable with one journal frame and one sync. results has one element per arrival:
+// nil means durable. Only the committer's goroutine calls commit.
 func (s *Store) commit(group []recorded, results []error) {
 	s.waitRetry(s.commits.last)
 	begin := time.Now()
@@ -244,8 +243,8 @@ func (s *Store) commit(group []recorded, results []error) {
 	s.backlog.Add(p, arrivals, bytes)
 }
 
-// failGroup sets the results of a group whose commit failed with err. It reports err to the Observer: a fatal error at
-// once, any other at most once a minute.
+// failGroup sets the results of a group of arrivals whose commit failed. It reports a fatal error to the Observer at
+// once, and any other error at most once a minute.
 func (s *Store) failGroup(results []error, err error) {
 	s.failing.Store(true)
 	if s.commits.shouldReport(time.Now()) || disk.IsFatal(err) {
@@ -254,8 +253,8 @@ func (s *Store) failGroup(results []error, err error) {
 	setAll(results, s.commitError(err))
 }
 
-// commitError returns the error that callers of Record get after a commit failed with err. If the journal is full, that
-// is ErrBusy, or ErrClosed while the store is closing. Otherwise it is err.
+// commitError returns the error of Record after a commit failed with err: ErrBusy if the journal is full, or ErrClosed
+// if the store is also closing. Otherwise it is err.
 func (s *Store) commitError(err error) error {
 	switch {
 	case !errors.Is(err, journal.ErrFull):
@@ -272,8 +271,8 @@ func setAll(results []error, err error) {
 	}
 }
 
-// reportFailure passes operation and err to Observer.Failed. If err is fatal (see disk.Fatal), it also ends the store,
-// so that further calls return ErrClosed.
+// reportFailure passes the failed operation and its error to Observer.Failed. A fatal error (see disk.Fatal) also ends
+// the store: further calls return ErrClosed.
 func (s *Store) reportFailure(operation string, err error) {
 	if o := s.config.Observer.Failed; o != nil {
 		o(operation, err)
@@ -310,8 +309,8 @@ func (s *Store) closedError() error {
 	return store.ErrClosed
 }
 
-// Ready returns nil if the store accepts arrivals, and ErrClosed after Close. If the most recent commit failed, Ready
-// attempts an empty commit, which may block, and returns its error.
+// Ready returns nil if the store accepts arrivals, and ErrClosed after Close. If the latest commit failed, Ready tries
+// an empty commit, which may block, and returns its error.
 func (s *Store) Ready(ctx context.Context) error {
 	switch {
 	case s.closed.Load():
@@ -323,7 +322,7 @@ func (s *Store) Ready(ctx context.Context) error {
 }
 
 // Close makes queued arrivals durable, applies them to the database and unlocks the directory. If the journal is full,
-// Close waits at most 5 seconds (closeGrace) for space. Further calls return the first result.
+// it waits at most 5 seconds (closeGrace) for space. Further calls return the first result.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)

@@ -15,12 +15,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// verifySize is the size in bytes up to which Open verifies the whole database, which takes about a second. Rows of a
-// larger database are verified when they are read.
+// verifySize is the size in bytes up to which Open verifies the whole database. Rows of a larger database are verified
+// when they are read.
 const verifySize = 64 << 20
 
-// verify reads the whole database, mends and reports damaged rows, and rebuilds each index that does not match the
-// rows. If verify returns an error, nothing may be written to the database.
+// verify reads the whole database, mends and reports damaged rows, and rebuilds wrong indexes. If it returns an error,
+// nothing may be written to the database.
 func (s *Store) verify() error {
 	var v *verifier
 	for round := 0; ; round++ {
@@ -56,11 +56,11 @@ func (s *Store) verify() error {
 	return guarded(func() error { return s.db.Update(func(tx *bolt.Tx) error { return rebuildIndexes(tx, wrong) }) })
 }
 
-// maxRounds is how many times verify mends rows and reads the database again. It reports what is damaged after that.
+// maxRounds is how many times verify mends rows and reads the database again. Then it reports the remaining damage.
 const maxRounds = 4
 
-// mendAtStart rebuilds what verify, or a mend that a crash interrupted, has listed in BucketMending. If verify found
-// damage, mendAtStart then verifies the database again. w holds the arrivals to be applied next (see rebuild).
+// mendAtStart mends what BucketMending lists, from verify or from before a crash. If verify found damage, it then
+// verifies the database again. w holds the arrivals that the next transaction applies.
 func (s *Store) mendAtStart(w backlog.Work) error {
 	if err := s.rebuildAll(w); err != nil || !s.damageFound {
 		return err
@@ -71,8 +71,8 @@ func (s *Store) mendAtStart(w backlog.Work) error {
 	return s.rebuildAll(w)
 }
 
-// verifier is one pass over the whole database. To compare an index with the entries that the rows require, it sums the
-// hashes of both sets of entries. That needs neither much memory nor a sort.
+// verifier reads the whole database once and collects the damage. It compares indexes with rows by sums of hashes: one
+// over the entries that the rows require, and one over the entries found.
 type verifier struct {
 	seed        maphash.Seed
 	want, found map[string]uint64 // per index: sum of the hashes of required and of present entries
@@ -172,7 +172,7 @@ func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 	})
 }
 
-// rebuilds reports whether a row belongs to a batch that will be rebuilt anyway, so that its damage is not reported.
+// rebuilds reports whether a row belongs to a batch that will be rebuilt. Its damage then need not be reported.
 func (v *verifier) rebuilds(bucket, key []byte) bool {
 	return v.mending[schema.NumberOf(key)] && ofBatch(bucket)
 }
@@ -188,7 +188,7 @@ var errMisplaced = errors.New("a search for its key does not find it")
 // errMissing means that a recipient has no row, or that a batch with recipients or index entries has no row.
 var errMissing = errors.New("it is missing")
 
-// hash returns a hash of one index entry, to be added to v.want or v.found.
+// hash returns a hash of one index entry, to be added to one of the sums v.want and v.found.
 func (v *verifier) hash(key, row []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(v.seed)
@@ -198,7 +198,7 @@ func (v *verifier) hash(key, row []byte) uint64 {
 	return h.Sum64()
 }
 
-// batches compares each batch's counts with its recipients. It adds the index entries that the rows require to v.want.
+// batches compares each batch's counts with its recipients. It adds the index entries that must exist to v.want.
 func (v *verifier) batches(tx *bolt.Tx) error {
 	recipients, trash := tx.Bucket(schema.BucketRecipients).Cursor(), tx.Bucket(schema.BucketTrash)
 	digits, row := recipients.First()
@@ -245,8 +245,8 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 	return err
 }
 
-// named returns the number of recipients that have a status: the sum of the counts in states. Only this sum can be
-// compared, because rows of older versions may count a recipient under another status.
+// named returns the sum of the counts by status. Only this sum can be compared, because rows of older versions may
+// count a recipient under another status.
 func named(states map[dlr.Status]int) (n int) {
 	for _, count := range states {
 		n += count
@@ -254,7 +254,7 @@ func named(states map[dlr.Status]int) (n int) {
 	return n
 }
 
-// list adds to v.want the index entries that must exist for batch b, except those for its recipients.
+// list adds to v.want the index entries that must exist for batch b, except those of its recipients.
 func (v *verifier) list(n schema.Number, b *store.Batch) {
 	for _, e := range schema.EntriesOf(n, b) {
 		v.want[string(e.Bucket)] += v.hash(e.Key, e.Row)

@@ -10,13 +10,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// figures are the values in the store's memory that retention and mending change.
+// figures are the values in the store's memory that change when batches are deleted or rows are mended.
 type figures struct {
 	totals     schema.Totals
 	quarantine quarantined
 }
 
-// writeTx is a write transaction of retention or of mending. It works on copies of the store's figures. Its method
+// writeTx is a write transaction that deletes old batches or mends rows. It works on copies of the store's figures, and
 // commit replaces the originals by these copies.
 type writeTx struct {
 	s  *Store
@@ -35,8 +35,8 @@ func (s *Store) begin() (*writeTx, error) {
 	return &writeTx{s, tx, figures{s.totals.Clone(), s.quarantine}}, nil
 }
 
-// commit commits the transaction and copies its figures to the store. If it returns an error, the store must end (see
-// disk.Fatal), unless the disk is full.
+// commit commits the transaction and copies its figures to the store. Except on a full disk, an error is fatal: the
+// store must end (see disk.Fatal).
 func (c *writeTx) commit() error {
 	defer c.s.writing.Unlock()
 	if err := guarded(c.tx.Commit); err != nil {
@@ -56,7 +56,7 @@ func (c *writeTx) undo(err error) error {
 	return joinRollback(c.tx, err)
 }
 
-// update calls run in a write transaction. It commits, or rolls back if run returns an error or panics.
+// update calls run in a write transaction and commits it. If run returns an error or panics, update rolls back instead.
 func (s *Store) update(run func(*writeTx) error) error {
 	c, err := s.begin()
 	if err != nil {
@@ -68,8 +68,7 @@ func (s *Store) update(run func(*writeTx) error) error {
 	return c.commit()
 }
 
-// write calls run in a write transaction, as update does, for the retention, which may run while the store is being
-// closed: write then returns ErrClosed.
+// write calls run in a write transaction like update. If the store is being closed, it returns ErrClosed instead.
 func (s *Store) write(run func(*writeTx) error) error {
 	return s.update(func(c *writeTx) error {
 		if s.closed.Load() {

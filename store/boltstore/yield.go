@@ -15,9 +15,9 @@ const (
 	yieldSlice = 5 * time.Millisecond
 )
 
-// yielder makes a large fold step (a transaction that applies arrivals) sleep from time to time, because a burst of CPU
-// work would delay responses to callbacks. It stops sleeping when the fold is urgent (see backlog.Queue.State), for
-// example when a read waits. Retention waits until the step ends; all sleeps end at three quarters of Config.FoldEvery.
+// yielder makes a large fold step (a transaction that applies arrivals) sleep now and then, because a burst of CPU work
+// would delay responses to callbacks. It stops sleeping when a read waits or memory runs short, and at three quarters
+// of Config.FoldEvery.
 type yielder struct {
 	backlog *backlog.Queue
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
@@ -34,7 +34,7 @@ func newYielder(s *Store, w backlog.Work) *yielder {
 	return y
 }
 
-// yield sleeps if the step has worked for yieldAfter since the last sleep. It wakes up early if the fold is urgent.
+// yield sleeps if the step has worked for yieldAfter since the last sleep. It wakes up early if a read waits.
 func (y *yielder) yield() {
 	now := time.Now()
 	worked := now.Sub(y.begun)
