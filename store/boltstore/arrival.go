@@ -85,8 +85,8 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 	return a
 }
 
-// decodeArrival decodes the result of encodeArrival and shares its memory. A body that this version cannot parse becomes
-// a store.Quarantined, which keeps only the raw bytes.
+// decodeArrival decodes the result of encodeArrival and shares its memory. A body that this version cannot parse
+// becomes a store.Quarantined, which keeps only the raw bytes.
 func decodeArrival(encoded []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: encoded}
 	kind := u.Byte()
