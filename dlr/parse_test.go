@@ -114,7 +114,9 @@ func TestMissingRequiredMembers(t *testing.T) {
 		{"inbound message without id", members{"type": MOText, "body": "STOP"}, NoID, "mo_text: no id"},
 		{"inbound message with a blank id", members{"type": MOMedia, "id": " "}, NoID, ""},
 		{
-			"inbound message with an id that no store could keep", members{"type": MOText, "id": long}, NoID,
+			"inbound message with an id that no store could keep",
+			members{"type": MOText, "id": long},
+			NoID,
 			"mo_text: the id has more than 255 bytes",
 		},
 		{"no recipient", recipientMembers().without("recipient"), NoRecipient, "recipient_delivery_report_sms: no recipient"},

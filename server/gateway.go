@@ -22,7 +22,7 @@ func newGateway(c *config.Config, s *Server) (*gateway.Gateway, error) {
 	}
 	callbacks := map[string]string{}
 	if c.Gateway.Defaults {
-		callbacks = callbackURLs(c)
+		callbacks = callbackURLs(c.Public.URL, c.Plans)
 	}
 	for _, p := range c.Plans {
 		plan := gateway.Plan{
@@ -50,11 +50,12 @@ func endpointOf(p config.Plan) (string, error) {
 	}.Endpoint()
 }
 
-// callbackURLs returns the webhook URL of each plan, by plan id. The URL ends in the plan's first path token, if any.
-func callbackURLs(c *config.Config) map[string]string {
-	urls := make(map[string]string, len(c.Plans))
-	for _, p := range c.Plans {
-		urls[p.ID] = c.Public.URL + "/webhooks/" + url.PathEscape(p.ID)
+// callbackURLs returns the webhook URL of each plan, by plan id. It begins with the public URL of dlrloop and ends in the
+// plan's first path token, if any.
+func callbackURLs(public string, plans []config.Plan) map[string]string {
+	urls := make(map[string]string, len(plans))
+	for _, p := range plans {
+		urls[p.ID] = public + "/webhooks/" + url.PathEscape(p.ID)
 		if tokens := p.Webhook.Auth.PathToken.Values; len(tokens) > 0 {
 			urls[p.ID] += "/" + url.PathEscape(tokens[0].Reveal())
 		}

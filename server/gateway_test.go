@@ -237,6 +237,7 @@ func TestReloadChangesThePathTokenOfCallbackURLs(t *testing.T) {
 	}
 	require.Equal(t, "https://dlr.example.com/webhooks/"+plan+"/first", callback())
 	c := *w.config
+	c.Public.URL = "https://after-a-restart.example.com"
 	c.Plans = append([]config.Plan(nil), c.Plans...)
 	c.Plans[0].Webhook.Auth.PathToken.Values = []config.Secret{"second", "first"}
 	next <- &c

@@ -89,7 +89,7 @@ func (s *Server) reloadOnce() (restart bool, err error) {
 	if err := s.webhook.SetPlans(publicPlans(c)); err != nil {
 		return false, err
 	}
-	s.gateway.SetCallbacks(callbackURLs(c))
+	s.gateway.SetCallbacks(callbackURLs(s.config.Public.URL, c.Plans)) // a changed public.url needs a restart
 	return !reflect.DeepEqual(withoutWebhooks(c), withoutWebhooks(s.config)), nil
 }
 

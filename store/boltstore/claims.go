@@ -60,15 +60,20 @@ func (l *leases) settle(token string, settling bool) {
 	}
 }
 
+// release ends the lease with this token. The caller holds l.mu.
+func (l *leases) release(token string) {
+	if n, ok := l.tokens[token]; ok {
+		delete(l.held, n)
+		delete(l.tokens, token)
+	}
+}
+
 // folded releases the leases with these tokens, because the results of their tasks are now applied to the database.
 func (l *leases) folded(tokens []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, token := range tokens {
-		if n, ok := l.tokens[token]; ok {
-			delete(l.held, n)
-			delete(l.tokens, token)
-		}
+		l.release(token)
 	}
 }
 
@@ -101,10 +106,16 @@ func (s *Store) Claim(
 		}
 		return nil
 	})
-	if err != nil && s.closed.Load() {
+	if err == nil {
+		return claims, nil
+	}
+	for _, c := range claims { // the caller does not get them
+		s.leases.release(c.Lease)
+	}
+	if s.closed.Load() {
 		err = s.closedError()
 	}
-	return claims, err
+	return nil, err
 }
 
 // due yields the batches of a service plan that are due at now, from index, a bucket sorted by due time. Then it yields

@@ -116,6 +116,29 @@ func TestDamagedRowIsAnErrorUntilItIsMended(t *testing.T) {
 	}
 }
 
+// TestDamagedRowLeavesNoLeases claims two tasks of which the second has a damaged row: neither may stay leased.
+func TestDamagedRowLeavesNoLeases(t *testing.T) {
+	o := new(failures)
+	s := opened(t, Config{Path: filepath.Join(t.TempDir(), "store"), Observer: o.observer()})
+	info := func(id string) store.Entry { return store.BatchInfo{BatchID: id, FeedbackEnabled: true} }
+	for i, n := range []store.Entry{
+		info("bad"), info("good"), delivered("good", "447700900001").Entry, delivered("bad", "447700900001").Entry,
+	} {
+		a := store.Arrival{Plan: "plan", At: noon.Add(time.Duration(i) * time.Minute), Entry: n}
+		require.NoError(t, s.Record(t.Context(), a))
+		_, err := s.Stats(t.Context()) // waits for the fold
+		require.NoError(t, err)
+	}
+	overwriteFirst(t, s.db, schema.BucketBatches, []byte{9})
+	claims, err := s.Claim(t.Context(), "plan", noon.Add(time.Hour), time.Hour, 9)
+	require.ErrorContains(t, err, "batch: row has format 9")
+	require.Empty(t, claims)
+	o.awaitDamage(t, 1)
+	claims, err = s.Claim(t.Context(), "plan", noon.Add(time.Hour), time.Hour, 9)
+	require.NoError(t, err)
+	require.Len(t, claims, 2)
+}
+
 func TestDamagedRowOfABatchWithMissingReportsIsAnErrorUntilItIsMended(t *testing.T) {
 	path, o := filepath.Join(t.TempDir(), "store"), new(failures)
 	s := opened(t, Config{Path: path, Policies: testPolicy, Observer: o.observer()})

@@ -149,8 +149,12 @@ func inboundNotFound(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(1, texts("mo", alice, "54321", "")))
 	for _, k := range []store.BatchKey{
-		{Plan: plan, BatchID: "m"}, {Plan: plan, BatchID: "mo "}, {Plan: plan, BatchID: "MO"}, {Plan: plan},
-		{Plan: "other", BatchID: "mo"}, {BatchID: "mo"},
+		{Plan: plan, BatchID: "m"},
+		{Plan: plan, BatchID: "mo "},
+		{Plan: plan, BatchID: "MO"},
+		{Plan: plan},
+		{Plan: "other", BatchID: "mo"},
+		{BatchID: "mo"},
 	} {
 		_, err := o.InboundMessage(t.Context(), k.Plan, k.BatchID)
 		require.ErrorIs(t, err, store.ErrNotFound, "%q", k)
