@@ -110,7 +110,7 @@ func glance() []panel {
 }
 
 func callbacks() []panel {
-	return sized([]panel{
+	return append(sized([]panel{
 		{
 			title: "Callbacks by type", unit: units.RequestsPerSecond, kind: stacked,
 			description: "Callbacks from Sinch per second, by the type of their content; other means that the type " +
@@ -151,7 +151,22 @@ func callbacks() []panel {
 				legend: "{{plan}}",
 			}},
 		},
-	}, lines, 6, 8)
+	}, lines, 6, 8), sized([]panel{
+		{
+			title: "Inbound messages", unit: units.RequestsPerSecond,
+			description: "Inbound messages (MO), such as STOP, that Sinch sent per second, by type. Repeats count.",
+			queries: []query{{
+				expr:   `sum by (type) (rate(dlrloop_callbacks_total{<plan>, outcome="inbound"}[$__rate_interval]))`,
+				legend: "{{type}}",
+			}},
+		},
+		{
+			title: "Inbound messages are stored", unit: units.Short,
+			description: "1 while inbound messages are stored; 0 with inbound.keep: false, which acknowledges and drops " +
+				"them. Good: 1, unless your team wants 0.",
+			queries: []query{{expr: `min(dlrloop_inbound_kept{<process>})`, legend: "stored"}},
+		},
+	}, lines, 12, 6)...)
 }
 
 func messages() []panel {

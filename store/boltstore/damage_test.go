@@ -136,7 +136,8 @@ func TestDamagedRowLeavesNoLeases(t *testing.T) {
 	o.awaitDamage(t, 1)
 	claims, err = s.Claim(t.Context(), "plan", noon.Add(time.Hour), time.Hour, 9)
 	require.NoError(t, err)
-	require.Len(t, claims, 2)
+	require.NotEmpty(t, claims)
+	require.Equal(t, "good", claims[0].Key.BatchID)
 }
 
 func TestDamagedRowOfABatchWithMissingReportsIsAnErrorUntilItIsMended(t *testing.T) {
