@@ -143,11 +143,11 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	outcome := metrics.Stored
 	var entry store.Entry
 	switch misread, failed := errors.AsType[*dlr.ParseError](err); {
+	case callback.Type.Inbound() && p.discardInbound:
+		return callback.Type, metrics.Inbound, nil
 	case failed:
 		outcome, entry = metrics.Quarantined, store.Quarantined{Reason: misread.Reason, Type: misread.Type, Raw: body}
 		h.quarantined(ctx, misread)
-	case callback.Inbound != nil && p.discardInbound:
-		return callback.Type, metrics.Inbound, nil
 	case callback.Inbound != nil:
 		outcome, entry = metrics.Inbound, store.Inbound{Inbound: callback.Inbound, Raw: body}
 	default:

@@ -174,7 +174,9 @@ func TestDiscardedInboundMessagesAreNotStored(t *testing.T) {
 		body := fixtures.Read(t, name)
 		require.Equal(t, http.StatusOK, p.send(t, callback{header: verified(), body: body}).status)
 	}
-	require.Equal(t, 3, p.count(t, "callbacks_total", "outcome=inbound"))
+	unreadable := callback{header: verified(), body: []byte(`{"type":"mo_text","body":"without an id"}`)}
+	require.Equal(t, http.StatusOK, p.send(t, unreadable).status)
+	require.Equal(t, 4, p.count(t, "callbacks_total", "outcome=inbound"))
 	messages, err := p.store.InboundMessages(t.Context(), store.InboundQuery{})
 	require.NoError(t, err)
 	require.Empty(t, messages.Items)

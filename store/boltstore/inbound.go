@@ -98,7 +98,7 @@ func pageOfInbound(
 ) error {
 	c, rows := index.Cursor(), tx.Bucket(schema.BucketInbound)
 	var last []byte
-	size := 0
+	size, plan := 0, schema.AppendPlan(nil, q.Plan)
 	found, _ := begin(c, prefix, after, true)
 	for scanned := 0; found != nil && bytes.HasPrefix(found, prefix); found, _ = c.Prev() {
 		at, key := schema.InboundOf(found[len(prefix):])
@@ -111,6 +111,9 @@ func pageOfInbound(
 		}
 		scanned++
 		last = found
+		if q.Plan != "" && !bytes.HasPrefix(key, plan) {
+			continue
+		}
 		row := rows.Get(key)
 		if row == nil {
 			continue // the row was damaged and set aside
@@ -119,7 +122,7 @@ func pageOfInbound(
 		if err != nil {
 			return err
 		}
-		if q.Matches(&m) {
+		if q.Matches(&m) && m.ArrivedAt.Equal(at) { // otherwise it is the entry of an earlier row, which was set aside
 			page.Items = append(page.Items, m)
 			size += len(row)
 		}
@@ -143,9 +146,10 @@ func purgeInbound(tx *bolt.Tx, before time.Time, room *int) error {
 			if err != nil {
 				return err
 			}
-			entries = append(entries, schema.InboundEntriesOf(key, &m)...)
+			if m.ArrivedAt.Equal(at) { // otherwise the entry is of an earlier row, which was set aside
+				entries = append(schema.InboundEntriesOf(key, &m), schema.Entry{Bucket: schema.BucketInbound, Key: key})
+			}
 		}
-		entries = append(entries, schema.Entry{Bucket: schema.BucketInbound, Key: key})
 		for _, e := range entries {
 			if err := tx.Bucket(e.Bucket).Delete(e.Key); err != nil {
 				return err

@@ -119,18 +119,19 @@ func (v *verifier) run(tx *bolt.Tx) error {
 	if err := v.batches(tx); err != nil {
 		return err
 	}
-	return eachInbound(tx, func(e schema.Entry) error {
+	return eachInbound(tx, v.add, func(e schema.Entry) error {
 		v.want[string(e.Bucket)] += v.hash(e.Key, e.Row)
 		return nil
 	})
 }
 
-// eachInbound calls visit for each entry that the indexes of inbound messages must hold, until visit fails. It skips
-// damaged rows.
-func eachInbound(tx *bolt.Tx, visit func(schema.Entry) error) error {
+// eachInbound calls visit for each entry that the indexes of inbound messages must hold, until visit fails. It calls
+// damaged for each row that cannot be decoded.
+func eachInbound(tx *bolt.Tx, damaged func(error), visit func(schema.Entry) error) error {
 	return tx.Bucket(schema.BucketInbound).ForEach(func(key, row []byte) error {
 		m, err := schema.DecodeInbound(key, row)
 		if err != nil {
+			damaged(err)
 			return nil
 		}
 		for _, e := range schema.InboundEntriesOf(key, &m) {
@@ -308,5 +309,5 @@ func rebuildIndexes(tx *bolt.Tx, names []string) error {
 	if err != nil {
 		return err
 	}
-	return eachInbound(tx, put)
+	return eachInbound(tx, func(error) {}, put)
 }

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,8 +122,11 @@ func inboundOf(row pgx.CollectableRow) (m store.InboundMessage, err error) {
 // parseInbound completes m, which holds the columns of a row: it parses Raw and sets Plan from the escaped plan.
 func parseInbound(plan string, m store.InboundMessage) (store.InboundMessage, error) {
 	c, err := dlr.Parse(m.Raw)
-	if err != nil || c.Inbound == nil {
-		return m, fmt.Errorf("%w: a row of inbound holds no inbound message: %w", store.ErrDamaged, err)
+	if err == nil && c.Inbound == nil {
+		err = errors.New("it is a report")
+	}
+	if err != nil {
+		return m, fmt.Errorf("%w: the body of an inbound message cannot be read: %w", store.ErrDamaged, err)
 	}
 	m.Plan, m.ArrivedAt, m.Inbound.Inbound = unescape(plan), m.ArrivedAt.UTC(), c.Inbound
 	return m, nil
@@ -165,9 +169,8 @@ func (s *Store) InboundMessages(
 
 // findInbound returns the keys of up to one more message than a page holds, from the position after, newest first.
 func (s *Store) findInbound(ctx context.Context, q store.InboundQuery, after position) ([]inboundKey, error) {
-	if after.At == nil && !q.To.IsZero() {
-		to := ceilMicro(q.To)
-		after.At = &to // and an empty plan and id: before all messages of that time
+	if to := ceilMicro(q.To); !q.To.IsZero() && (after.At == nil || after.At.After(to)) {
+		after = position{At: &to} // an empty plan and id: before all messages of that time
 	}
 	from := pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
 	if !q.From.IsZero() {

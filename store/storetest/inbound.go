@@ -143,6 +143,15 @@ func inboundFilters(t *testing.T, place Place) {
 		}
 		o.reopen()
 	}
+	page, err := o.InboundMessages(t.Context(), store.InboundQuery{Paging: store.Paging{Limit: 1}})
+	require.NoError(t, err)
+	require.Equal(t, "5", page.Items[0].ID)
+	later := store.InboundQuery{To: sec(3), Paging: store.Paging{Cursor: page.Next}}
+	page, err = o.InboundMessages(t.Context(), later)
+	require.NoError(t, err)
+	for _, m := range page.Items {
+		require.True(t, m.ArrivedAt.Before(sec(3)), "a cursor does not lift the filter")
+	}
 }
 
 func inboundNotFound(t *testing.T, place Place) {
