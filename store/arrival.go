@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Arrival is something to record for a batch, such as a delivery report or the application's confirmation. Store.Record
-// makes an arrival durable. Package fold then applies the arrival to the rows of its batch.
+// Arrival is one event to be stored, such as a delivery report or a confirmation from the application. Store.Record
+// makes it durable, and package fold then updates the stored rows from it.
 type Arrival struct {
 	Plan  string    // the service plan; never empty
 	At    time.Time // when the arrival was received or made: UTC, truncated to the millisecond
 	Entry Entry     // the content; never nil
 }
 
-// Check returns an error if Plan or Entry is missing, or if Entry.Check fails. It returns nil for every callback that
-// the webhook accepts.
+// Check returns an error if the plan, the entry or a required field of the entry is missing. Every callback that the
+// webhook accepts passes the check.
 func (a Arrival) Check() error {
 	if a.Plan == "" {
 		return errors.New("record: no plan")
@@ -25,13 +25,13 @@ func (a Arrival) Check() error {
 	return a.Entry.Check()
 }
 
-// Key returns the key of the batch that the arrival changes. For a Quarantined or Inbound entry, which changes no
-// batch, the key has an empty BatchID. Key panics if a.Entry is nil.
+// Key returns the key of the batch that the arrival changes. Its BatchID is empty for a Quarantined or Inbound entry,
+// which changes no batch. Key panics if Entry is nil.
 func (a Arrival) Key() BatchKey { return BatchKey{a.Plan, a.Entry.Batch()} }
 
 // Entry is the content of an arrival: a Report, Quarantined, Inbound, BatchInfo, FetchNow, Confirmation, Settlement,
-// Requeue or ReportFetched. Each type has a file of its own. To add a type, implement Entry, and extend package fold
-// and the journal encoding in package boltstore.
+// Requeue or ReportFetched. To add a type, implement Entry, and extend package fold and the journal encoding in package
+// boltstore.
 type Entry interface {
 	// Batch returns the id of the batch that the entry changes; empty for an entry that changes no batch.
 	Batch() string
@@ -62,7 +62,8 @@ func checkBatch(id string) error {
 	return nil
 }
 
-// onlyList implements Entry.Named for an entry that has a single list of phone numbers.
+// onlyList is Entry.Named for an entry with a single list of phone numbers. It returns that list for i = 0, and false
+// for any later list.
 func onlyList(i int, numbers []string) ([]string, bool) {
 	if i > 0 {
 		return nil, false
@@ -70,11 +71,11 @@ func onlyList(i int, numbers []string) ([]string, bool) {
 	return numbers, true
 }
 
-// Source says how dlrloop obtained a delivery report or the properties of a batch (BatchInfo).
+// Source says how dlrloop obtained a delivery report or a BatchInfo (the properties of a batch).
 type Source uint8
 
-// The values of Source, which the API shows as Source.String. A report that was itself fetched (FromPoll) never makes
-// dlrloop fetch another report, so that fetching comes to an end.
+// The values of Source, which the API shows as Source.String. A fetched report (FromPoll) never makes dlrloop fetch the
+// full report (the one that names all recipients).
 const (
 	FromCallback     Source = iota // a callback of the webhook
 	FromPoll                       // fetched from Sinch's API

@@ -5,8 +5,7 @@ import (
 )
 
 // BatchInfo holds what Sinch knows about a batch, such as its send time and whether feedback is enabled. A zero field
-// is unknown or not set; times are UTC. Boltstore's journal stores it as JSON, so a renamed field keeps its old name in
-// its JSON tag.
+// is unknown or not set; times are UTC. It is stored as JSON, so a renamed field keeps its old name in its JSON tag.
 type BatchInfo struct {
 	BatchID         string
 	Unknown         bool `json:"Missing"` // Sinch answered that the batch is unknown; only BatchID and Source are set then
@@ -26,7 +25,8 @@ type BatchInfo struct {
 	Source     Source
 }
 
-// SentAt returns when Sinch sends the batch: the later of SendAt and CreatedAt, or the zero time if both are unknown.
+// SentAt returns when Sinch sends the batch: the later of SendAt and CreatedAt. It returns the zero time if both are
+// unknown.
 func (f BatchInfo) SentAt() time.Time {
 	if f.SendAt.After(f.CreatedAt) {
 		return f.SendAt
@@ -34,39 +34,39 @@ func (f BatchInfo) SentAt() time.Time {
 	return f.CreatedAt
 }
 
-// Batch implements Entry: it returns the batch id.
+// Batch returns the id of the batch.
 func (f BatchInfo) Batch() string { return f.BatchID }
 
-// Check implements Entry: it returns an error if BatchID is empty.
+// Check returns an error if BatchID is empty.
 func (f BatchInfo) Check() error { return checkBatch(f.BatchID) }
 
-// Names implements Entry: it returns the length of Numbers.
+// Names returns how many phone numbers Numbers contains.
 func (f BatchInfo) Names() int { return len(f.Numbers) }
 
-// Named implements Entry: the entry has one list of phone numbers, Numbers, which is list 0.
+// Named returns Numbers, the only list of phone numbers, for i = 0. It returns false for a larger i.
 func (f BatchInfo) Named(i int) ([]string, bool) { return onlyList(i, f.Numbers) }
 
-// Restrict implements Entry: it returns a copy that has only Numbers[from:to].
+// Restrict returns a copy of the batch info with only the phone numbers Numbers[from:to].
 func (f BatchInfo) Restrict(from, to int) Entry {
 	f.Numbers = f.Numbers[from:to:to]
 	return f
 }
 
-// RawBytes implements Entry: it returns nil, because batch info has no body from a callback.
+// RawBytes returns nil, because batch info carries no callback body.
 func (BatchInfo) RawBytes() []byte { return nil }
 
-// WithRaw implements Entry: it returns f unchanged, because batch info has no body from a callback.
+// WithRaw returns the batch info unchanged, because it carries no callback body.
 func (f BatchInfo) WithRaw([]byte) Entry { return f }
 
-// FetchNow is batch info that also makes dlrloop fetch the missing reports of the batch at once. For a batch that is
-// scheduled for later it acts like BatchInfo.
+// FetchNow is batch info that also makes dlrloop fetch the batch's missing reports at once. If the batch is scheduled
+// for later, it acts like BatchInfo.
 type FetchNow struct{ BatchInfo }
 
-// Restrict implements Entry: it returns a copy that has only Numbers[from:to].
+// Restrict returns a copy with only the phone numbers Numbers[from:to].
 func (c FetchNow) Restrict(from, to int) Entry {
 	c.Numbers = c.Numbers[from:to:to]
 	return c
 }
 
-// WithRaw implements Entry: it returns c unchanged, because batch info has no body from a callback.
+// WithRaw returns the FetchNow unchanged, because it carries no callback body.
 func (c FetchNow) WithRaw([]byte) Entry { return c }

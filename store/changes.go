@@ -6,9 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Changes lists what one call of fold.Fold changed in one batch, for metrics and totals. Use it only after the
-// transaction with the changed rows is committed: after a failure, the same arrivals are folded again and would count
-// twice.
+// Changes lists what one call of fold.Fold changed in one batch, for metrics and totals. Use it only after the changed
+// rows are committed: after a failed commit, the store folds the same arrivals again.
 type Changes struct {
 	Plan, BatchID string
 	NewBatch      bool
@@ -29,8 +28,8 @@ type Changes struct {
 	Before, After Tally // Batch.Tally before and after the fold
 }
 
-// Applied is one state (status, code and times) that a new report brought. It applies to the recipient with this
-// Number, or, if Number is empty, to messages that a batch report counts without naming the recipients.
+// Applied is one state (status, code and times) from a new report. It is the state of one recipient, or of messages
+// that a batch report counts without naming recipients.
 type Applied struct {
 	dlr.State            // with the times of RecipientReport.Counted
 	Number     string    // digits; empty if the report does not name the recipients
@@ -40,7 +39,8 @@ type Applied struct {
 	Source     Source
 }
 
-// Tally counts the feedback and the missing reports of one batch, or of all batches of a plan. Stores keep it as JSON.
+// Tally counts the feedback and the missing reports of one batch, or of all stored batches of a plan. It is stored as
+// JSON, so a renamed field keeps its old name in its JSON tag.
 type Tally struct {
 	PendingTasks, DeadTasks   int // batches with a Task, and batches with Dead set
 	Owed, Dropped, Sent, Dead int // recipients by feedback state; Dropped instead of Owed if the flag is FlagUnwanted
@@ -49,7 +49,7 @@ type Tally struct {
 	Missing int `json:"Awaited"` // the tag keeps the stored name
 }
 
-// Tally returns the counts of this one batch. The totals of a plan hold the sum over all its stored batches.
+// Tally returns the counts of this batch alone.
 func (b *Batch) Tally() Tally {
 	t := Tally{Owed: b.Feedback.Owed, Sent: b.Feedback.Sent, Dead: b.Feedback.Dead}
 	if b.Flag == FlagUnwanted {
@@ -67,10 +67,10 @@ func (b *Batch) Tally() Tally {
 	return t
 }
 
-// Add adds every count of o to t, in place.
+// Add adds each count of the tally o to the same count of t.
 func (t *Tally) Add(o Tally) { t.add(o, +1) }
 
-// Sub subtracts every count of o from t, in place.
+// Sub subtracts each count of the tally o from the same count of t.
 func (t *Tally) Sub(o Tally) { t.add(o, -1) }
 
 func (t *Tally) add(o Tally, sign int) {

@@ -1,7 +1,7 @@
 package store
 
-// Confirmation is the application's own delivery feedback, sent to the gateway: it says that recipients received the
-// batch. Set Recipients, or set WholeBatch to confirm all recipients.
+// Confirmation is delivery feedback that the application itself sent through the gateway, dlrloop's proxy to Sinch. It
+// says that the phone numbers in Recipients received the batch; with WholeBatch, all recipients did.
 type Confirmation struct {
 	BatchID    string
 	Recipients []string // phone numbers as the application sent them
@@ -10,26 +10,26 @@ type Confirmation struct {
 	WholeBatch bool `json:"Everyone"` // the tag keeps the stored name
 }
 
-// Batch implements Entry: it returns the batch id.
+// Batch returns the id of the batch.
 func (c Confirmation) Batch() string { return c.BatchID }
 
-// Check implements Entry: it returns an error if BatchID is empty.
+// Check returns an error if BatchID is empty.
 func (c Confirmation) Check() error { return checkBatch(c.BatchID) }
 
-// Names implements Entry: it returns the length of Recipients.
+// Names returns how many phone numbers Recipients contains.
 func (c Confirmation) Names() int { return len(c.Recipients) }
 
-// Named implements Entry: the entry has one list of phone numbers, Recipients, which is list 0.
+// Named returns Recipients, the only list of phone numbers, for i = 0. It returns false for a larger i.
 func (c Confirmation) Named(i int) ([]string, bool) { return onlyList(i, c.Recipients) }
 
-// Restrict implements Entry: it returns a copy that has only Recipients[from:to].
+// Restrict returns a copy of the confirmation with only the phone numbers Recipients[from:to].
 func (c Confirmation) Restrict(from, to int) Entry {
 	c.Recipients = c.Recipients[from:to:to]
 	return c
 }
 
-// RawBytes implements Entry: it returns nil, because a confirmation has no body from a callback.
+// RawBytes returns nil, because a confirmation carries no callback body.
 func (Confirmation) RawBytes() []byte { return nil }
 
-// WithRaw implements Entry: it returns c unchanged, because a confirmation has no body from a callback.
+// WithRaw returns the confirmation unchanged, because it carries no callback body.
 func (c Confirmation) WithRaw([]byte) Entry { return c }

@@ -7,14 +7,14 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Inbound is an inbound message (MO): a message that a phone sent to the plan. The stores keep its body as received,
-// and each message once: plan and id identify it.
+// Inbound is a message that a phone sent to the plan (MO). Stores keep each message once, identified by plan and
+// message id, with its callback body as received.
 type Inbound struct {
 	*dlr.Inbound        // never nil
 	Raw          []byte // the body of the callback
 }
 
-// Batch returns "": an inbound message belongs to no batch.
+// Batch returns the empty string, because an inbound message belongs to no batch.
 func (Inbound) Batch() string { return "" }
 
 // Check returns an error if the message or its id is missing.
@@ -25,32 +25,32 @@ func (n Inbound) Check() error {
 	return nil
 }
 
-// Names returns 0: an inbound message names no recipient.
+// Names returns 0, because an inbound message names no recipient.
 func (Inbound) Names() int { return 0 }
 
-// Named returns false: an inbound message names no recipient.
+// Named returns false, because an inbound message names no recipient.
 func (Inbound) Named(int) ([]string, bool) { return nil, false }
 
-// Restrict returns n itself.
+// Restrict returns the message unchanged, because it names no recipient.
 func (n Inbound) Restrict(_, _ int) Entry { return n }
 
-// RawBytes returns Raw without copying.
+// RawBytes returns the callback body itself, not a copy.
 func (n Inbound) RawBytes() []byte { return n.Raw }
 
-// WithRaw returns a copy of n that refers to raw.
+// WithRaw returns a copy of the message with raw as its callback body.
 func (n Inbound) WithRaw(raw []byte) Entry {
 	n.Raw = raw
 	return n
 }
 
-// InboundMessage is the row of an inbound message.
+// InboundMessage is a stored inbound message, with its plan and the time at which dlrloop received it.
 type InboundMessage struct {
 	Plan      string
 	ArrivedAt time.Time // when dlrloop received the callback; Inbound.ReceivedAt is when Sinch received the message
 	Inbound
 }
 
-// InboundQuery filters inbound messages; a zero member does not filter.
+// InboundQuery filters inbound messages; a zero field does not filter.
 type InboundQuery struct {
 	Plan     string
 	Number   string    // a phone number in any spelling: From or To has the same digits
@@ -58,7 +58,7 @@ type InboundQuery struct {
 	Paging
 }
 
-// Matches reports whether m passes the filters of q.
+// Matches reports whether the message m passes all filters of the query.
 func (q InboundQuery) Matches(m *InboundMessage) bool {
 	digits := dlr.Digits(q.Number)
 	return (q.Plan == "" || m.Plan == q.Plan) &&

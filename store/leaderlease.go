@@ -6,19 +6,18 @@ import (
 	"time"
 )
 
-// The names of the leader leases. Each lease guards background work that only one replica does at a time. The name is
-// passed to Cluster.AcquireLease and is a label value in the metrics.
+// The names of the leader leases, for Cluster.AcquireLease and as labels of metrics. Each lease lets one replica at a
+// time do one kind of background work.
 const (
 	LeaseReconcile = "reconcile" // fetching missing reports from Sinch
 	LeaseRetention = "retention" // deleting what is older than the retention
 )
 
-// LeaderLeases returns the names of all leader leases, sorted, in a new slice.
+// LeaderLeases returns the names of all leader leases, sorted. The caller may change the slice.
 func LeaderLeases() []string { return []string{LeaseReconcile, LeaseRetention} }
 
-// LeaderLease acquires and renews the leader lease for background work that only one of the replicas sharing a store
-// may do. Set the exported fields, then call Held before each step of the work. A LeaderLease is safe for concurrent
-// use and must not be copied.
+// LeaderLease lets only one of the replicas sharing a store do some background work. Set the exported fields, then call
+// Held before each step of the work. It is safe for concurrent use and must not be copied.
 type LeaderLease struct {
 	Cluster Cluster // nil if only one process uses the store; that process then always holds the lease
 	Name    string  // LeaseReconcile or LeaseRetention
@@ -30,10 +29,9 @@ type LeaderLease struct {
 	held     bool      // its result; guarded by mu
 }
 
-// Held reports whether this replica holds the leader lease; now must be the current time. It calls
-// Cluster.AcquireLease, which may block, and caches the answer for a third of Duration. If the call fails or takes a
-// third of Duration or longer, Held returns false, and the error if the call failed. After Held returned true, no other
-// replica can acquire the lease for at least a third of Duration, minus the difference between the replicas' clocks.
+// Held reports whether this replica may do the next step of the work; pass the current time. It may block, as it
+// acquires or renews the lease. If that fails or is too slow, it returns false, and the error if there is one. Finish
+// the step within Duration/3, minus the clock difference between replicas; after that, another replica may take over.
 func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {
 	if d.Cluster == nil {
 		return true, nil

@@ -2,7 +2,8 @@ package store
 
 import "time"
 
-// MissingReports configures when dlrloop fetches reports that did not arrive as callbacks. The zero value means never.
+// MissingReports configures when dlrloop fetches delivery reports that did not arrive as callbacks. The zero value
+// means never.
 type MissingReports struct {
 	// Silence is how long to wait after the last callback before a fetch. The wait doubles after each fetch until the
 	// next callback, up to 32 times Silence. Zero disables fetching.
@@ -11,23 +12,23 @@ type MissingReports struct {
 	Grace time.Duration
 }
 
-// maxDoublings limits how often the wait between two fetches doubles: up to 32 times MissingReports.Silence.
+// maxDoublings limits how often the wait between two fetches of missing reports doubles: up to 32 times Silence.
 const maxDoublings = 5
 
-// Delay returns how long to wait before the next fetch, after this many attempts (fetches since the last callback):
-// Silence, doubled for each attempt, up to 32 times Silence.
+// Delay returns how long to wait before the next fetch, after this many fetches since the last callback. It is Silence,
+// doubled for each of these fetches, but at most 32 times Silence.
 func (m MissingReports) Delay(attempts int) time.Duration {
 	return m.Silence << min(attempts, maxDoublings)
 }
 
-// Horizon returns the latest plausible ReportFetch.Due at the time now, for a batch that is already sent. A later Due
-// was set by a clock that was ahead and has since been set back.
+// Horizon returns the latest credible due time of a fetch at the time now, for a batch that is already sent. A later
+// ReportFetch.Due comes from a wrong clock.
 func (m MissingReports) Horizon(now time.Time) time.Time {
 	return now.Add(m.Delay(maxDoublings) + MaxAhead)
 }
 
-// FetchDue reports whether a fetch of the batch's missing reports is due at the time now. m holds the settings of the
-// batch's plan. A Fetch.Due after m.Horizon also counts as due, because a wrong clock set it.
+// FetchDue reports whether a fetch of the batch's missing reports is due at the time now, under the plan's settings m.
+// A due time later than MissingReports.Horizon comes from a wrong clock and counts as due.
 func (b *Batch) FetchDue(m MissingReports, now time.Time) bool {
 	if b.Fetch == nil || b.Fetch.Due.IsZero() {
 		return false
@@ -57,8 +58,8 @@ func (b *Batch) settled() int {
 	return max(named, claimed)
 }
 
-// Missing returns how many messages of the batch have no final status yet. It returns 0 while the number of messages is
-// unknown, because neither a report nor the batch info contains it.
+// Missing returns how many messages of the batch have no final status yet. It returns 0 while neither a report nor the
+// batch info says how many messages there are.
 func (b *Batch) Missing() int {
 	expected := b.Total
 	if f := b.Info; f != nil && !f.Unknown {

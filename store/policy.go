@@ -2,10 +2,10 @@ package store
 
 import "time"
 
-// On selects what makes dlrloop send delivery feedback for a recipient (feedback.on in the configuration).
+// On selects the event after which dlrloop sends delivery feedback for a recipient (feedback.on in the configuration).
 type On string
 
-// The values of On, each with what earns a recipient feedback. The empty string means OnDelivered.
+// The values of On, each with the event after which dlrloop sends feedback. The empty string means OnDelivered.
 const (
 	OnDelivered On = "delivered" // a report with status Delivered, or the application's confirmation
 	OnConfirmed On = "confirmed" // only the application's confirmation
@@ -13,8 +13,8 @@ const (
 	OnOff       On = "off"       // nothing
 )
 
-// Policy holds the settings of a plan that decide which feedback is sent, and when missing reports are fetched. In the
-// zero value, On means OnDelivered, a task is due at once, and missing reports are never fetched.
+// Policy holds a plan's settings for sending feedback and for fetching missing reports. The zero value sends feedback
+// without delay, after the events of OnDelivered, and never fetches missing reports.
 type Policy struct {
 	On       On            // what earns a recipient feedback
 	Coalesce time.Duration // how long a new task collects recipients before it is due
@@ -24,12 +24,11 @@ type Policy struct {
 	MissingReports MissingReports // when missing reports are fetched
 }
 
-// MaxRetryAfter is the longest time that dlrloop waits when Sinch answers 429. A longer Retry-After counts as this.
+// MaxRetryAfter is the longest wait after Sinch answers 429, even if the Retry-After header asks for more.
 const MaxRetryAfter = time.Hour
 
-// Horizon returns the latest plausible Task.Due at the time now; it allows MaxAhead for the difference between the
-// replicas' clocks. A later Due was set by a clock that was ahead and has since been set back. If MaxWait is 0, Horizon
-// returns the last day of the year 9999.
+// Horizon returns the latest credible due time of a feedback task at the time now. A later Task.Due comes from a wrong
+// clock. If MaxWait is 0, Horizon returns the last day of the year 9999.
 func (p Policy) Horizon(now time.Time) time.Time {
 	if p.MaxWait <= 0 {
 		return farFuture
@@ -40,6 +39,6 @@ func (p Policy) Horizon(now time.Time) time.Time {
 // farFuture is what Policy.Horizon returns if MaxWait is 0. Every store can store this time.
 var farFuture = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Policies returns the policy of the service plan with this id. It must be safe for concurrent use. If the same
-// arrivals are folded (applied to the rows) again, it must return the same policy, so that the result is the same.
+// Policies returns the settings of the service plan with this id. It must be safe for concurrent use. If a store
+// repeats a failed fold (the update of the rows), it must return the same settings as before.
 type Policies func(plan string) Policy

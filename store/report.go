@@ -7,17 +7,17 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Report is a delivery report together with the body that it was parsed from.
+// Report is a parsed delivery report together with its body as received.
 type Report struct {
 	*dlr.Report
 	Raw    []byte // the body as received
 	Source Source // FromCallback or FromPoll
 }
 
-// Batch implements Entry: it returns the batch id.
+// Batch returns the id of the batch that the report describes.
 func (r Report) Batch() string { return r.BatchID }
 
-// Check implements Entry: it returns an error if r.Report is nil or its batch id is empty.
+// Check returns an error if the report or its batch id is missing.
 func (r Report) Check() error {
 	if r.Report == nil {
 		return errors.New("record: no report")
@@ -25,7 +25,7 @@ func (r Report) Check() error {
 	return checkBatch(r.BatchID)
 }
 
-// Names implements Entry: it counts the phone numbers in all entries of the report, duplicates included.
+// Names returns how many phone numbers the entries of the report contain, duplicates included.
 func (r Report) Names() int {
 	names := 0
 	for i := range r.Entries {
@@ -34,7 +34,7 @@ func (r Report) Names() int {
 	return names
 }
 
-// Named implements Entry: it returns the phone numbers in entry i of the report.
+// Named returns the phone numbers in entry i of the report. It returns false if there is no entry i.
 func (r Report) Named(i int) ([]string, bool) {
 	if i >= len(r.Entries) {
 		return nil, false
@@ -42,8 +42,8 @@ func (r Report) Named(i int) ([]string, bool) {
 	return r.Entries[i].Recipients, true
 }
 
-// Restrict implements Entry: the copy names only the phone numbers at the positions from <= i < to, counted over all
-// entries of the report. It keeps the message counts and shares Raw with r.
+// Restrict returns a copy of the report with only the phone numbers at the positions from <= i < to, counted over all
+// entries. The copy keeps all message counts and shares the body.
 func (r Report) Restrict(from, to int) Entry {
 	whole := *r.Report
 	whole.Entries = slices.Clone(whole.Entries)
@@ -58,16 +58,16 @@ func (r Report) Restrict(from, to int) Entry {
 	return r
 }
 
-// between returns numbers[from:to]. A bound outside the slice is first moved to the nearer end of the slice.
+// between returns numbers[from:to]. An index outside the slice counts as the nearer end of the slice.
 func between(numbers []string, from, to int) []string {
 	from, to = min(max(from, 0), len(numbers)), min(max(to, 0), len(numbers))
 	return numbers[from:to:to]
 }
 
-// RawBytes implements Entry: it returns Raw itself, not a copy.
+// RawBytes returns the body itself, not a copy.
 func (r Report) RawBytes() []byte { return r.Raw }
 
-// WithRaw implements Entry: it returns a copy of r with raw as its body.
+// WithRaw returns a copy of the report with raw as its body.
 func (r Report) WithRaw(raw []byte) Entry {
 	r.Raw = raw
 	return r

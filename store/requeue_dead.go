@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// RequeueDead is the part of Store.Requeue that all stores share. In each round, read returns the batch and some phone
-// numbers of recipients with dead feedback; none if all were returned before. record is the store's method Record.
-// After an error, requeued counts the recipients of the earlier rounds.
+// RequeueDead implements Store.Requeue for every store. Each call of read must return the batch and the next phone
+// numbers with dead feedback; none after the last. record is the store's Record. RequeueDead returns how many
+// recipients it requeued, also with an error.
 func RequeueDead(
 	ctx context.Context, key BatchKey, now time.Time,
 	read func(context.Context) (b *Batch, dead []string, err error),

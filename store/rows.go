@@ -6,13 +6,13 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// BatchKey identifies a batch by the id of its service plan and its own id. Both are opaque strings.
+// BatchKey identifies a batch by the id of its service plan and the id of the batch, both as assigned by Sinch.
 type BatchKey struct{ Plan, BatchID string }
 
-// Flag says whether a batch was sent with feedback_enabled. Only then does Sinch accept delivery feedback for it.
+// Flag says whether the application sent a batch with feedback_enabled. Only then does Sinch accept feedback for it.
 type Flag uint8
 
-// The values of Batch.Flag. It stays FlagUnknown until batch info arrives.
+// The values of Batch.Flag. It is FlagUnknown until batch info (the properties of the batch) arrives.
 const (
 	FlagUnknown Flag = iota
 	FlagWanted
@@ -21,7 +21,7 @@ const (
 
 func (f Flag) String() string { return [...]string{"unknown", "wanted", "unwanted"}[f%3] }
 
-// Batch is the stored row of one batch, without its recipients. Before the first arrival, only Plan and ID are set.
+// Batch is the stored row of one batch, without its recipients. In a new row, only Plan and ID are set.
 type Batch struct {
 	Plan, ID        string
 	FirstAt, LastAt time.Time // when the first and the latest arrival of the batch were received
@@ -50,11 +50,11 @@ type Batch struct {
 // Key returns the key of the batch.
 func (b *Batch) Key() BatchKey { return BatchKey{b.Plan, b.ID} }
 
-// Messages returns how many messages have this status and code. Named and Claimed may count the same messages, so it
-// returns the larger of the two and not the sum. Thus the order of reports is irrelevant.
+// Messages returns how many messages have this status and code. It returns the larger of Named and Claimed, not the
+// sum, because both may count the same messages.
 func (r Reported) Messages() int { return max(r.Named, r.Claimed) }
 
-// Reported counts the messages of one batch to which reports gave the same status and code.
+// Reported counts the messages of one batch that have the same status and code according to its reports.
 type Reported struct {
 	Status  dlr.Status
 	Code    int
@@ -62,7 +62,7 @@ type Reported struct {
 	Claimed int // the largest count in any one batch report
 }
 
-// BatchReport is the record of one batch report that was applied to its batch, so that repeats of it are recognized.
+// BatchReport describes one batch report that was applied to its batch. Stores recognize repeats of the report by it.
 type BatchReport struct {
 	Key        [16]byte // content key (dlr.Report.ContentKey)
 	Type       dlr.Type
@@ -75,14 +75,15 @@ type BatchReport struct {
 	Folded int
 }
 
-// FeedbackCounts counts the recipients of a batch by their feedback state.
+// FeedbackCounts counts the recipients of a batch by feedback state: owed (to be sent), sent, and dead (given up).
 type FeedbackCounts struct {
 	Owed int // earned, not yet accepted by Sinch; shown as dropped while the batch's flag is FlagUnwanted
 	Sent int
 	Dead int
 }
 
-// Add adds n, which may be negative, to the count of the feedback state s. It does nothing for FeedbackNone.
+// Add adds n, which may be negative, to the count of recipients in the feedback state s. It does nothing for
+// FeedbackNone, which is not counted.
 func (c *FeedbackCounts) Add(s FeedbackState, n int) {
 	switch s {
 	case FeedbackOwed:
@@ -107,7 +108,7 @@ type Task struct {
 	Limit int
 }
 
-// Waits reports whether the batch has a task that becomes due only after now.
+// Waits reports whether the batch has a task that becomes due later than the time now.
 func (b *Batch) Waits(now time.Time) bool { return b.Task != nil && b.Task.Due.After(now) }
 
 // ReportFetch schedules when dlrloop next fetches the missing reports of a batch from Sinch.
@@ -116,8 +117,8 @@ type ReportFetch struct {
 	Attempts int       // fetches since the last callback
 }
 
-// Dead says why feedback of a batch is dead: given up until an operator requeues it. It describes the latest Settlement
-// that made feedback dead.
+// Dead says why dlrloop gave up feedback of a batch, until an operator requeues it. It describes the latest Settlement
+// (result of an attempt) that gave up.
 type Dead struct {
 	At         time.Time // when that settlement arrived
 	Reason     Reason
@@ -128,8 +129,8 @@ type Dead struct {
 // FeedbackState is the state of the delivery feedback of a recipient or of a whole batch.
 type FeedbackState uint8
 
-// The feedback states: not earned, to be sent, accepted by Sinch, and given up until a requeue. The API shows them as
-// FeedbackState.String, except that FeedbackOwed is shown as dropped while Batch.Flag is FlagUnwanted.
+// The feedback states: not earned, to be sent, accepted by Sinch, and given up until an operator requeues it. The API
+// shows FeedbackState.String, but dropped instead of owed if Batch.Flag is FlagUnwanted.
 const (
 	FeedbackNone FeedbackState = iota
 	FeedbackOwed
@@ -156,17 +157,17 @@ type RecipientReport struct {
 	Ref        Ref // place of the body in the report log
 }
 
-// RecipientWithBodies is a recipient with the bodies of its reports.
+// RecipientWithBodies is a recipient with the bodies of the reports that named it.
 type RecipientWithBodies struct {
 	*Recipient
 	Bodies [][]byte // Bodies[i] is the body of Reports[i]; nil if the store omits it or no longer has it
 }
 
-// Ref locates the body of a report in the report log, which keeps the reports of a batch as received. Each store
-// defines what Chunk and Index mean. The zero Ref means that the body is not kept.
+// Ref locates the body of a report in the report log, which keeps a batch's reports as received. Each store defines
+// what Chunk and Index mean. The zero Ref means that the body is not kept.
 type Ref struct{ Chunk, Index uint64 }
 
-// Logged is one report in the report log, which keeps the reports of a batch as received.
+// Logged is one entry of the report log, which keeps a batch's reports as received.
 type Logged struct {
 	ReceivedAt time.Time
 	Type       dlr.Type
@@ -175,11 +176,11 @@ type Logged struct {
 }
 
 // MaxAhead is how far the time in a report may be ahead of the time at which dlrloop received the report. A later time
-// comes from a wrong clock and must not decide which report wins.
+// comes from a wrong clock, and the time of receipt counts instead.
 const MaxAhead = 5 * time.Minute
 
-// Counted returns the reported state with the times by which reports are compared: a time more than MaxAhead after
-// ReceivedAt becomes ReceivedAt. It does not change s itself.
+// Counted returns the reported state with the times that count when reports are compared. A time more than MaxAhead
+// after ReceivedAt becomes ReceivedAt.
 func (s RecipientReport) Counted() dlr.State {
 	if s.ReceivedAt.IsZero() {
 		return s.State
@@ -193,8 +194,8 @@ func (s RecipientReport) Counted() dlr.State {
 	return s.State
 }
 
-// State returns the recipient's present state: of the results of RecipientReport.Counted for its Reports, the one that
-// wins by dlr.State.Compare. It returns false if no report named the recipient.
+// State returns the recipient's present state: the one that wins by dlr.State.Compare among its reports, with their
+// times corrected by RecipientReport.Counted. It returns false if no report named the recipient.
 func (r *Recipient) State() (dlr.State, bool) {
 	if len(r.Reports) == 0 {
 		return dlr.State{}, false
@@ -211,7 +212,7 @@ func (r *Recipient) State() (dlr.State, bool) {
 // Effect says whether a report determines the present state of a recipient, and if not, why not.
 type Effect string
 
-// The values of Effect, which the API shows for each report of a recipient.
+// The values of Effect. The API shows one for each report of a recipient.
 const (
 	Holds        Effect = "holds"        // the report is the present state
 	Superseded   Effect = "superseded"   // the report was the state until another one won
@@ -220,7 +221,7 @@ const (
 	Outranked    Effect = "outranked"    // a report with the same time and a status that wins was known before
 )
 
-// Effects returns the effect of each report in Reports, in the same order, in a new slice.
+// Effects returns the effect of each of the recipient's reports, in the order of Reports, in a new slice.
 func (r *Recipient) Effects() []Effect {
 	effects := make([]Effect, len(r.Reports))
 	holder := -1

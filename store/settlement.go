@@ -19,32 +19,32 @@ type Settlement struct {
 	FullReportFetched bool `json:"FullRead"` // the tag keeps the stored name
 }
 
-// Batch implements Entry: it returns the batch id.
+// Batch returns the id of the batch.
 func (s Settlement) Batch() string { return s.BatchID }
 
-// Check implements Entry: it returns an error if BatchID is empty.
+// Check returns an error if BatchID is empty.
 func (s Settlement) Check() error { return checkBatch(s.BatchID) }
 
-// Names implements Entry: it returns the length of Recipients.
+// Names returns how many phone numbers Recipients contains.
 func (s Settlement) Names() int { return len(s.Recipients) }
 
-// Named implements Entry: the entry has one list of phone numbers, Recipients, which is list 0.
+// Named returns Recipients, the only list of phone numbers, for i = 0. It returns false for a larger i.
 func (s Settlement) Named(i int) ([]string, bool) { return onlyList(i, s.Recipients) }
 
-// Restrict implements Entry: it returns s unchanged. A settlement need not be divided, because it names at most
-// MaxRecipients recipients, and their number decides when the task is due.
+// Restrict returns the settlement unchanged. It must not be divided, because the number of its recipients decides when
+// the task is due.
 func (s Settlement) Restrict(_, _ int) Entry { return s }
 
-// RawBytes implements Entry: it returns nil, because a settlement has no body from a callback.
+// RawBytes returns nil, because a settlement carries no callback body.
 func (Settlement) RawBytes() []byte { return nil }
 
-// WithRaw implements Entry: it returns s unchanged, because a settlement has no body from a callback.
+// WithRaw returns the settlement unchanged, because it carries no callback body.
 func (s Settlement) WithRaw([]byte) Entry { return s }
 
-// Outcome says what a Settlement does to the feedback task and to the recipients that the attempt concerned.
+// Outcome says what a Settlement, the result of an attempt, does to the feedback task and its recipients.
 type Outcome uint8
 
-// The values of Outcome. The journal stores them as numbers, so add a new outcome at the end.
+// The values of Outcome. Boltstore's journal stores them as numbers, so add a new value at the end.
 const (
 	OutcomeProgress Outcome = iota // a batch or a report was fetched and nothing sent: the task is due again at once
 	OutcomeAccepted                // Sinch accepted the feedback: the recipients are sent, and never owed again
@@ -63,7 +63,7 @@ func (o Outcome) String() string {
 // Reason says why a feedback attempt ended as it did. It decides whether and when the relay retries.
 type Reason string
 
-// The values of Reason, a closed set. They label the metrics of attempts and of dead feedback. The API shows them.
+// The values of Reason, which the API shows and the metrics use as labels. FeedbackReasons must list each of them.
 const (
 	ReasonAccepted            Reason = "accepted"
 	ReasonRateLimited         Reason = "rate_limited"

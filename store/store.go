@@ -46,8 +46,8 @@ type Store interface {
 	// afterwards.
 	Record(ctx context.Context, a Arrival) error
 
-	// Settle records s, the result of an attempt at a claimed task of the plan, as Record does; at is the time of the
-	// arrival. From the call until s is folded, Claim does not return the task again.
+	// Settle records s, the result of an attempt at a claimed task of the plan, as Record does; at is the current time.
+	// From the call until s is folded, Claim does not return the task again.
 	Settle(ctx context.Context, plan string, at time.Time, s Settlement) error
 
 	// Claim leases up to limit feedback tasks of the plan until now+lease: tasks that are due at now and not leased,
@@ -121,8 +121,8 @@ type Cluster interface {
 	QuotaShare() float64
 }
 
-// Stopper reports that a store has shut itself down because it no longer knows what is on disk. A Store that can do so
-// implements it. The process must then exit; after a restart the store reads its state from disk.
+// Stopper is implemented by a Store that shuts itself down when it no longer knows what is on disk. The process must
+// then exit; after a restart the store reads its state from disk.
 type Stopper interface {
 	// Done returns a channel that is closed when the store shuts itself down. Close does not close the channel.
 	Done() <-chan struct{}
@@ -130,9 +130,8 @@ type Stopper interface {
 	Err() error
 }
 
-// MaxRecipients is the largest number of recipients in one feedback call. Sinch documents no limit for such a call;
-// 1000 is its limit for the recipients of a batch.
-const MaxRecipients = 1000
+// MaxRecipients is the largest number of recipients in one feedback call of dlrloop to Sinch.
+const MaxRecipients = 1000 // Sinch's limit for the recipients of a batch; it documents none for the call
 
 // Claim is a feedback task (the delivery feedback owed for one batch) that Store.Claim leased to its caller.
 type Claim struct {
@@ -158,7 +157,7 @@ const (
 	MaxLimit     = 1000
 )
 
-// Size returns how many items a full page has: Limit, but DefaultLimit if Limit is not positive, and at most MaxLimit.
+// Size returns how many items a full page has: Limit, or DefaultLimit if Limit is not positive, but at most MaxLimit.
 func (p Paging) Size() int {
 	if p.Limit <= 0 {
 		return DefaultLimit
@@ -166,8 +165,7 @@ func (p Paging) Size() int {
 	return min(p.Limit, MaxLimit)
 }
 
-// Page is one page of a list. Read on until Next is empty: a store reads a bounded number of rows per page, so even a
-// page without items can have a Next.
+// Page is one page of a list. Read on until Next is empty: even a page without items can have a next page.
 type Page[T any] struct {
 	Items []T
 	Next  string // Paging.Cursor of the next page; empty on the last page
@@ -188,7 +186,7 @@ type RecipientQuery struct {
 	Paging
 }
 
-// TaskQuery filters batches by their feedback: pending, or dead (given up).
+// TaskQuery filters batches by their feedback: pending (to be sent) or dead (given up).
 type TaskQuery struct {
 	Dead bool   // selects dead feedback instead of pending
 	Plan string // empty selects all plans
@@ -197,7 +195,7 @@ type TaskQuery struct {
 	Paging
 }
 
-// RecipientInBatch is a recipient with the key of its batch.
+// RecipientInBatch is a recipient with the key of the batch that was sent to it.
 type RecipientInBatch struct {
 	Key       BatchKey
 	Recipient *Recipient
@@ -210,8 +208,8 @@ type QuarantineEntry struct {
 	Quarantined
 }
 
-// MinuteCount counts the messages of a plan for which the first report with this Status was received in this Minute. A
-// message counts again if a later report has the same status with another code.
+// MinuteCount counts the messages of a plan whose first report with one status was received in one minute. A message
+// counts again if a later report has the same status with another code.
 type MinuteCount struct {
 	Minute   time.Time // the start of the minute, UTC
 	Plan     string
@@ -219,7 +217,7 @@ type MinuteCount struct {
 	Messages int
 }
 
-// Gauges holds the current values of a store's gauges for a metrics scrape.
+// Gauges holds a store's current figures for the metrics, such as its size.
 type Gauges struct {
 	Plans             map[string]PlanGauges // by plan id
 	SizeBytes         int64                 // all files together
@@ -232,15 +230,14 @@ type Gauges struct {
 	Leaders  map[string]string // id of the holder by name of the leader lease; nil for a store that cannot be shared
 }
 
-// PlanGauges holds the current values of one plan's gauges for a metrics scrape.
+// PlanGauges holds the current figures of one plan for the metrics.
 type PlanGauges struct {
 	Tally
 	OldestDue time.Time // the earliest Task.Due of the plan; zero if the plan has no task
 }
 
-// Observer holds functions that a store calls after it has done something, such as a commit. A nil function is not
-// called. The store waits for each call, so a function must return quickly and must not call the store. The functions
-// must be safe for concurrent use.
+// Observer holds functions that a store calls after an event, such as a commit. A nil function is not called. A
+// function must return quickly, must not call the store, and must be safe for concurrent use.
 type Observer struct {
 	// Committed is called after each attempt to make a group of arrivals durable, with the size of the group in arrivals
 	// and bytes, how long the attempt took, and its error or nil.

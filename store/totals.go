@@ -2,7 +2,7 @@ package store
 
 import "github.com/dlrloop/dlrloop/dlr"
 
-// PlanStats holds the totals of one plan since the store was created.
+// PlanStats holds the totals of one plan since the store was created, and the present state of its feedback.
 type PlanStats struct {
 	Plan        string
 	Batches     int // all batches ever; retention does not lower it
@@ -14,8 +14,8 @@ type PlanStats struct {
 	Feedback    Tally         // present state of the batches that retention has not deleted
 }
 
-// StatusTotal counts the messages of a plan in one status and one class of delivery error codes. Status is documented
-// or dlr.Other, which limits the number of totals.
+// StatusTotal counts the messages of a plan in one status and one class of delivery error codes. All statuses that
+// Sinch does not document count together, as dlr.Other.
 type StatusTotal struct {
 	Status   dlr.Status
 	Class    dlr.Class
