@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// requestBody is the body of a caller's request. It keeps the error that ended the reading, which httputil.ReverseProxy
-// does not report.
+// requestBody is the body of a request to the gateway. It keeps the error at which the reading ended, which
+// httputil.ReverseProxy does not report.
 type requestBody struct {
 	io.ReadCloser
 	begun  atomic.Bool // at least one byte was read
@@ -32,7 +32,7 @@ func (in *requestBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// failure returns the error other than io.EOF that ended the reading of the body, or nil.
+// failure returns the error at which the reading of the body ended. It returns nil if there was none but io.EOF.
 func (in *requestBody) failure() error {
 	if err := in.failed.Load(); err != nil {
 		return *err
@@ -40,8 +40,8 @@ func (in *requestBody) failure() error {
 	return nil
 }
 
-// whole returns the whole body. length is the Content-Length in bytes, or negative if unknown. If the body is too large
-// or incomplete, whole returns the result of problem.Unread.
+// whole reads and returns the whole body. The length is the Content-Length, or negative if unknown. It returns an
+// *http.MaxBytesError if the body is too large, and a *problem.Problem if it is incomplete.
 func (in *requestBody) whole(length int64) ([]byte, error) {
 	var body []byte
 	var err error
@@ -57,10 +57,10 @@ func (in *requestBody) whole(length int64) ([]byte, error) {
 	return body, nil
 }
 
-// errStalled is the cause for canceling a call to Sinch if neither the request nor the answer makes progress.
+// errStalled is the cause for canceling a call to Sinch that makes no progress in either direction.
 var errStalled = errors.New("the call to Sinch made no progress")
 
-// answerBody is the body of Sinch's answer as it is passed to the caller. It limits each stall, but not the total time.
+// answerBody is the body of Sinch's answer on its way to the caller. It limits each stall, but not the total time.
 type answerBody struct {
 	io.ReadCloser
 	connection *http.ResponseController // to the caller
@@ -80,8 +80,7 @@ func (a *answerBody) Close() error {
 	return a.ReadCloser.Close()
 }
 
-// proxyLog receives the log lines of httputil.ReverseProxy and logs them at level Debug, since they only report answers
-// that broke off on either side.
+// proxyLog logs the messages of httputil.ReverseProxy at level Debug. They only report answers that broke off.
 type proxyLog struct{ log *slog.Logger }
 
 func (l proxyLog) Write(line []byte) (int, error) {

@@ -9,9 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// completeSend adds missing members to the JSON body of a send: delivery_report if feedback_enabled is true, and
-// callback_url if reports are requested. It does nothing for other calls, or if the plan has no Callback. It reads the
-// whole body, and returns a *problem.Problem or *http.MaxBytesError if that fails.
+// completeSend adds missing members to the JSON body of a send (a call that creates a batch): delivery_report if
+// feedback_enabled is true, and callback_url if reports are requested. It does nothing for other calls, or if
+// Plan.Callback is empty. It returns an error if it cannot read the whole body.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
 	if callback == "" || p.operation != metrics.GatewaySend ||
@@ -37,14 +37,14 @@ func (p *proxiedRequest) completeSend() error {
 	return nil
 }
 
-// insertion inserts text into a body, or replaces bytes of the body by text.
+// insertion is a change of a JSON body: a text to insert at an offset, perhaps in place of the bytes there.
 type insertion struct {
 	at, instead int // offset in the body, and number of bytes there that text replaces
 	text        string
 }
 
-// spliced returns a reader of body with all insertions applied. The insertions must be sorted by offset. The reader
-// does not copy body, so body must not be modified.
+// spliced returns a reader of the body with the insertions applied, which must be sorted by offset. Do not modify the
+// body while you use the reader.
 func spliced(body []byte, insertions []insertion) io.Reader {
 	var parts []io.Reader
 	from := 0
@@ -55,12 +55,12 @@ func spliced(body []byte, insertions []insertion) io.Reader {
 	return io.MultiReader(append(parts, bytes.NewReader(body[from:]))...)
 }
 
-// reportDefault is the delivery_report that the gateway adds to a send that wants feedback. It requests one report per
-// recipient, with the final status.
+// reportDefault is the delivery_report that the gateway adds to a send if feedback_enabled is true. It requests one
+// report for each recipient, with the final status.
 const reportDefault = "per_recipient_final"
 
-// completion returns the insertions, sorted by offset, by which completeSend completes body, the JSON of a send. Null
-// counts as missing; callback is the callback_url to add. If body is not a JSON object, the result is nil.
+// completion returns the insertions that complete body, the JSON of a send (see completeSend), sorted by offset. Null
+// counts as missing; callback is the callback_url to add. If the body is not a JSON object, the result is nil.
 func completion(body []byte, callback string) []insertion {
 	object := bytes.TrimSpace(body)
 	if !json.Valid(body) || object[0] != '{' {
@@ -104,7 +104,7 @@ func completion(body []byte, callback string) []insertion {
 
 func absent(value []byte) bool { return value == nil || string(value) == "null" }
 
-// requestsReports reports whether the JSON value of delivery_report asks for reports: any string except "none" does.
+// requestsReports reports whether the JSON value of delivery_report requests reports: any string but "none" does.
 func requestsReports(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"

@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recordFeedback records the caller's delivery feedback, which dlrloop sends to Sinch later, and answers as Sinch
-// would. It answers 202 only once the feedback is durable. If it returns an error, it has not answered.
+// recordFeedback stores the caller's delivery feedback (who has received a batch), which dlrloop sends to Sinch later.
+// It answers as Sinch would: 202, but only once the feedback is durable. If it returns an error, it has not answered.
 func (p *proxiedRequest) recordFeedback() error {
 	confirmation, invalid, err := p.readFeedback()
 	if err != nil {
@@ -46,7 +46,7 @@ func (p *proxiedRequest) recordFeedback() error {
 	return nil
 }
 
-// knownBatch returns the batch in the request's path from the store, or nil if the store does not have it.
+// knownBatch returns the stored batch that the request's path names, or nil if the store does not have it.
 func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	b, err := p.store.Batch(ctx, store.BatchKey{Plan: p.plan.ID, BatchID: p.batchID})
 	if errors.Is(err, store.ErrNotFound) {
@@ -58,10 +58,10 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch returns the info about the batch in the path, once Sinch has accepted the caller's token. It uses
-// known, the store's batch, if that wants feedback. Otherwise it fetches the info from Sinch and records it. The info
-// is nil for an invalid batch id, or if tokenOnly is set and known does not want feedback. If refusal is not nil, it is
-// Sinch's answer, to be forwarded to the caller.
+// feedbackBatch checks the caller's token and returns the info about the batch in the path. It takes the info from
+// known, the batch in the store, if that is marked as wanting feedback. Otherwise it fetches the info from Sinch and
+// records it; but with tokenOnly, or for an invalid batch id, it returns nil. If Sinch refuses the token or the fetch,
+// the result refusal is Sinch's answer, which the caller should get.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.BatchInfo, refusal *lookup, err error,
 ) {
@@ -85,13 +85,13 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 	return &found, nil, p.record(ctx, found)
 }
 
-// validBatchID reports whether the gateway can fetch the batch in the request's path from Sinch. The id must not be
-// longer than dlr.MaxBatchID, nor contain a slash, which would change the path of the fetch.
+// validBatchID reports whether the batch id in the request's path has at most dlr.MaxBatchID bytes and no slash. A
+// slash would change the path when the gateway fetches the batch from Sinch.
 func (p *proxiedRequest) validBatchID() bool {
 	return len(p.batchID) <= dlr.MaxBatchID && !strings.Contains(p.batchID, "/")
 }
 
-// confirm records the caller's delivery feedback and then answers 202.
+// confirm records the caller's delivery feedback and then answers 202. After an error it has not answered.
 func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) error {
 	if err := p.record(ctx, c); err != nil {
 		return err
@@ -100,7 +100,7 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 	return nil
 }
 
-// record records entry for the request's plan, and blocks until it is durable. The error is a *problem.Problem.
+// record stores an entry for the request's plan and blocks until it is durable. The error is a *problem.Problem.
 func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), Entry: entry}); err != nil {
 		return notRecorded("record", err)
@@ -108,15 +108,15 @@ func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The client
-// may repeat the request: if the store has recorded the feedback in spite of the error, the repeat changes nothing.
+// notRecorded returns the problem for a store call that failed with err. The argument tried says in the log what the
+// call should do, such as "record". The client may repeat the request, since a repeat changes nothing.
 func notRecorded(tried string, err error) error {
 	refused := problem.OfStore(fmt.Errorf("%s: %w", tried, err))
 	refused.Detail = "the confirmation may not be recorded; retry later"
 	return refused
 }
 
-// invalidBody is the JSON body with which Sinch answers an invalid request.
+// invalidBody is the JSON body of Sinch's answer to an invalid request.
 type invalidBody struct {
 	Code string `json:"code"`
 	Text string `json:"text"`
@@ -126,15 +126,15 @@ func violation(text string) *invalidBody {
 	return &invalidBody{Code: "syntax_constraint_violation", Text: text}
 }
 
-// answerInvalid answers an invalid request as Sinch does, with status 400 and w as JSON.
+// answerInvalid answers an invalid request as Sinch does: 400 with the given JSON body.
 func (p *proxiedRequest) answerInvalid(w *invalidBody) {
 	body, _ := json.Marshal(w) // two strings can be encoded
 	p.w.Header().Set("Content-Type", "application/json")
 	p.answer(http.StatusBadRequest, body)
 }
 
-// readFeedback reads and parses the body of a delivery feedback call. If Sinch would refuse the body, *invalidBody is
-// the answer to send, else nil. The error is a problem if the body is too large, incomplete or badly compressed.
+// readFeedback reads and parses the body of a delivery feedback call. If Sinch would refuse its content, the second
+// result is the answer to send, else nil. It returns an error if the body is too large, incomplete or badly compressed.
 func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error) {
 	body, err := p.body.whole(p.r.ContentLength)
 	if err != nil {
@@ -157,8 +157,8 @@ func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error
 	return c, invalid, nil
 }
 
-// parseFeedback parses the body of a delivery feedback call by Sinch's rules, and leaves BatchID empty. For an invalid
-// body the second result is the answer to send, else nil. Its code is one of Sinch's, but its text is ours.
+// parseFeedback parses the body of a delivery feedback call by Sinch's rules; BatchID stays empty. If the body is
+// invalid, the second result is the answer to send, else nil. The answer has Sinch's code, but our text.
 func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	// A struct would match the name in any case. It must be exact, since an empty list means every recipient.
 	var members map[string]json.RawMessage
@@ -189,8 +189,8 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	return store.Confirmation{Recipients: recipients, WholeBatch: len(recipients) == 0}, nil
 }
 
-// isNumber reports whether Sinch accepts text as a phone number; one invalid number makes Sinch refuse the whole call.
-// Sinch accepts fewer separators than dlr.MSISDN does, and requires at least three digits.
+// isNumber reports whether Sinch accepts text as a phone number in delivery feedback. It is stricter than dlr.MSISDN:
+// it allows fewer separators and requires at least three digits.
 func isNumber(text string) bool {
 	digits, ok := dlr.MSISDN(text)
 	return ok && len(digits) >= 3 && len(text) <= dlr.MaxNumber && strings.Trim(text, "+0123456789 -()[]") == "" &&

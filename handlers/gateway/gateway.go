@@ -43,7 +43,7 @@ func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Plan configures a service plan of Sinch whose API calls go through the gateway. ID and Endpoint are required.
+// Plan configures a service plan at Sinch whose API calls go through the gateway. ID and Endpoint are required.
 type Plan struct {
 	ID string
 	// Project is the project id that clients with a project's access key send in place of ID; empty if there is no
@@ -68,8 +68,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Gateway is a reverse proxy for the paths /xms/v1/{plan}/… of Sinch's API. It passes on requests and answers
-// unchanged, except as Plan configures, and records in the store each batch that it finds in an answer of Sinch.
+// Gateway is a reverse proxy for Sinch's API below /xms/v1/{plan}/. It passes on requests and answers unchanged, unless
+// Plan says otherwise. It records in the store the batches that it finds in Sinch's answers.
 type Gateway struct {
 	config     Config
 	store      Store
@@ -87,22 +87,22 @@ type Gateway struct {
 	traffic    *traffic
 }
 
-// servedPlan is a configured service plan with its parsed endpoint and its current webhook URL.
+// servedPlan is a configured service plan with its parsed endpoint and the webhook URL for its sends.
 type servedPlan struct {
 	Plan
 	endpoint *url.URL
 	callback atomic.Pointer[string]
 }
 
-// ErrOpenToken is the error of New if a plan has a Client, and so an access token of its own, but no credentials are
-// configured. Any caller could then send messages with that token.
+// ErrOpenToken means that a plan has an access token of its own (Plan.Client), but the gateway has no credentials to
+// check callers. Any caller could then send messages with that token.
 var ErrOpenToken = errors.New(
 	"plan lets everyone who reaches the gateway, even from this machine, send at your cost; " +
 		"set private.credentials, which callers then need, or gateway: {token: caller}",
 )
 
-// New returns a gateway that records batches and the callers' delivery feedback in the store s. The error wraps
-// ErrOpenToken if any caller could send messages at the plan owner's cost. Call Drain before you close s.
+// New returns a gateway that records batches and delivery feedback in the store s. The error wraps ErrOpenToken if any
+// caller could send messages with a plan's own token. Call Drain before you close the store.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
 	c = c.withDefaults()
 	g := &Gateway{
@@ -123,8 +123,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, err
 	return g, nil
 }
 
-// indexPlans fills the map g.plans by the ids that callers may use in the path: the plan's own id and, if no other plan
-// belongs to its project, the project's id.
+// indexPlans fills the map g.plans. Its keys are the ids that callers may use in the path: each plan's own id, and the
+// id of each project that has only one plan.
 func (g *Gateway) indexPlans(plans []Plan) error {
 	g.plans = make(map[string]*servedPlan, len(plans))
 	projects := make(map[string][]*servedPlan)
@@ -151,8 +151,8 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 	return nil
 }
 
-// SetCallbacks replaces Plan.Callback for sends that arrive from now on. urls maps plan ids to webhook URLs; a plan
-// that is not in urls keeps its URL. A plan that was created without a Callback stays without one.
+// SetCallbacks replaces the webhook URLs (Plan.Callback) for sends that arrive from now on. The map goes from plan ids
+// to URLs; plans not in it keep theirs. A plan that was created without a Callback stays without one.
 func (g *Gateway) SetCallbacks(urls map[string]string) {
 	for _, p := range g.plans {
 		if callback, given := urls[p.ID]; given && p.Callback != "" {
@@ -174,8 +174,8 @@ func (g *Gateway) Handler() http.Handler {
 	}))
 }
 
-// Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next.
-// Middleware that wraps the http.ResponseWriter must have Unwrap, because the gateway sets the connection's deadlines.
+// Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next. If you
+// wrap its http.ResponseWriter, the wrapper must have Unwrap, since the gateway sets the connection's deadlines.
 func (g *Gateway) Before(next http.Handler) http.Handler {
 	return listener.WithoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGateway(r) {
@@ -186,8 +186,8 @@ func (g *Gateway) Before(next http.Handler) http.Handler {
 	}))
 }
 
-// ServeHTTP passes a request whose path is below /xms/v1/ on to Sinch, or answers it with a problem. It does not refuse
-// TRACE, so give http.Server the result of Handler or Before instead.
+// ServeHTTP passes a request on to Sinch, or answers it with a problem. Do not give it to http.Server: unlike the
+// handlers from Handler and Before, it does not refuse TRACE.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := newProxiedRequest(g, w, r)
 	defer p.end()
@@ -204,15 +204,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Drain makes the gateway answer new requests with 503, and waits until earlier requests have ended and their batches
-// are recorded, or until ctx ends. The store may then be closed, even if ctx ended first.
+// Drain makes the gateway answer new requests with 503. It waits until earlier requests have ended and their batches
+// are recorded, or until ctx ends. Afterwards the store may be closed in either case.
 func (g *Gateway) Drain(ctx context.Context) {
 	g.traffic.drain(ctx)
 	g.transport.CloseIdleConnections()
 }
 
-// authorize returns nil if the caller of r may use the plan, else the problem to answer. If the plan has no Client,
-// authorize does not check the token, since Sinch does. plan is nil if it is not configured.
+// authorize returns nil if the caller may use the plan, else the problem to answer. It checks the caller's credentials
+// only for a plan with a token of its own; else Sinch checks the token. A nil plan is not configured.
 func (g *Gateway) authorize(r *http.Request, plan *servedPlan) error {
 	if g.checksHost {
 		if err := access.CheckHost(r.Host); err != nil {

@@ -6,21 +6,20 @@ import (
 	"strings"
 )
 
-// endToEnd lists headers that are passed on to Sinch even if the caller's Connection header names them; so are all
-// headers that begin with Content-. Without them the request would lose its credential or change its meaning.
+// endToEnd lists headers that are passed on to Sinch even if the caller's Connection header says to remove them. The
+// same holds for all headers that begin with Content-.
 var endToEnd = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Idempotency-Key", "User-Agent",
 }
 
-// overriding lists headers by which some servers replace the path or the method of a request. The gateway removes them,
-// because they could move a checked request out of the plan's path or turn it into a TRACE.
+// overriding lists headers that replace the path or the method of a request on some servers. The gateway removes them,
+// so that no caller can leave the plan's path with them.
 var overriding = []string{
 	"X-Original-Uri", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 }
 
-// sanitize changes the headers of r.Out, the request to Sinch. It restores the headers in endToEnd, which ReverseProxy
-// removes if Connection names them. It removes those in overriding, X-Forwarded headers, which describe the internal
-// network, and all trailers, since a server may treat a trailer as a header.
+// sanitize sets the headers of r.Out, the request to Sinch. It restores the headers in endToEnd, which ReverseProxy may
+// have removed. It removes the headers in overriding, the X-Forwarded headers and all trailers.
 func sanitize(r *httputil.ProxyRequest) {
 	for name, values := range r.In.Header {
 		switch {

@@ -12,20 +12,19 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxLookup limits how many bytes of Sinch's answer the method get reads. The JSON of a batch with 1000 recipients has
-// some tens of thousands of bytes, and message parameters may add megabytes.
-const maxLookup = 4 << 20
+// maxLookup limits how many bytes the gateway reads of Sinch's answer to its own GET. The rest is cut off.
+const maxLookup = 4 << 20 // a batch of 1000 recipients has tens of thousands, and its parameters perhaps megabytes
 
-// lookup is Sinch's answer to a GET that the gateway itself sends, for example to fetch a batch.
+// lookup is Sinch's answer to a GET by the gateway itself, which for example fetches a batch.
 type lookup struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// get sends a GET to the plan's endpoint plus tail (an escaped path and query). It uses the plan's own token if there
-// is one, else the caller's. It waits up to config.Timeout for Sinch's answer. Concurrent calls with the same plan,
-// token and tail share one answer, which must not be modified.
+// get sends a GET to the plan's endpoint plus tail, an escaped path and query. It uses the plan's own token, or the
+// caller's if there is none. It waits up to Config.Timeout. Equal calls at the same time share one answer, so do not
+// modify it.
 func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -69,8 +68,8 @@ func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, err
 	return &lookup{a.StatusCode, a.Header, body}, nil
 }
 
-// checkToken finds out whether Sinch accepts the caller's token, by requesting a list of one batch. If Sinch does not
-// answer 200, refusal is its answer, to be forwarded to the caller. The error is a *problem.Problem.
+// checkToken asks Sinch for a list of one batch, to find out whether it accepts the caller's token. If Sinch does not
+// answer 200, the result refusal is its answer, which the caller should get. The error is a *problem.Problem.
 func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
@@ -83,8 +82,8 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	return nil, nil
 }
 
-// fetchBatch fetches the batch in the request's path from Sinch. If Sinch does not answer 200, the batch is nil, and
-// refusal is Sinch's answer, to be forwarded to the caller. The error is a *problem.Problem.
+// fetchBatch fetches from Sinch the batch that the request's path names. If Sinch does not answer 200, the result
+// refusal is its answer, which the caller should get. The error is a *problem.Problem.
 func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {
@@ -100,14 +99,14 @@ func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err erro
 	return b, nil, nil
 }
 
-// accept caches the caller's token as one that Sinch accepts. It does nothing if the plan has a token of its own.
+// accept caches that Sinch accepts the caller's token. It does nothing if the plan has a token of its own.
 func (p *proxiedRequest) accept() {
 	if p.plan.Client == nil {
 		p.tokens.accept(p.plan.ID, p.token)
 	}
 }
 
-// lookupFailed returns the problem for a GET to Sinch by the gateway itself that failed with err.
+// lookupFailed returns the problem with which to answer if the gateway's own GET to Sinch failed with err.
 func (p *proxiedRequest) lookupFailed(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -115,7 +114,7 @@ func (p *proxiedRequest) lookupFailed(err error) error {
 	return refused
 }
 
-// forward passes Sinch's answer to a lookup on to the caller: status, body and a few headers.
+// forward answers the caller with Sinch's answer to a GET by the gateway: its status, its body and a few headers.
 func (p *proxiedRequest) forward(a *lookup) {
 	h := p.w.Header()
 	for _, name := range []string{"Content-Type", "Www-Authenticate", "Retry-After"} {
@@ -126,7 +125,7 @@ func (p *proxiedRequest) forward(a *lookup) {
 	p.answer(a.status, a.body)
 }
 
-// answer answers the caller without passing the request on to Sinch. It sets the outcome for the metrics.
+// answer answers the caller with the given status and body, and sets the outcome for the metrics.
 func (p *proxiedRequest) answer(status int, body []byte) {
 	p.status, p.answering, p.outcome = status, true, outcomeOfStatus(status)
 	if len(body) == 0 {

@@ -36,9 +36,9 @@ const (
 	maxRemembered    = 4096                   // batches whose last recorded content is remembered
 )
 
-// observe records the batches in Sinch's answer a before the caller gets it. It reads up to maxObserved bytes of the
-// body and restores them for the caller. If the body breaks off within these bytes, observe returns an error, so that
-// the caller gets a problem instead of half an answer.
+// observe records the batches in Sinch's answer before the caller gets it. It reads up to 1 MiB of the body
+// (maxObserved) and puts it back. If the body breaks off before that, it returns an error, and the caller gets a
+// problem instead.
 func (p *proxiedRequest) observe(a *http.Response) error {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel,
@@ -70,7 +70,7 @@ func (p *proxiedRequest) observe(a *http.Response) error {
 	return nil
 }
 
-// observed holds the batches in one answer of Sinch.
+// observed holds the batches that were found in one answer of Sinch.
 type observed struct {
 	plan    string
 	infos   []store.BatchInfo // one for each batch
@@ -79,8 +79,8 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches in body, an answer of Sinch; encoding is its Content-Encoding. unread is nil if body is
-// complete. Otherwise observed parses nothing, and the field err of the result is unread.
+// observed parses the batches in the body of Sinch's answer, whose Content-Encoding is given. If the body was not read
+// completely, pass the reason as unread; the result then holds only that error.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {
@@ -109,7 +109,7 @@ func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *o
 	return o
 }
 
-// read calls readBatch for body and id, and adds the batch to o. If readBatch fails, it adds the failure.
+// read parses the JSON of a batch and adds the batch to o, or the error. The id is as for readBatch.
 func (o *observed) read(body []byte, id string) {
 	b, err := readBatch(body, id)
 	if err != nil {
@@ -124,8 +124,8 @@ func (o *observed) fail(err error) {
 	o.bad++
 }
 
-// readBatch parses body, the JSON of a batch as Sinch returns it. If id is not empty, a batch with another id is an
-// error. The error contains no part of body.
+// readBatch parses the JSON of a batch as Sinch returns it. It returns an error if the batch has another id than the
+// given one, unless that is empty. The error contains no part of the JSON.
 func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -143,8 +143,8 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 // errEncoding means that a body has a Content-Encoding other than gzip.
 var errEncoding = errors.New("the Content-Encoding is not gzip")
 
-// decompressed decodes body according to encoding, its Content-Encoding. It returns an uncompressed body as it is. For
-// an encoding other than gzip it returns errEncoding, and for a result of more than limit bytes an *http.MaxBytesError.
+// decompressed decodes the body by its Content-Encoding, gzip or none. It returns errEncoding for any other encoding,
+// and an *http.MaxBytesError if the result has more than limit bytes.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":
@@ -167,8 +167,8 @@ func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	return plain, nil
 }
 
-// recorder records the batches in Sinch's answers. No caller waits longer than recordPatience for that, even if the
-// store fails. The semaphore slots limits how many answers are recorded at once.
+// recorder records the batches in Sinch's answers. An answer waits for that no longer than 100 ms (recordPatience). If
+// 64 answers are being recorded already (maxRecording), the batches of the next one are not recorded.
 type recorder struct {
 	*Gateway
 	slots chan struct{}
@@ -183,8 +183,8 @@ func newRecorder(g *Gateway) *recorder {
 	}
 }
 
-// record records the batches of one answer, and counts and logs failures. It blocks until every batch is durable or has
-// failed. After recordPatience it returns, and the recording goes on in the background.
+// record records the batches of one answer, and counts and logs failures. It blocks until they are durable, but no
+// longer than 100 ms (recordPatience); then the recording goes on in the background.
 func (r *recorder) record(of *observed) {
 	if of.err != nil {
 		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)
@@ -220,7 +220,7 @@ func (r *recorder) record(of *observed) {
 }
 
 // recordAll records all batches of one answer. It blocks until every batch is durable or has failed. Batches that
-// become durable after late is set are counted as late.
+// become durable after late was set count as late in the metrics.
 func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	// The recording goes on after the request has ended. It ends early if the store closes.
 	ctx, cancel := context.WithTimeout(context.Background(), recordPatience+recordTime)
@@ -248,7 +248,7 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	}
 }
 
-// recordOne records one batch. It returns a panic of the store as an error, as nothing else would recover it.
+// recordOne records one batch. If the store panics, it returns the panic as an error.
 func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -258,8 +258,7 @@ func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	return r.store.Record(ctx, a)
 }
 
-// skipRecorded removes from the argument the batches whose JSON has not changed since it was last recorded. An
-// application may fetch the same batch many times.
+// skipRecorded removes the batches whose JSON has not changed since it was last recorded.
 func (r *recorder) skipRecorded(of *observed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -285,7 +284,7 @@ func (r *recorder) remember(key store.BatchKey, as digest) {
 	r.lastRecorded[key] = as
 }
 
-// warn logs that batches could not be parsed or recorded, at most once every problem.LogEvery.
+// warn logs that batches could not be parsed or recorded, at most once every five seconds (problem.LogEvery).
 func (r *recorder) warn(of *observed, message string, err error) {
 	if unlogged, ok := r.sampler.Allow(problem.KindUnavailable); ok {
 		r.log.LogAttrs(context.Background(), slog.LevelWarn, message,

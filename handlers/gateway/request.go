@@ -49,7 +49,7 @@ func newProxiedRequest(g *Gateway, w http.ResponseWriter, r *http.Request) *prox
 	return p
 }
 
-// serve answers the request. If it returns an error, it has written nothing, and the caller must call refuse.
+// serve answers the request. If it returns an error, it has written nothing; then answer with refuse.
 func (p *proxiedRequest) serve() error {
 	if err := p.authorize(p.r, p.plan); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (p *proxiedRequest) serve() error {
 }
 
 // setLimits limits the size of the body, the time for the body to arrive, and the time for Sinch to begin its answer.
-// It replaces the http.Server's timeouts, which are too short. If the Content-Length is over the limit it returns an
+// These limits replace the time-outs of http.Server. If the Content-Length is too large, it returns an
 // *http.MaxBytesError.
 func (p *proxiedRequest) setLimits() error {
 	if p.r.ContentLength > p.config.MaxBody {
@@ -102,8 +102,8 @@ func (p *proxiedRequest) setLimits() error {
 	return nil
 }
 
-// proxy passes the request on to Sinch and the answer on to the caller. If the plan's own token cannot be obtained, it
-// returns a *problem.Problem and writes nothing. Otherwise it returns nil and has written an answer.
+// proxy passes the request on to Sinch and the answer on to the caller. If it cannot get the plan's own token, it
+// returns a *problem.Problem and writes nothing. Otherwise it has written an answer and returns nil.
 func (p *proxiedRequest) proxy() error {
 	if p.plan.Client != nil {
 		// The caller's credential is one of private.credentials: Sinch must not get it.
@@ -127,8 +127,8 @@ func (p *proxiedRequest) proxy() error {
 	return nil
 }
 
-// rewrite prepares r.Out, the request to Sinch: it sets the URL to the plan's endpoint plus the caller's path, and
-// calls sanitize for the headers. Everything else stays unchanged.
+// rewrite prepares r.Out, the request to Sinch. It sets the URL to the plan's endpoint plus the caller's path, and
+// removes unsafe headers with sanitize.
 func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
@@ -139,8 +139,8 @@ func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	sanitize(r)
 }
 
-// answered processes Sinch's answer a before the caller gets it: it updates the cache of tokens, records the batches,
-// and makes the body an answerBody. If it returns an error, the caller gets a problem instead of the answer.
+// answered processes Sinch's answer before the caller gets it. It updates the cache of accepted tokens and records the
+// batches in the answer. If it returns an error, the caller gets a problem instead of the answer.
 func (p *proxiedRequest) answered(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols {
 		p.guard.Stop()
@@ -162,8 +162,8 @@ func (p *proxiedRequest) answered(a *http.Response) error {
 	return nil
 }
 
-// updateTokens adds the caller's token to the cache if Sinch's answer shows that Sinch accepts it, or removes it if
-// Sinch refused it. If Sinch refused the plan's own token instead, updateTokens calls Client.Refused.
+// updateTokens adds the caller's token to the cache of accepted tokens if Sinch's answer shows that Sinch accepts it.
+// It removes the token after a 401. If Sinch refused the plan's own token instead, it calls Client.Refused.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
@@ -178,9 +178,9 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 	}
 }
 
-// unanswered returns the problem for a call to Sinch that failed with err. If the reason is that the caller's body did
-// not arrive, and the caller may safely repeat the call, the problem is about the body. In any other case, method
-// upstream chooses the problem.
+// unanswered returns the problem for a call to Sinch that failed with err. If the caller's body was too large or
+// incomplete, and the caller may safely repeat the call, the problem says that. Otherwise the problem is the result of
+// method upstream.
 func (p *proxiedRequest) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)
@@ -197,7 +197,7 @@ func (p *proxiedRequest) unanswered(err error) error {
 	return p.upstream(err)
 }
 
-// repeatable reports whether the caller may repeat the request without a further effect at Sinch.
+// repeatable reports whether the caller may repeat the request without any further effect at Sinch.
 func (p *proxiedRequest) repeatable() bool {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate:
@@ -208,8 +208,8 @@ func (p *proxiedRequest) repeatable() bool {
 	return true
 }
 
-// upstream returns the problem for a call to which Sinch gave no complete answer because of err. The status is 504
-// after a timeout, else 502. The detail says whether the caller may repeat the call.
+// upstream returns the problem for a call to which Sinch gave no complete answer because of err. It is answered 504
+// after a time-out, else 502. Its text says whether the caller may repeat the call.
 func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	refused := &problem.Problem{Kind: problem.KindUpstream, Cause: err}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() ||
@@ -231,8 +231,8 @@ func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	return refused
 }
 
-// noToken returns the problem for a request that was not sent to Sinch, because the gateway failed with err to get an
-// access token for the plan's project.
+// noToken returns the problem for a request that was not sent to Sinch, because the gateway got no access token for the
+// plan; err is the reason.
 func (p *proxiedRequest) noToken(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -240,7 +240,7 @@ func (p *proxiedRequest) noToken(err error) error {
 	return refused
 }
 
-// refuse answers with the problem for err. It logs each kind of problem at most once every problem.LogEvery.
+// refuse answers with the problem for err. It logs each kind of problem at most once every five seconds.
 func (p *proxiedRequest) refuse(err error) {
 	refused := problem.Of(err)
 	if refused.Kind == problem.KindUnauthorized {
@@ -256,8 +256,8 @@ func (p *proxiedRequest) refuse(err error) {
 	}
 }
 
-// end counts and logs the request. It must be deferred: after a panic of the handler it answers with a problem, or
-// aborts the connection if the answer has begun.
+// end counts and logs the request. Call it with defer: after a panic it answers with a problem or, if the answer has
+// begun, aborts the connection.
 func (p *proxiedRequest) end() {
 	cause := recover()
 	if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // net/http compares with == too
@@ -278,8 +278,8 @@ func (p *proxiedRequest) end() {
 	}
 }
 
-// panicked returns the problem for a panic, described by err. If Sinch may have received a call that must not be
-// repeated, the problem says so. Otherwise it is an internal error.
+// panicked returns the problem with which to answer after a panic: an internal error. But if Sinch may have received a
+// call that is not safe to repeat, the problem says that.
 func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)
@@ -287,8 +287,7 @@ func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	return &problem.Problem{Kind: problem.KindInternal, Cause: err}
 }
 
-// planID returns the plan's id for the log. It returns "" for a plan that is not configured, because callers may invent
-// any number of ids.
+// planID returns the plan's id for the log, or "" if the plan is not configured.
 func (p *proxiedRequest) planID() string {
 	if p.plan == nil {
 		return ""

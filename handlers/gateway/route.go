@@ -8,14 +8,13 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// pathPrefix is the prefix of every path of Sinch's API.
+// pathPrefix is the beginning of every path of Sinch's API.
 const pathPrefix = "/xms/v1/"
 
 // isGateway reports whether the path of the request belongs to the gateway. The method does not matter.
 func isGateway(r *http.Request) bool { return strings.HasPrefix(pathOf(r), pathPrefix) }
 
-// pathOf returns the escaped path of a request. Several slashes at its beginning count as one, because a client whose
-// base URL ends in a slash sends two.
+// pathOf returns the escaped path of a request. If it begins with several slashes, they are reduced to one.
 func pathOf(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	if strings.HasPrefix(path, "//") {
@@ -24,7 +23,7 @@ func pathOf(r *http.Request) string {
 	return path
 }
 
-// route holds what the gateway reads from the path and the method of a request.
+// route is what the path and the method of a request say: its plan, its operation and its batch.
 type route struct {
 	plan      string // first segment of the path, decoded: a plan's or project's id
 	tail      string // the path after it, still escaped as received
@@ -42,10 +41,11 @@ func routeOf(r *http.Request) route {
 	return to
 }
 
-// staysInPlan reports whether tail, the escaped path after the plan id, leads to a path below the plan on every server.
-// Some decode twice, treat a backslash as a slash, map other alphabets to ASCII, ignore spaces, or ignore what follows
-// a semicolon, an encoded ? or #, or a control character. Sinch's own paths contain nothing of the kind.
+// staysInPlan reports whether every server resolves tail, the escaped path after the plan id, to a path below the plan.
+// It returns false for segments of dots, and for characters that some servers decode or drop to get such segments.
 func staysInPlan(tail string) bool {
+	// Some servers decode twice, treat a backslash as a slash, map other alphabets to ASCII, ignore spaces, or ignore
+	// what follows a semicolon, an encoded ? or #, or a control character.
 	path := unescaped(tail)
 	for i := range len(path) {
 		if c := path[i]; c < ' ' || c > '~' || c == '%' || c == '\\' {
@@ -63,8 +63,8 @@ func staysInPlan(tail string) bool {
 	return true
 }
 
-// operationOf returns the operation of Sinch's API that a call requests, and the decoded batch id in the path, or "" if
-// the path has none. tail is the escaped path after the plan id.
+// operationOf returns the operation of Sinch's API that a call requests, such as metrics.GatewaySend. It also returns
+// the decoded batch id in the path, or "". The argument tail is the escaped path after the plan id.
 func operationOf(method, tail string) (op metrics.GatewayOperation, batchID string) {
 	path := strings.Split(strings.TrimPrefix(tail, "/"), "/")
 	for i := range path {
@@ -101,7 +101,7 @@ func pick(method string, of operations) metrics.GatewayOperation {
 	return metrics.GatewayOther
 }
 
-// unescaped decodes the percent-encoding of a path or segment. It cannot fail, since net/http has parsed the path.
+// unescaped decodes the percent-encoding of a path or segment. The path must be one that net/http has parsed.
 func unescaped(segment string) string {
 	s, _ := url.PathUnescape(segment)
 	return s

@@ -14,8 +14,8 @@ const (
 // digest is the SHA-256 of a token, or of the JSON of a batch.
 type digest = [sha256.Size]byte
 
-// tokens caches the callers' tokens that Sinch has accepted, each for one plan, as digests. It has at most maxTokens
-// entries, and an entry expires after tokenMemory.
+// tokens caches which callers' tokens Sinch has accepted for which plan. It holds at most 1024 digests of tokens
+// (maxTokens), and each expires after five minutes (tokenMemory).
 type tokens struct {
 	mu   sync.Mutex
 	good map[tokenKey]time.Time // time of expiry; guarded by mu
@@ -34,7 +34,7 @@ func (t *tokens) accepted(plan string, token digest) bool {
 	return time.Now().Before(t.good[tokenKey{plan, token}])
 }
 
-// accept adds a token that Sinch has just accepted for the plan.
+// accept adds a token that Sinch has just accepted for the plan to the cache.
 func (t *tokens) accept(plan string, token digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,8 +45,8 @@ func (t *tokens) accept(plan string, token digest) {
 	t.good[key] = now.Add(tokenMemory)
 }
 
-// makeRoom deletes the entries that have expired. If the cache is still full, it deletes an arbitrary entry, which
-// costs one call to Sinch later. The caller holds mu.
+// makeRoom deletes the expired entries of the cache. If it is still full, an arbitrary entry is deleted; its token is
+// then checked at Sinch again. The caller holds mu.
 func (t *tokens) makeRoom(now time.Time) {
 	for key, until := range t.good {
 		if !now.Before(until) {
@@ -61,7 +61,7 @@ func (t *tokens) makeRoom(now time.Time) {
 	}
 }
 
-// forget deletes a token that Sinch has just refused for the plan.
+// forget deletes a token that Sinch has just refused for the plan from the cache.
 func (t *tokens) forget(plan string, token digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

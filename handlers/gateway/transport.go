@@ -18,8 +18,8 @@ const (
 	stallTime = 30 * time.Second // without progress of an answer, on either side
 )
 
-// newTransport returns the transport for calls to Sinch. It neither compresses nor decompresses bodies, nor follows
-// redirects. timeout limits the time for Sinch to begin its answer.
+// newTransport returns the transport for calls to Sinch; Sinch must begin its answer within the time-out. It does not
+// compress or decompress bodies, nor follow redirects.
 func newTransport(timeout time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTime}
 	return &http.Transport{
@@ -39,7 +39,7 @@ func newTransport(timeout time.Duration) *http.Transport {
 	}
 }
 
-// buffers is an httputil.BufferPool: ReverseProxy copies answers through its buffers, which have bufferSize bytes each.
+// buffers is a pool of 32 KiB buffers, through which httputil.ReverseProxy copies Sinch's answers.
 type buffers struct{ pool sync.Pool }
 
 const bufferSize = 32 << 10
@@ -53,7 +53,7 @@ func (b *buffers) Get() []byte {
 
 func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
 
-// traffic counts the requests in flight and their background work, so that drain can wait for both.
+// traffic counts the running requests and their background work, so that method drain can wait for both.
 type traffic struct {
 	mu       sync.Mutex
 	inFlight int           // guarded by mu
@@ -63,7 +63,7 @@ type traffic struct {
 
 func newTraffic() *traffic { return &traffic{idle: make(chan struct{})} }
 
-// begin counts a request and returns true; the caller must then call end. Once drain was called, it returns false.
+// begin counts a new request and returns true; the caller must then call end. After drain it only returns false.
 func (t *traffic) begin() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,7 +74,7 @@ func (t *traffic) begin() bool {
 	return true
 }
 
-// add counts background work of a request in flight. The caller must call end when the work is done.
+// add counts background work of a running request. Call end when the work is done.
 func (t *traffic) add() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,7 +89,7 @@ func (t *traffic) end() {
 	}
 }
 
-// drain makes begin return false from now on, and blocks until nothing is in flight or ctx ends.
+// drain makes begin return false from now on. It blocks until all requests and their work have ended, or ctx ends.
 func (t *traffic) drain(ctx context.Context) {
 	t.mu.Lock()
 	if !t.draining {

@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
-// Auth configures how the callbacks of one service plan are authenticated. A callback must pass every method that is
-// set. Each method accepts any one of its secrets.
+// Auth says how to authenticate the callbacks of one service plan at Sinch. A callback must pass every method that is
+// set, with any one of the method's secrets.
 type Auth struct {
 	HMAC       HMAC
 	Basic      []access.Basic
@@ -24,8 +24,8 @@ type Auth struct {
 	None       bool     // accept every caller without authentication; excludes all other members
 }
 
-// HMAC configures the check of the signature that Sinch puts into the headers of a callback. The signature may cover
-// the body as sent or, if that is gzip, decompressed.
+// HMAC configures the check of the signature in the headers of a callback. The signature may cover the body as sent or,
+// if that is gzip, its decompressed content.
 type HMAC struct {
 	Secrets []string // as text, exactly as configured at Sinch
 	// MaxAge limits how far the signature's timestamp may lie before or after our clock; 0 is no limit. Sinch does not
@@ -33,19 +33,19 @@ type HMAC struct {
 	MaxAge time.Duration
 }
 
-// Header configures a header that Sinch is set up to send with every callback. It must have one of the Values.
+// Header names a header that Sinch is set up to send with every callback, and lists the accepted values.
 type Header struct {
 	Name   string
 	Values []string
 }
 
-// Format prints *** for every verb, so no secret reaches a log.
+// Format prints *** for every verb of package fmt, so that no log contains a secret.
 func (Auth) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Auth) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Reasons why authentication failed. The log names them, the answer does not.
+// Reasons why the authentication of a callback failed. They are logged, but the answer does not contain them.
 var (
 	errNoBasic       = errors.New("basic: the Authorization header is missing or is not Basic")
 	errBasic         = errors.New("basic: user name or password is wrong")
@@ -68,8 +68,8 @@ type verifier struct {
 	pathTokens []access.Digest
 }
 
-// newVerifier returns a verifier with the settings a. An error names each faulty setting by its configuration key,
-// which begins with key.
+// newVerifier returns a verifier with the given settings, or an error that lists all faulty ones. The argument key says
+// where the settings are in the configuration; each fault begins with it.
 func newVerifier(key string, a Auth) (*verifier, error) {
 	var faults access.Faults
 	a.Check(faults.At(key))
@@ -92,9 +92,8 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-// Check calls report for each faulty setting. Its arguments are the configuration key of the setting, such as
-// header.name, and a text that says what is wrong and what to do. The key is "" if no method is set. A list of secrets
-// that is empty but not nil is a fault.
+// Check calls report for each faulty setting, with its name in the configuration, such as header.name, and a text that
+// says how to correct it. The name is "" if no method is set. A list of secrets must not be empty, unless it is nil.
 func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
 	switch set := kinds > 0 || a.Header.Name != ""; {
@@ -119,8 +118,8 @@ func (a Auth) Check(report func(member, text string)) {
 	}
 }
 
-// checkSecrets calls report for each empty secret. It also reports an empty list, unless that is nil and not required.
-// The argument member is the configuration key of the list.
+// checkSecrets calls report for each empty secret, and for an empty list that is required or not nil. The argument
+// member is the name of the list in the configuration.
 func checkSecrets(member string, secrets []string, required bool, report func(member, text string)) {
 	if len(secrets) == 0 && (required || secrets != nil) {
 		name := member[strings.Index(member, ".")+1:]
@@ -138,8 +137,8 @@ func IsPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// head authenticates a request by its URL and headers, before the body is read. Of a signature it checks only the
-// format and the age. The argument token is the path segment after the plan id.
+// head authenticates a request by its URL and headers, before the body is read. It checks only the format and the age
+// of a signature, which covers the body. The argument token is the path segment after the plan id.
 func (v *verifier) head(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Limits for decompressing a body whose signature is not verified yet.
+// Limits for decompressing a body before it is known whether its signature is valid.
 const (
 	maxRatio     = 32       // decompressed bytes per compressed byte; JSON reaches 20, zeros 1000
 	freeOfRatio  = 64 << 10 // decompressed bytes that are allowed at any ratio
@@ -24,8 +24,8 @@ const (
 	turnCost = 4
 )
 
-// unpacking verifies signatures that cover the decompressed body. It decompresses only a few bodies at the same time.
-// Small and large bodies wait in separate queues.
+// unpacking verifies signatures that cover the decompressed content of a body. It decompresses only a few bodies at the
+// same time. The others wait, in separate queues for small and large bodies (over 64 KiB).
 type unpacking struct{ small, large *turns }
 
 func newUnpacking() unpacking {
@@ -40,9 +40,9 @@ var (
 		"decompressing it takes longer than %s", gzipTime)
 )
 
-// verify reports whether the signature in the headers h covers the content of a gzip body. It blocks until client c may
-// decompress; after a second (turnPatience) it returns errNoTurn. It also returns an error if the content has more than
-// limit bytes or costs too much time to decompress.
+// verify reports whether the signature in the headers h covers the decompressed content of a gzip body from client c.
+// It waits while too many others decompress; after a second (turnPatience) it returns errNoTurn. If the content has
+// more than limit bytes or costs too much time, it returns an error.
 func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64, c client) (bool, error) {
 	queue := u.small
 	if len(body) > mediumBody {
@@ -65,9 +65,9 @@ func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64
 	return verified, err
 }
 
-// unpacked reports whether the signature in the headers h covers the content of a gzip body, which must be a single
-// gzip member. It returns errGzipTime after the deadline, errRatio if the content is suspiciously large for such a body
-// (maxRatio), and a KindTooLarge problem if the content has more than limit bytes.
+// unpacked reports whether the signature in the headers h covers the decompressed content of a body with one gzip
+// member. It returns errGzipTime after the deadline, errRatio if the content exceeds both 64 KiB and 32 times the size
+// of the body, and a KindTooLarge problem if it exceeds limit bytes.
 func (s *signatures) unpacked(h http.Header, body []byte, limit int64, deadline time.Time) (bool, error) {
 	from := &deadlineReader{bytes.NewReader(body), deadline}
 	z := unzipper(from)
@@ -102,8 +102,8 @@ type unzip struct {
 
 var unzips = sync.Pool{New: func() any { return &unzip{from: bufio.NewReader(nil), room: make([]byte, 32<<10)} }}
 
-// unzipper returns a reader for the gzip data in r, or nil if r does not begin with a gzip header. Call putBack after
-// use.
+// unzipper returns a reader for the gzip data in r, or nil if r does not begin with a gzip header. Call putBack when
+// you no longer need the reader.
 func unzipper(r io.Reader) *unzip {
 	z := unzips.Get().(*unzip)
 	z.from.Reset(r)
@@ -119,7 +119,7 @@ func (z *unzip) putBack() {
 	unzips.Put(z)
 }
 
-// deadlineReader reads bytes until a deadline. After it, Read returns errGzipTime.
+// deadlineReader reads bytes until a deadline. After the deadline, Read returns errGzipTime.
 type deadlineReader struct {
 	from     *bytes.Reader
 	deadline time.Time

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// checkName calls report if the header has values but no name, or a name that a header with a secret cannot have.
+// checkName calls report if the header has values but no name, or if its name is invalid or reserved, like Host.
 func (h Header) checkName(report func(member, text string)) {
 	switch {
 	case h.Name == "" && h.Values != nil:
@@ -18,7 +18,7 @@ func (h Header) checkName(report func(member, text string)) {
 	}
 }
 
-// reservedHeaders returns the lower-case names of headers that net/http or a proxy removes before a handler runs.
+// reservedHeaders returns, in lower case, the headers that net/http or a proxy removes before a handler sees them.
 func reservedHeaders() []string {
 	return []string{
 		"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",

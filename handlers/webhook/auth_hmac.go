@@ -22,8 +22,8 @@ const (
 	headerAlgorithm = "X-Sinch-Webhook-Signature-Algorithm"
 )
 
-// signatures verifies Sinch's signature: the base64 of the HMAC-SHA256 of the text body.nonce.timestamp. It accepts the
-// same nonce (a random text) several times, since Sinch may repeat a callback. The store recognizes repeated callbacks.
+// signatures verifies Sinch's signature: the base64 of the HMAC-SHA256 of the text body.nonce.timestamp. The nonce is a
+// random text, which may occur again when Sinch repeats a callback.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration
@@ -37,8 +37,8 @@ func newSignatures(h HMAC) *signatures {
 	return s
 }
 
-// head checks the signature headers without the body. It returns an error if one is missing or malformed, or if the
-// timestamp is too far from our clock.
+// head checks the signature headers of a callback before the body is read. It returns an error if one is missing or
+// malformed, or if the timestamp is too far from our clock (HMAC.MaxAge).
 func (s *signatures) head(h http.Header) error {
 	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if signature == "" || nonce == "" || timestamp == "" {
@@ -82,8 +82,8 @@ func (s *signatures) verifies(h http.Header, body []byte) bool {
 	return false
 }
 
-// verifiesStream reads r to its end and reports whether the signature in the headers h covers what it read, which is n
-// bytes. It overwrites buf. It returns only errors of r.
+// verifiesStream reads r to its end and reports whether the signature in the headers h covers the bytes read. The
+// result n is their number; the error is one of r. The content of buf is overwritten.
 func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
 	macs := make([]io.Writer, len(s.keys))
 	for i, key := range s.keys {
@@ -111,7 +111,7 @@ func (s *signatures) checkAge(timestamp string) error {
 	return nil
 }
 
-// signingKey is one configured secret, as a pool of reusable HMACs with that key.
+// signingKey is one configured secret, kept as a pool of reusable HMACs.
 type signingKey struct{ macs sync.Pool }
 
 // mac is a reusable HMAC with a scratch buffer.
@@ -126,15 +126,15 @@ func newSigningKey(secret []byte) *signingKey {
 	return k
 }
 
-// begin takes an empty HMAC from the pool. Put it back with k.macs.Put after use.
+// begin takes an HMAC from the pool and resets it. Put it back with k.macs.Put after use.
 func (k *signingKey) begin() *mac {
 	m := k.macs.Get().(*mac)
 	m.Reset()
 	return m
 }
 
-// verifies reports whether the signature in the headers h is correct for the body that was written to m. It adds the
-// nonce and the timestamp to the HMAC.
+// verifies reports whether the signature in the headers h is correct for the body that was written to m before. It
+// writes the nonce and the timestamp to m.
 func (m *mac) verifies(h http.Header) bool {
 	b := append(m.buf[:0], '.')
 	b = append(b, h.Get(headerNonce)...)

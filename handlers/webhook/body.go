@@ -22,7 +22,7 @@ const (
 	slowest    = 16 << 10 // bytes per second; a slower body uses up its time-out
 )
 
-// bodies holds the limits for reading the bodies of callbacks, and the memory budget that all bodies share.
+// bodies holds the limits for the bodies of callbacks: the size, the time to arrive, and the memory of all together.
 type bodies struct {
 	limit      int64 // bytes of one body, also after decompression
 	budget     budget
@@ -33,7 +33,7 @@ type bodies struct {
 	shed       int           // status of the answer if the memory is used up; 0 is 503
 }
 
-// bodyReader reads the body of one callback and counts its memory. Call releaseAll once the callback is recorded.
+// bodyReader reads the body of one callback and counts its memory. Call releaseAll at the end of the callback.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
@@ -45,21 +45,21 @@ type bodyReader struct {
 	dropped    atomic.Bool
 }
 
-// drop stops the arrival of the body to make room for others. The method read then returns a problem with the cause
+// drop aborts the reading of the body, to make room for others. Method read then returns a problem with the cause
 // errDropped. Any goroutine may call drop.
 func (in *bodyReader) drop() {
 	in.dropped.Store(true)
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
-// speed returns the average speed, in bytes per second, at which the body arrives. So that a new body does not look
-// slow, an additional second at the minimum speed is included.
+// speed returns the average speed, in bytes per second, at which the body arrives. It adds one second at the minimum
+// speed (16 KiB per second), so that a new body does not look slow.
 func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
-// read blocks until the body has arrived, and returns it as received, perhaps compressed. It returns a problem if the
-// memory for bodies is used up, or if the body is too large, incomplete, too slow or dropped to make room for others.
+// read blocks until the body has arrived, and returns it as received, without decompressing it. It returns a problem if
+// the body is too large, incomplete, too slow or dropped, or if no memory becomes free within 250 ms.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)
@@ -104,8 +104,8 @@ func earlier(a, b time.Time) time.Time {
 // isGzip reports whether the body begins like gzip data. It ignores the header Content-Encoding, which proxies change.
 func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
 
-// unpack returns the decompressed body, or the body itself if it is not valid gzip. It returns a problem if the content
-// is too large or the memory for bodies is used up.
+// unpack returns the decompressed content of a gzip body; it returns any other body as it is. It returns a problem if
+// the content is too large, or if no memory becomes free within 250 ms.
 func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
@@ -125,8 +125,8 @@ func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	return sent, nil
 }
 
-// fill reads length bytes from r into a new buffer, or up to EOF if the length is unknown (-1). After each read before
-// EOF it calls progress with the number of bytes read. If progress returns an error, fill returns that error.
+// fill reads length bytes from r into a new buffer, or all bytes if the length is unknown (-1). After each read before
+// EOF it calls progress with the number of new bytes. If progress fails, fill returns that error.
 func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, progress func(n int) error) ([]byte, error) {
 	most := length
 	if length == unknown {
@@ -163,8 +163,8 @@ func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, progr
 	}
 }
 
-// fit returns buf, or a smaller copy if more than a fifth of its capacity is unused. It returns a problem if the body
-// is too large.
+// fit returns buf, or a smaller copy if more than a fifth of its capacity is unused. It returns a problem if buf is
+// larger than the limit for bodies, or if no memory becomes free for the copy within 250 ms.
 func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
 		return nil, tooLarge(in.limit)
@@ -176,7 +176,7 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 }
 
 // resize returns a copy of buf with a capacity of size bytes, and releases the memory of buf. If the memory for bodies
-// is used up, it blocks; after 250 ms (in.patience) it returns a KindShed problem.
+// is used up, it waits up to 250 ms (in.patience) and then returns a KindShed problem.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err

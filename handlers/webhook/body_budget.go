@@ -9,16 +9,16 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// budget limits the memory of all bodies together. A quarter of it is for buffers up to border bytes, the rest is for
-// larger ones. Buffers up to free bytes are not counted.
+// budget limits the memory of all bodies together, in two parts: a quarter for small buffers (up to border bytes), the
+// rest for larger ones. Tiny buffers (up to free bytes) are not counted.
 type budget struct {
 	shares       [2]*semaphore.Weighted // of bytes; large bodies thus never keep ordinary callbacks out
 	free, border int64                  // bytes; the limit on connections bounds buffers up to free
 }
 
-// MemoryRatio is the smallest allowed ratio of the memory for all bodies (public.memory) to the largest body
-// (public.max_body). Decompressing a body takes three buffers, and a quarter of the memory is only for small bodies.
-const MemoryRatio = 4
+// MemoryRatio is the smallest allowed ratio of the memory for all bodies (public.memory) to the largest allowed body
+// (public.max_body).
+const MemoryRatio = 4 // decompressing takes three buffers, and a quarter is only for small bodies
 
 func newBudget(memory int64) budget {
 	quarter := memory / 4
@@ -29,8 +29,8 @@ func newBudget(memory int64) budget {
 	}
 }
 
-// share returns the index in shares of the semaphore that counts a buffer of size bytes. It returns -1 for a small
-// buffer, which is not counted.
+// share returns the part of the memory that counts a buffer of size bytes: 0 for a small buffer, 1 for a larger one. It
+// returns -1 for a tiny buffer, which is not counted.
 func (b *budget) share(size int64) int {
 	switch {
 	case size <= b.free:
@@ -41,11 +41,11 @@ func (b *budget) share(size int64) int {
 	return 1
 }
 
-// errNoRoom is the cause in the log if a callback is refused because the memory for bodies is used up.
+// errNoRoom is logged as the cause if a callback is refused because the memory for bodies is used up.
 var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
 
-// acquire counts a buffer of size bytes in the memory budget. If the memory is used up, it drops slow bodies whose
-// signature is not verified yet, and blocks. After 250 ms (in.patience) it returns a KindShed problem.
+// acquire reserves the memory for a buffer of size bytes. If the memory for bodies is used up, it drops slow bodies
+// whose signature is not verified yet, and waits. After 250 ms (in.patience) it returns a KindShed problem.
 func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	i := in.budget.share(size)
 	if i < 0 {
@@ -63,11 +63,11 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	return nil
 }
 
-// decodedSize is the estimated memory of a parsed body, as a multiple of the body's size.
+// decodedSize is how many times the memory of a body its parsed form needs, by estimate.
 const decodedSize = 3 // includes the numbers of recipients, and the copy for the journal
 
-// decode reserves the memory for parsing a body of size bytes; call done to release it. If the memory for parsing is
-// used up, decode blocks. After 250 ms (in.patience) it returns a KindShed problem.
+// decode reserves the memory for parsing a body of size bytes; call done to release it. If too little memory is free,
+// decode waits up to 250 ms (in.patience) and then returns a KindShed problem.
 func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.share(size)
 	if i < 0 {
@@ -84,12 +84,12 @@ func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err 
 	return func() { share.Release(size) }, nil
 }
 
-// noRoom returns the KindShed problem for a callback that is refused for lack of memory. The cause is only logged.
+// noRoom returns the problem for a callback that is refused for lack of memory. The cause is logged but not sent.
 func (in *bodyReader) noRoom(cause error) error {
 	return &problem.Problem{Kind: problem.KindShed, Status: in.shed, Detail: "retry later", Cause: cause}
 }
 
-// releaseBuffer releases the memory of one buffer of size bytes.
+// releaseBuffer releases the memory that is reserved for one buffer of size bytes.
 func (in *bodyReader) releaseBuffer(size int64) {
 	if i := in.budget.share(size); i >= 0 {
 		in.budget.shares[i].Release(size)
@@ -97,7 +97,7 @@ func (in *bodyReader) releaseBuffer(size int64) {
 	}
 }
 
-// releaseAll releases all memory of the body.
+// releaseAll releases all memory that is still reserved for the body.
 func (in *bodyReader) releaseAll() {
 	for i := range in.held {
 		in.budget.shares[i].Release(in.held[i].Swap(0))

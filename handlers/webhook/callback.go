@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// endpoint holds what is needed to authenticate the callbacks of one service plan and to log their failures.
+// endpoint authenticates the callbacks of one service plan and logs their failures.
 type endpoint struct {
 	plan      string
 	verifier  *verifier
@@ -26,8 +26,8 @@ type endpoint struct {
 	sampler   problem.LogSampler
 }
 
-// newEndpoint returns the endpoint of one service plan. An error names the faulty setting by its configuration key,
-// which begins with key.
+// newEndpoint returns the endpoint for the callbacks of one service plan. The argument key says where the plan's
+// settings are in the configuration; an error about a faulty setting begins with it.
 func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	v, err := newVerifier(key, plan.Auth)
 	if err != nil {
@@ -47,7 +47,7 @@ func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	return h, nil
 }
 
-// callback answers one callback. The argument path is what follows /webhooks/ in the URL.
+// callback answers one callback from Sinch. The argument path is the part of the URL's path after /webhooks/.
 func (p *Webhook) callback(c *gin.Context, path string) {
 	begun := time.Now()
 	plan, token, _ := strings.Cut(strings.Trim(path, "/"), "/")
@@ -78,7 +78,7 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 }
 
 // process authenticates, reads and parses a callback, and blocks until it is durable. The argument token is the path
-// segment after the plan id. The outcome is for the metrics; it is valid only if the error is nil.
+// segment after the plan id. The outcome is for the metrics; ignore it after an error.
 func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
 	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
 	defer in.releaseAll()
@@ -95,7 +95,7 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 }
 
 // receive authenticates a callback, reads its body, and returns the body decompressed. The argument token is the path
-// segment after the plan id. The error says how to answer the callback.
+// segment after the plan id. The error is the problem with which to answer.
 func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bodyReader) ([]byte, error) {
 	if err := h.verifier.head(c.Request, token); err != nil {
 		return nil, h.authFailed(c, err)
@@ -118,8 +118,8 @@ func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bod
 	return reader.unpack(c.Request.Context(), sent)
 }
 
-// verifyUnpacked returns nil if the body is gzip and the signature covers its decompressed content, otherwise the
-// problem with which to answer. Call it if the signature does not cover the body as received.
+// verifyUnpacked is for a body that the signature does not cover as received. It returns nil if the body is gzip and
+// the signature covers its decompressed content, otherwise the problem with which to answer.
 func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error {
 	if !isGzip(sent) {
 		return h.authFailed(c, errSignature)
@@ -137,7 +137,7 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 }
 
 // record parses the body of an authenticated callback and blocks until it is durable. A body that cannot be parsed is
-// stored in the quarantine, for a person to look at. With Config.DiscardInbound, no inbound message is stored.
+// kept in the quarantine, for a person to look at. If Config.DiscardInbound is set, no inbound message is stored.
 func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Type, metrics.Outcome, error) {
 	callback, err := dlr.Parse(body)
 	outcome := metrics.Stored
@@ -167,8 +167,8 @@ func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	}
 }
 
-// authFailed returns the problem for a callback that failed authentication. It is answered 503, or 401 if the plan has
-// RejectOnFailure. For 401 and HTTP Basic, authFailed sets the header WWW-Authenticate.
+// authFailed returns the problem for a callback that failed authentication with err. The answer is 503, or 401 if the
+// plan has RejectOnFailure. If the plan uses HTTP Basic, a 401 gets the header WWW-Authenticate.
 func (h *endpoint) authFailed(c *gin.Context, err error) error {
 	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or the credentials set at Sinch", err)
 	if h.onFailure == RetryOnFailure {
@@ -180,8 +180,8 @@ func (h *endpoint) authFailed(c *gin.Context, err error) error {
 	return &problem.Problem{Kind: problem.KindUnauthorized, Detail: "authentication failed", Cause: cause}
 }
 
-// asUnverified changes the kind of a problem with a body whose signature is not verified yet, so that it is counted
-// separately. It changes nothing if the plan does not require signatures.
+// asUnverified marks a problem with a body that was read before its signature could be verified. The metrics count such
+// problems separately. It changes nothing if the plan does not require signatures.
 func (h *endpoint) asUnverified(err error) error {
 	refused, ok := errors.AsType[*problem.Problem](err)
 	if !ok || h.verifier.hmac == nil { // without HMAC, authentication precedes the body
@@ -196,7 +196,7 @@ func (h *endpoint) asUnverified(err error) error {
 	return refused
 }
 
-// refuse answers and logs a callback that failed with err. It returns the outcome for the metrics.
+// refuse answers and logs a callback that failed with err, and returns its outcome for the metrics.
 func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome {
 	refused := problem.Of(err)
 	switch refused.Kind {
@@ -215,8 +215,8 @@ func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome
 	return outcomeOf(refused.Kind)
 }
 
-// lossy reports whether Sinch does not repeat the callback after an answer with p: Sinch repeats only after 5xx and
-// 429. It returns false if the caller was not authenticated, since anybody can send such a callback.
+// lossy reports whether the callback is lost after an answer with problem p: Sinch repeats it only after 5xx and 429.
+// It returns false if the sender was not authenticated, since anybody can send such a callback.
 func lossy(p *problem.Problem) bool {
 	if p.Kind == problem.KindUnauthorized || p.Kind == problem.KindTooLargeUnverified {
 		return false

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Limits of the type turns. Above the first two, a caller gets errNoTurn at once. Above the third, a client is
-// forgotten.
+// Limits of the queue for decompressing bodies (type turns). Above the first two, a caller gets errNoTurn at once.
+// Above the third, the queue forgets a client.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
 	maxWaitingClient = 32  // waiting callers of one client
 	maxProven        = 256 // clients in turns.proven
 )
 
-// turns limits how many callers decompress at the same time; a turn is the permission to do so. Waiting clients take
-// turns, however many callers each has. Clients that have sent a valid signature come first.
+// turns is a queue that limits how many callers decompress at the same time; a turn is the permission to do so. Waiting
+// clients get turns in rotation. Clients that have sent a valid signature come first.
 type turns struct {
 	mu      sync.Mutex
 	free    int                        // turns; guarded by mu, like all fields below
@@ -30,7 +30,7 @@ type turns struct {
 // client is the network address of a caller. For IPv6 it is the /64 network, which usually belongs to one machine.
 type client = netip.Prefix
 
-// clientOf returns the client with this IP address. All invalid addresses count as one client.
+// clientOf returns the client with the given IP address. All invalid addresses count as one client.
 func clientOf(ip string) client {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -46,16 +46,16 @@ func clientAt(address netip.Addr) client {
 	return c
 }
 
-// newTurns returns a semaphore that lets at most atOnce callers decompress at the same time.
+// newTurns returns a queue that lets at most atOnce callers decompress at the same time.
 func newTurns(atOnce int) *turns {
 	return &turns{free: atOnce, clients: make(map[client][]chan struct{}), proven: make(map[client]struct{})}
 }
 
-// errNoTurn means that too many callers wait to decompress a body, or that a caller waited too long.
+// errNoTurn means that too many callers wait to decompress a body, or that this caller waited too long.
 var errNoTurn = errors.New("too many compressed bodies wait to be verified")
 
-// take blocks until it is the turn of a caller from client c to decompress; the caller must then call end. It returns
-// errNoTurn after the time patience, or at once if too many callers wait.
+// take blocks until a caller from client c may decompress a body; the caller must then call end. It returns errNoTurn
+// after the given time (patience), or at once if too many callers wait.
 func (t *turns) take(c client, patience time.Duration) error {
 	turn, err := t.queue(c)
 	if turn == nil {
@@ -71,8 +71,8 @@ func (t *turns) take(c client, patience time.Duration) error {
 	}
 }
 
-// queue takes a turn (the permission to decompress) if one is free, and returns a nil channel. Otherwise it returns a
-// channel that is closed when the caller from client c gets a turn. If too many callers wait, it returns errNoTurn.
+// queue takes a turn (the permission to decompress) if one is free, and returns a nil channel. Otherwise the caller
+// from client c must wait until the returned channel is closed. If too many callers wait, queue returns errNoTurn.
 func (t *turns) queue(c client) (chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,7 +92,7 @@ func (t *turns) queue(c client) (chan struct{}, error) {
 	return turn, nil
 }
 
-// lineUp adds client c to the list of clients that wait for a turn: in front if it has sent a valid signature,
+// lineUp adds client c to the list of clients that wait to decompress: in front if it has sent a valid signature,
 // otherwise at the end. The caller holds mu.
 func (t *turns) lineUp(c client) {
 	if _, proven := t.proven[c]; proven {
@@ -102,7 +102,7 @@ func (t *turns) lineUp(c client) {
 	t.order = append(t.order, c)
 }
 
-// leave removes a caller that waited too long, and returns errNoTurn. If its turn has come meanwhile, it returns nil.
+// leave takes a caller out of the queue and returns errNoTurn. If its turn has just come, it returns nil.
 func (t *turns) leave(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -119,7 +119,7 @@ func (t *turns) leave(c client, turn chan struct{}) error {
 	return errNoTurn
 }
 
-// end gives the caller's turn to decompress to the next waiting caller. If none waits, the turn becomes free.
+// end passes the caller's turn to decompress on to the next waiting caller, or frees it if none waits.
 func (t *turns) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

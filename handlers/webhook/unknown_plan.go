@@ -11,19 +11,19 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// maxUnknownPlans limits how many plan ids that are not configured are logged, since callers can invent any number.
+// maxUnknownPlans is how many unknown plan ids are logged one by one, since callers can invent any number of ids.
 const maxUnknownPlans = 100
 
-// unknownPlans holds the plan ids that were logged because they are not configured. The zero value is ready to use.
+// unknownPlans remembers which unknown plan ids have been logged. The zero value is ready to use.
 type unknownPlans struct {
 	mu      sync.Mutex
 	plans   map[string]struct{} // guarded by mu
 	sampler problem.LogSampler  // limits the log lines once plans is full
 }
 
-// allow reports whether to log a callback for a plan id that is not configured. It allows one callback for each of the
-// first 100 ids (maxUnknownPlans). For all other ids together it allows one every five seconds; unlogged is the number
-// of callbacks skipped since the previous one.
+// allow reports whether to log a callback for a plan id that is not configured. Each of the first 100 ids is logged
+// once, all others together once every five seconds. The result unlogged is the number of callbacks that were skipped
+// since the last one of those others.
 func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -40,8 +40,8 @@ func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	return 0, true
 }
 
-// unknownPlan answers 503 to a callback whose URL names no configured plan. Sinch then repeats it, so that somebody can
-// correct the plan id meanwhile.
+// unknownPlan answers 503 to a callback whose URL names no configured plan. Sinch then repeats it, which leaves time to
+// correct the plan id.
 func (p *Webhook) unknownPlan(c *gin.Context, plan string) {
 	begun := time.Now()
 	plan = plan[:min(len(plan), 64)]

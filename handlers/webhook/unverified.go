@@ -9,15 +9,15 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Maximum numbers of arriving bodies whose signature is not verified yet: in total, and from one client. Beyond them,
-// the slowest body is dropped.
+// Limits on the bodies that are arriving and whose signature is not verified yet: in total, and from one client. Above
+// a limit, the slowest body is dropped, and its callback is answered 503 or 429.
 const (
 	maxUnverified       = 1024
 	maxUnverifiedClient = 256
 )
 
 // unverified is the set of arriving bodies whose signature is not verified yet. If there are too many, or the memory
-// for bodies is used up, the slowest one is dropped, so that slow callers cannot keep others out.
+// for bodies is used up, the slowest one is dropped, and its callback is answered 503 or 429.
 type unverified struct {
 	mu      sync.Mutex
 	bodies  []*bodyReader  // guarded by mu, like all fields below
@@ -26,12 +26,12 @@ type unverified struct {
 
 func newUnverified() *unverified { return &unverified{clients: make(map[client]int)} }
 
-// errDropped is the cause in the log if a callback is refused because its body was dropped to make room for others.
+// errDropped is logged as the cause if a callback is refused because its slow body had to make room for others.
 var errDropped = errors.New("the body arrived more slowly than all others when there were too many bodies, " +
 	"or too little memory for them; public.memory bounds it")
 
-// enter adds a body that begins to arrive. If there are too many, it first drops the slowest: from the same client if
-// that has too many, otherwise from all clients.
+// enter adds a body that begins to arrive. If the client or all clients together have too many bodies, it first drops
+// the slowest one of them.
 func (u *unverified) enter(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -46,14 +46,14 @@ func (u *unverified) enter(body *bodyReader) {
 	u.clients[body.client]++
 }
 
-// leave removes a body that has arrived or failed. It does nothing if the body was dropped before.
+// leave takes a body out of the set when it has arrived or failed. It does nothing if the body is not in the set.
 func (u *unverified) leave(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.remove(body)
 }
 
-// remove removes a body from the set. It does nothing if the set does not contain the body. The caller holds mu.
+// remove takes a body out of the set. It does nothing if the body is not in the set. The caller holds mu.
 func (u *unverified) remove(body *bodyReader) {
 	if body.place == 0 {
 		return
@@ -68,8 +68,8 @@ func (u *unverified) remove(body *bodyReader) {
 	}
 }
 
-// makeRoom drops the slowest unverified bodies until size bytes of memory are free for the given body. It stops at the
-// given body if that is itself unverified: faster bodies stay. share selects the part of the memory budget.
+// makeRoom drops the slowest bodies until size bytes of memory are free for the given body; if that is unverified too,
+// only slower ones. The argument share is the part of the memory: 0 for small buffers, 1 for large ones.
 func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -85,8 +85,8 @@ func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	}
 }
 
-// slowest returns the slowest body, at the time now, for which match returns true. It returns nil if there is none. The
-// caller holds mu.
+// slowest returns the slowest body for which match returns true, or nil if there is none. The argument now is the
+// current time. The caller holds mu.
 func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowest *bodyReader) {
 	for _, body := range u.bodies {
 		if match(body) && (slowest == nil || body.speed(now) < slowest.speed(now)) {
@@ -96,13 +96,13 @@ func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowe
 	return slowest
 }
 
-// drop removes a body from the set and makes its method read fail with errDropped. The caller holds mu.
+// drop takes a body out of the set and aborts its reading, which fails with errDropped. The caller holds mu.
 func (u *unverified) drop(body *bodyReader) {
 	u.remove(body)
 	body.drop()
 }
 
-// clientOf returns the client that sent a callback. Behind a trusted proxy, that is the client in X-Forwarded-For.
+// clientOf returns the client that sent a callback. If trusted proxies are configured, it uses X-Forwarded-For.
 func (p *Webhook) clientOf(c *gin.Context) client {
 	if !p.proxied {
 		if address, err := netip.ParseAddrPort(c.Request.RemoteAddr); err == nil {

@@ -37,7 +37,7 @@ type Config struct {
 	TrustedProxies []string
 }
 
-// Plan configures one service plan at Sinch. Sinch must send its callbacks to the path /webhooks/ID.
+// Plan configures the callbacks of one service plan at Sinch. Sinch must send them to the path /webhooks/ID.
 type Plan struct {
 	ID   string
 	Auth Auth
@@ -57,8 +57,8 @@ const (
 	RejectOnFailure OnFailure = "reject"
 )
 
-// bodyPatience is how long a callback waits if the memory for bodies is used up. After that it is refused with 503 or
-// 429.
+// bodyPatience is how long a callback waits for memory if the memory for bodies is used up. After that it is refused
+// with 503 or 429.
 const bodyPatience = 250 * time.Millisecond
 
 func (c Config) withDefaults() Config {
@@ -84,8 +84,8 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Webhook is the handler of the public listener, which serves only Sinch's callbacks and /healthz. If dlrloop fails,
-// the answer makes Sinch repeat the callback.
+// Webhook is the handler of the public listener, which serves only Sinch's callbacks and /healthz. If a callback cannot
+// be stored, the answer makes Sinch repeat it.
 type Webhook struct {
 	recorder     Recorder
 	metrics      *metrics.Metrics
@@ -102,8 +102,8 @@ type Webhook struct {
 	engine       *gin.Engine
 }
 
-// New returns the handler of the public listener, which records callbacks in r. The error names the configuration key
-// of an invalid value. The http.Server must set ReadHeaderTimeout, since Webhook limits only the time for the body.
+// New returns the handler of the public listener, which stores callbacks through r. The error names the configuration
+// key of an invalid value. Set ReadHeaderTimeout of the http.Server, since Webhook limits only the time for the body.
 func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -136,8 +136,8 @@ func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, 
 // Handler returns the HTTP handler of the public listener.
 func (p *Webhook) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
 
-// SetPlans replaces all plans and their credentials for callbacks that arrive from now on. If it returns an error, the
-// old plans stay in use; the error names the configuration key. It is safe to call while callbacks are served.
+// SetPlans replaces all plans and their credentials for callbacks that arrive from now on. If a plan is invalid, it
+// changes nothing, and the error names the configuration key. It is safe to call while callbacks are served.
 func (p *Webhook) SetPlans(plans []Plan) error {
 	webhooks := make(map[string]*endpoint, len(plans))
 	for i, plan := range plans {
