@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxBody limits the body of an API request, in bytes. It fits 1000 recipients with parameter values of their own.
-const maxBody = 4 << 20
+// maxBody limits the body of an API request, in bytes. A longer body is answered 400.
+const maxBody = 4 << 20 // fits 1000 recipients with parameter values of their own
 
 // api answers the calls of the simulated Sinch API. Its fields point to the state of a Simulator.
 type api struct {
@@ -28,7 +28,7 @@ type api struct {
 	logger  *slog.Logger
 }
 
-// call is one API request, with the plan, body and feedback that serve has read from it so far.
+// call is one API request, with what the simulator has read from it so far.
 type call struct {
 	*http.Request
 	operation fault.Operation
@@ -51,8 +51,8 @@ func (a *api) handler() http.Handler {
 	return mux
 }
 
-// serve answers API call c. It checks the request, chooses a fault to inject, and calls r.handle unless that fault
-// prevents it. It records the call before it writes the answer.
+// serve answers one API call and records it. It checks the call and chooses a fault (simulated failure). It executes
+// the operation of route r unless the fault prevents that.
 func (a *api) serve(w http.ResponseWriter, r route, c *call) {
 	if err := admit(w, c, a.plans[c.PathValue("plan")]); err != nil {
 		a.answer(w, c, reply{err: err}, fault.Hit{})
@@ -78,8 +78,8 @@ func (a *api) serve(w http.ResponseWriter, r route, c *call) {
 	}
 }
 
-// admit checks the service plan and the token, reads the body and enforces the plan's request rate. It returns an
-// *xms.Error if it refuses the call. p is the plan named in the path, or nil if that plan does not exist.
+// admit checks the plan and the token of a call, reads its body and enforces the plan's request rate. It returns an
+// *xms.Error to refuse the call. p is nil if the call names a plan that does not exist.
 func admit(w http.ResponseWriter, c *call, p *plan) error {
 	c.plan = p
 	if p == nil {
@@ -101,8 +101,8 @@ func admit(w http.ResponseWriter, c *call, p *plan) error {
 	return nil
 }
 
-// read reads the request body into c.body and, for a feedback call, sets c.feedback. It returns an *xms.Error if the
-// content type is not JSON or the body is too long.
+// read reads the request body into c.body and, for delivery feedback, sets c.feedback. It returns an *xms.Error if the
+// content type is not JSON, or if the body is longer than 4 MiB or cut off.
 func (c *call) read(w http.ResponseWriter) error {
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return xms.WithoutBody(http.StatusUnsupportedMediaType)
@@ -120,8 +120,8 @@ func (c *call) read(w http.ResponseWriter) error {
 	return nil
 }
 
-// faultFor returns the fault to inject into call c: the oldest fault from SetFault that matches c, else the fault that
-// batches.Plan.CallFault returns. The zero Hit means no fault.
+// faultFor returns the fault (simulated failure) for call c: the oldest matching one from SetFault, else the anomaly
+// that batches.Plan.CallFault returns. The zero Hit means no fault.
 func (a *api) faultFor(c *call) fault.Hit {
 	hit, ok := a.faults.Find(fault.Call{Plan: c.plan.ID, Operation: c.operation, BatchID: c.batchID()})
 	if !ok {
@@ -130,14 +130,15 @@ func (a *api) faultFor(c *call) fault.Hit {
 	return hit
 }
 
-// reply is an answer before it is written. A nil body means no body. If err is not nil, status and body come from err.
+// reply is an answer before it is written. A nil body means no body. If err is not nil, it decides status and body.
 type reply struct {
 	status int
 	body   any
 	err    error
 }
 
-// answer records call c and then writes given. hit may add a Retry-After header, and a body if given has none.
+// answer records call c and then writes the given answer. The fault in hit may add a Retry-After header, and a body if
+// the answer has none.
 func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit) {
 	var refused *xms.Error
 	if errors.As(given.err, &refused) {
@@ -163,8 +164,8 @@ func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit)
 	_, _ = w.Write(xms.Encode(given.body)) // fails only if the customer has disconnected
 }
 
-// closeUnanswered records call c and closes its connection without an answer. If the fault in hit is a hang, the
-// connection stays open until the hang ends.
+// closeUnanswered records call c and closes its connection without an answer. If the call hit a hang (a fault that
+// never answers), it first waits until the hang ends.
 func (a *api) closeUnanswered(w http.ResponseWriter, c *call, hit fault.Hit) {
 	a.record(c, 0, hit.Kind)
 	hit.Hang(c.Context())
@@ -183,8 +184,8 @@ func closeConnection(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// record adds call c to the history and the debug log, and tells the observers (see Simulator.Observe) about feedback
-// and faults. A status of 0 means that the call gets no answer; an empty kind means that no fault hit it.
+// record adds call c to the history and the debug log. It tells the observers (see Simulator.Observe) about feedback
+// and faults. The status is 0 if the call gets no answer, and the kind is empty if no fault hit it.
 func (a *api) record(c *call, status int, kind fault.Kind) {
 	made := ledger.Call{
 		At: c.started.UTC(), Method: c.Method, Path: c.URL.EscapedPath(), Plan: c.PathValue("plan"),

@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Config configures a Simulator: service plans (customer accounts), anomalies, speed, limits. Only Plans is required.
+// Config configures a Simulator. Only Plans, the service plans (customer accounts at Sinch), is required.
 type Config struct {
 	// Plans are the service plans that exist: at least one.
 	Plans []Plan

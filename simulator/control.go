@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxControl limits the body of a request to a route under /control/, in bytes.
+// maxControl limits the body of a request to a route under /control/, in bytes. A longer body is answered 400.
 const maxControl = 1 << 20
 
 // Control returns the handler of the routes under /control/ that inspect and control the simulator. The package
@@ -42,15 +42,15 @@ type numberedOutcome struct {
 	Outcome
 }
 
-// controlHandler returns the handler of a control route whose request body is the JSON form of a T. It passes the
-// decoded body to do and answers 202 with the result, 204 if the result is nil, or 400 with the error text.
-func controlHandler[T any](do func(T) (any, error)) http.HandlerFunc {
+// controlHandler returns the handler of a control route. It decodes the JSON body of a request and passes it to the
+// operation. It answers 202 with the operation's result, 204 if the result is nil, or 400 with the error text.
+func controlHandler[T any](operation func(T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var read T
 		err := xms.DecodeStrictly(http.MaxBytesReader(w, r.Body, maxControl), &read)
 		var result any
 		if err == nil {
-			result, err = do(read)
+			result, err = operation(read)
 		}
 		switch {
 		case err != nil:

@@ -6,10 +6,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
-// maxCalls is how many API calls a history keeps. Each further call replaces the oldest.
+// maxCalls limits the API calls that a history keeps. Each further call replaces the oldest.
 const maxCalls = 4096
 
-// history records the last maxCalls API calls and all delivery feedback calls. All methods are safe for concurrent use.
+// history keeps the last 4096 API calls (maxCalls) and all delivery feedback. All methods are safe for concurrent use.
 type history struct {
 	mu       sync.Mutex // guards the fields below
 	calls    []ledger.Call
@@ -17,7 +17,7 @@ type history struct {
 	feedback []ledger.FeedbackCall
 }
 
-// add records API call c and, if c is delivery feedback, also f; otherwise f is nil. It sets the field Ordinal of both.
+// add records API call c and, if c is delivery feedback, also f; otherwise f is nil. It numbers both (Ordinal).
 func (h *history) add(c ledger.Call, f *ledger.FeedbackCall) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -34,7 +34,7 @@ func (h *history) add(c ledger.Call, f *ledger.FeedbackCall) {
 	}
 }
 
-// allCalls returns a copy of the last maxCalls calls, oldest first. The result is never nil.
+// allCalls returns a copy of the last 4096 API calls (maxCalls), oldest first. The result is never nil.
 func (h *history) allCalls() []ledger.Call {
 	h.mu.Lock()
 	defer h.mu.Unlock()

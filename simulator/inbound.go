@@ -38,8 +38,8 @@ type inbound struct {
 	UDH             string          `json:"udh,omitempty"`
 }
 
-// Receive simulates an inbound message: it schedules the callback to the plan's default URL and returns the message's
-// id. It returns an error if m is invalid, the plan does not exist or the plan has no callback URL.
+// Receive simulates a message from a phone to the customer: it schedules the callback to the plan's default URL and
+// returns the message's id. It returns an error if m is invalid, or if the plan does not exist or has no callback URL.
 func (s *Simulator) Receive(m Inbound) (string, error) {
 	if m.Type == "" {
 		m.Type = "mo_text"
@@ -93,7 +93,7 @@ func (c inboundCallback) Subject(turn int) random.Subject {
 
 func (c inboundCallback) SentAgain() bool { return false }
 
-// check validates m and returns the digits of m.From.
+// check validates m and returns the sender's phone number as digits.
 func (m Inbound) check() (string, error) {
 	var text string
 	isText := json.Unmarshal(m.Body, &text) == nil && string(m.Body) != "null"

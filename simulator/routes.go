@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// route is one route of the API. The function handle returns the value to write as JSON, or an *xms.Error; a nil value
-// means an answer without a body. The field success is the HTTP status if there is no error.
+// route is one route of the API. Its function handle returns the value to answer as JSON, nil for an answer without a
+// body, or an *xms.Error. Without an error, success is the HTTP status.
 type route struct {
 	pattern   string
 	operation fault.Operation
@@ -83,7 +83,7 @@ func routes() []route {
 	}
 }
 
-// applyFeedback applies a delivery feedback call to its batch and stores the result in c.feedback.
+// applyFeedback applies a delivery feedback call to its batch. It notes the result in c.feedback for the history.
 func applyFeedback(c *call) (any, error) {
 	recipients, err := xms.ReadFeedback(c.body)
 	if err != nil {

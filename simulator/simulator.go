@@ -21,11 +21,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// ErrRunning is returned by Run while another call of Run has not returned.
+// ErrRunning is returned by Run if another call of Run has not returned yet.
 var ErrRunning = errors.New("simulator: already running")
 
-// Simulator imitates Sinch's SMS REST API. The handlers that API and Control return answer requests at any time, but
-// statuses change and callbacks are sent only while Run runs. All methods are safe for concurrent use.
+// Simulator imitates Sinch's SMS REST API. Its handlers (API and Control) answer requests at any time. Statuses change
+// and callbacks are sent only while Run runs. All methods are safe for concurrent use.
 type Simulator struct {
 	config  Config
 	random  random.Source
@@ -51,7 +51,7 @@ type plan struct {
 	inbounds atomic.Int64  // number of inbound messages
 }
 
-// New returns a Simulator with the plans in c. If c is invalid, the error names the field. New starts no goroutine.
+// New returns a Simulator with the plans in c. It starts no goroutine. If c is invalid, the error names the field.
 func New(c Config) (*Simulator, error) {
 	c, err := c.resolve()
 	if err != nil {
@@ -109,8 +109,8 @@ func (s *Simulator) API() http.Handler {
 }
 
 // Run changes statuses and sends callbacks until ctx ends, then waits for its goroutines and returns nil. A later Run
-// continues with the pending work and repeats the callback attempts that were interrupted. If another call of Run has
-// not returned yet, Run returns ErrRunning.
+// continues with the rest and repeats interrupted callbacks. It returns ErrRunning if another call of Run has not
+// returned.
 func (s *Simulator) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -126,13 +126,13 @@ func (s *Simulator) Run(ctx context.Context) error {
 	return nil
 }
 
-// Observe makes the simulator call f for each later entry, such as a callback attempt. f must return quickly, since the
-// simulator waits for it. Several calls of f may run at the same time, and f may call methods of s.
+// Observe makes the simulator call f for each later event, such as a callback attempt. The simulator waits until f
+// returns. Several calls of f may run at the same time, and f may call methods of s.
 func (s *Simulator) Observe(f func(ledger.Entry)) { s.feed.Subscribe(f) }
 
-// SetCallbackURL replaces the default callback URL of a service plan, also for pending callbacks. If url is empty, the
-// plan has no default URL. The callback_url of a batch is not affected. SetCallbackURL returns an error if the plan
-// does not exist or the URL is invalid.
+// SetCallbackURL replaces the default callback URL of a service plan, also for pending callbacks. An empty url removes
+// it. Batches with a callback_url of their own keep that. It returns an error if the plan does not exist or the URL is
+// invalid.
 func (s *Simulator) SetCallbackURL(planID, url string) error {
 	if url != "" && !xms.IsCallbackURL(url) {
 		return fmt.Errorf("simulator: plan %s: callback url %s", planID, xms.CallbackURLRule)
@@ -145,8 +145,8 @@ func (s *Simulator) SetCallbackURL(planID, url string) error {
 	return nil
 }
 
-// SetFault makes API calls that match f fail from now on, in the way that f.Kind names. If several faults match a call,
-// only the oldest applies. SetFault returns an error if f is invalid or f.Plan does not exist.
+// SetFault adds a fault: API calls that match it fail from now on, in the way that f.Kind names. If several faults
+// match a call, only the oldest applies. It returns an error if f is invalid or f.Plan does not exist.
 func (s *Simulator) SetFault(f fault.Fault) error {
 	if f.Plan != "" && s.plans[f.Plan] == nil {
 		return fmt.Errorf("simulator: fault: plan %q does not exist", f.Plan)
@@ -157,10 +157,10 @@ func (s *Simulator) SetFault(f fault.Fault) error {
 	return nil
 }
 
-// ClearFaults removes all faults added by SetFault and closes the connections of calls that hang because of one.
+// ClearFaults removes all faults added by SetFault. If one makes a call hang, the call's connection is closed at once.
 func (s *Simulator) ClearFaults() { s.faults.Clear() }
 
-// SetOutcome plans the outcome o for each message to number that is not dispatched yet, in every service plan. It
+// SetOutcome plans the outcome of all messages to a phone number that are not dispatched yet, in every service plan. It
 // returns an error if the number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
 func (s *Simulator) SetOutcome(number string, o Outcome) error {
 	if err := s.batches.SetOutcome(number, o); err != nil {
@@ -169,8 +169,8 @@ func (s *Simulator) SetOutcome(number string, o Outcome) error {
 	return nil
 }
 
-// Settled reports whether all work is done: every message has its final status, every callback is acknowledged, given
-// up or lost, and no callback will be repeated.
+// Settled reports whether nothing is left to do: every message has its final status, every callback is acknowledged,
+// given up or lost (never sent), and none will be repeated.
 func (s *Simulator) Settled() bool { return s.batches.Counts().Settled }
 
 // State counts batches, recipients, callbacks and feedback calls so far. Its JSON is the answer to GET /control/state.
@@ -205,6 +205,6 @@ func (s *Simulator) Ledger() ledger.Ledger {
 	return ledger.Ledger{Batches: sent, Callbacks: calledBack, Feedback: s.history.allFeedback()}
 }
 
-// Calls returns the last 4096 API calls in the order of their answers, oldest first. Refused calls are included. Calls
-// to an unknown path or with a wrong method are not.
+// Calls returns the last 4096 API calls in the order of their answers, oldest first. It includes refused calls, but not
+// those to an unknown path or with a wrong method.
 func (s *Simulator) Calls() []ledger.Call { return s.history.allCalls() }

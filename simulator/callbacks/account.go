@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// AccountConfig configures an Account, which sends the callbacks of one service plan.
+// AccountConfig configures the callbacks of one service plan (a customer account at Sinch), for NewAccount.
 type AccountConfig struct {
 	ID     string // of the plan
 	URL    string // default callback URL; may be empty
@@ -13,7 +13,7 @@ type AccountConfig struct {
 	Header http.Header
 }
 
-// Account queues and sends the callbacks of one service plan. Create it with Sender.NewAccount.
+// Account sends the callbacks of one service plan (a customer account at Sinch). Create it with Sender.NewAccount.
 type Account struct {
 	config AccountConfig
 	sender *Sender
@@ -25,7 +25,7 @@ type Account struct {
 	inFlight int
 }
 
-// target is a URL that receives callbacks of one account. It has its own queue and its own rate limit.
+// target is one URL to which an account sends callbacks. It has a queue and a rate limit of its own.
 type target struct {
 	account   *Account
 	url       string
@@ -34,8 +34,8 @@ type target struct {
 	throttle  throttle
 }
 
-// SetURL replaces the default callback URL, also for callbacks that are already waiting. An empty url removes it.
-// Batches with a callback_url of their own keep that.
+// SetURL replaces the account's default callback URL, also for callbacks that are already waiting. If url is empty,
+// these callbacks fail and are retried. Callbacks to a batch's own callback_url are not affected.
 func (a *Account) SetURL(url string) {
 	a.sender.mu.Lock()
 	defer a.sender.mu.Unlock()
@@ -50,8 +50,8 @@ func (a *Account) HasURL() bool {
 	return a.home.url != ""
 }
 
-// target returns the target with this URL and creates it if necessary. An empty url means the account's default. The
-// caller holds the sender's mutex.
+// target returns the queue of callbacks to a URL and creates it if necessary. An empty url means the account's default
+// URL. The caller holds a.sender.mu.
 func (a *Account) target(url string) *target {
 	if url == "" {
 		return a.home
@@ -72,8 +72,8 @@ func (t *target) enqueue(c *callback) {
 	}
 }
 
-// next takes the callback to send next out of its queue. It returns nil if no callback is due, if the rate limits allow
-// none now, or if MaxInFlight callbacks wait for an answer. The caller holds the sender's mutex.
+// next removes the callback to send next from its queue and returns it. It returns nil if none is due, if the rate
+// limits allow none, or if MaxInFlight callbacks already wait for an answer. The caller holds a.sender.mu.
 func (a *Account) next(now time.Time) *callback {
 	for a.inFlight < a.sender.config.MaxInFlight && a.ready.len() > 0 {
 		t := a.ready.pop()
@@ -92,7 +92,7 @@ func (a *Account) next(now time.Time) *callback {
 	return nil
 }
 
-// queue is a first-in, first-out queue. It reuses its memory each time it becomes empty.
+// queue is a first-in, first-out queue. Its method pop panics if the queue is empty.
 type queue[T any] struct {
 	items   []T
 	removed int

@@ -13,17 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxRetries is how often a failed callback is sent again before it is given up.
+// maxRetries is how many times a failed callback is sent again. Then it is given up.
 const maxRetries = 15
 
-// attempt is the result of one HTTP request that sent a callback. It is small because the Sender keeps all attempts.
+// attempt is the result of one HTTP request that sent a callback.
 type attempt struct {
-	at      int64 // Unix milliseconds
+	at      int64 // Unix milliseconds, smaller than a time.Time
 	status  int16 // HTTP status; 0 if there was no answer
 	failure failure
 }
 
-// failure is why an attempt to send a callback got no HTTP answer. The zero value means that there was an answer.
+// failure says why a request that sent a callback got no HTTP answer. The zero value means that it got one.
 type failure uint8
 
 const (
@@ -38,8 +38,8 @@ func (f failure) String() string {
 	return [...]string{"", "timeout", "connection error", "no callback url", "interrupted"}[f]
 }
 
-// work sends callback c, then one after the other the callbacks that its account may send now. It returns when there
-// are none or ctx ends. Run calls it in a new goroutine.
+// work sends callback c and then, one after the other, further callbacks of the same account. It returns when none may
+// be sent now or ctx ends. Run calls it in a new goroutine.
 func (s *Sender) work(ctx context.Context, c *callback) {
 	for c != nil {
 		now := time.Now()
@@ -52,7 +52,7 @@ func (s *Sender) work(ctx context.Context, c *callback) {
 	}
 }
 
-// post sends callback c to the URL once. It returns the HTTP status of the answer, or 0 and why there was no answer.
+// post makes one HTTP request that sends callback c. It returns the status of the answer, or 0 and why there was none.
 func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now time.Time) (int16, failure) {
 	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
@@ -84,8 +84,8 @@ func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now t
 	}
 }
 
-// finishAttempt records the result of an attempt to send callback c. It then marks c as delivered, gives it up or
-// schedules a retry. It returns the next callback for the calling goroutine to send, or nil if there is none.
+// finishAttempt records the result of one request that sent callback c. It decides whether c is done, given up or sent
+// again. It returns the account's next callback to send, or nil if there is none.
 func (s *Sender) finishAttempt(ctx context.Context, c *callback, outcome attempt) *callback {
 	now := time.Now()
 	defer s.config.Feed.Flush()
@@ -115,8 +115,8 @@ func (s *Sender) finishAttempt(ctx context.Context, c *callback, outcome attempt
 	return account.next(now)
 }
 
-// acknowledge records that callback c was answered 2xx. If this is the first such answer, c may be scheduled once more:
-// Message.SentAgain decides that.
+// acknowledge handles a 2xx answer to callback c. After the first such answer, c is sent once more if Message.SentAgain
+// returns true.
 func (s *Sender) acknowledge(c *callback, now time.Time) {
 	first := c.result == ledger.Pending
 	if first {
@@ -132,8 +132,8 @@ func (s *Sender) acknowledge(c *callback, now time.Time) {
 	s.counts.Unsettled--
 }
 
-// retry schedules the next attempt to send callback c: 1, 2, 4 … times Config.RetryUnit after the first failure. After
-// 15 retries (maxRetries) it gives c up.
+// retry schedules a failed callback to be sent again. The retries come 1, 2, 4 … times Config.RetryUnit after the first
+// failure. After 15 of them (maxRetries) the callback is given up instead.
 func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	if c.retries == maxRetries {
 		s.giveUp(ctx, c)
@@ -146,8 +146,7 @@ func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	c.retries++
 }
 
-// giveUp stops sending callback c and sets its result to GaveUp. If c was answered 2xx before, the result stays
-// Acknowledged.
+// giveUp stops sending callback c. Its result becomes GaveUp, or stays Acknowledged if it was answered 2xx before.
 func (s *Sender) giveUp(ctx context.Context, c *callback) {
 	s.counts.Unsettled--
 	if c.result != ledger.Pending {
@@ -161,7 +160,7 @@ func (s *Sender) giveUp(ctx context.Context, c *callback) {
 		slog.String("type", e.Type), slog.String("batch_id", e.Batch), slog.Int("attempts", len(c.attempts)))
 }
 
-// reportAttempt reports the latest attempt to send callback c to the observers of ledger.Feed and to the debug log.
+// reportAttempt tells the observers of Config.Feed and the debug log how callback c was just sent and answered.
 func (s *Sender) reportAttempt(ctx context.Context, c *callback, outcome attempt) {
 	e := c.entry(ledger.CallbackAnswered)
 	e.Attempt, e.Answer, e.Failure = len(c.attempts), int(outcome.status), outcome.failure.String()
@@ -175,8 +174,8 @@ func (s *Sender) reportAttempt(ctx context.Context, c *callback, outcome attempt
 		slog.Int("answer", e.Answer), slog.String("failure", e.Failure))
 }
 
-// nonce returns the random text to sign with the next attempt to send callback c. It is that of the first attempt if
-// Config.KeepNonce is set or, for half of the callbacks, if c was already answered 2xx. Otherwise it is new.
+// nonce returns the random text to sign with the next request that sends callback c. Each request has a new one, but
+// with Config.KeepNonce all have that of the first. So do half of the callbacks that are sent again after a 2xx answer.
 func (s *Sender) nonce(c *callback, now time.Time) string {
 	turn := len(c.attempts)
 	keep := s.config.KeepNonce ||

@@ -7,8 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// Message is the content of a callback. It must not change after it was passed to Send, since several goroutines use
-// it.
+// Message is the content of a callback. Do not change it after the call of Send: several goroutines read it.
 type Message interface {
 	// Body returns the JSON of the callback: the same bytes for every attempt.
 	Body() []byte
@@ -31,18 +30,18 @@ type Description struct {
 	Code      int
 }
 
-// callback is a Message with its URL and the attempts to send it so far. There may be millions, so it is small.
+// callback is a callback with its content, its URL and the requests that have sent it so far.
 type callback struct {
 	target   *target
 	message  Message
 	ordinal  int
-	retries  uint8
+	retries  uint8 // small, since there may be millions of callbacks
 	result   ledger.Result
 	failed   time.Time // end of the first failed attempt
 	attempts []attempt
 }
 
-// entry returns a ledger.Entry of this kind about callback c. Its time is set later, by Feed.Add.
+// entry returns an event for the observers: what happened to callback c. Feed.Add sets its time later.
 func (c *callback) entry(kind ledger.EntryKind) ledger.Entry {
 	d := c.message.Describe()
 	return ledger.Entry{

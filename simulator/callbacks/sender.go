@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/schedule"
 )
 
-// maxDue limits the schedule entries that Run handles while it holds the mutex, so that other calls do not wait long.
+// maxDue limits the schedule entries (due callbacks and URLs) that Run handles before it releases the mutex.
 const maxDue = 512
 
 // Config configures a Sender. All fields except KeepNonce are required.
@@ -39,14 +39,14 @@ type Sender struct {
 	counts    Counts
 }
 
-// work is an entry of the schedule: a callback to send, or a URL (target) to which the rate limit allows a callback
-// again.
+// work is an entry of the schedule. It holds either a callback to send, or a URL (target) whose rate limit allows a
+// callback again.
 type work struct {
 	callback *callback
 	target   *target
 }
 
-// Counts holds the numbers of callbacks, in total and by result, and of the attempts to send them.
+// Counts counts the callbacks, in total and by result, and the HTTP requests that sent them.
 type Counts struct {
 	Callbacks    int
 	Acknowledged int
@@ -60,7 +60,7 @@ type Counts struct {
 // New returns a Sender without accounts. It sends callbacks only while Run runs.
 func New(c Config) *Sender { return &Sender{config: c, schedule: schedule.NewQueue[work]()} }
 
-// NewAccount adds an account for one service plan and returns it. The account sends to c.URL until SetURL is called.
+// NewAccount adds and returns an account, which sends the callbacks of one plan to c.URL until SetURL is called.
 func (s *Sender) NewAccount(c AccountConfig) *Account {
 	a := &Account{config: c, sender: s, targets: map[string]*target{}}
 	a.home = &target{account: a, url: c.URL}
@@ -70,9 +70,9 @@ func (s *Sender) NewAccount(c AccountConfig) *Account {
 	return a
 }
 
-// Send records a callback with content m, to be sent at the time due; if lost is true, it is never sent. An empty url
-// means the default URL of the account when the callback is sent. anomaly is the simulated fault that delays the
-// callback, such as ledger.CallbackLate, or empty. The caller may hold locks.
+// Send schedules a callback with content m for the time due. If lost is true, it records the callback but never sends
+// it. An empty url means the account's default URL. anomaly names the simulated irregularity that delays the callback,
+// such as ledger.CallbackLate, or is empty. Send calls no observer, so the caller may hold locks.
 func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost bool, anomaly ledger.EntryKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost boo
 }
 
 // Run sends callbacks until ctx ends, then waits for its goroutines. A later Run sends the remaining callbacks and
-// repeats interrupted attempts.
+// repeats interrupted requests.
 func (s *Sender) Run(ctx context.Context) {
 	var workers sync.WaitGroup
 	schedule.Run(ctx, s.schedule, func(now time.Time) time.Duration {
@@ -105,7 +105,7 @@ func (s *Sender) Run(ctx context.Context) {
 	workers.Wait()
 }
 
-// takeDue returns the callbacks to send now, and how long to wait until more are due.
+// takeDue returns the callbacks that may be sent now, and how long to wait until it must be called again.
 func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +140,7 @@ func (s *Sender) Counts() Counts {
 	return counts
 }
 
-// Ledger returns copies of all callbacks with their attempts, in the order in which they were passed to Send.
+// Ledger returns copies of all callbacks, each with its attempts (HTTP requests), in the order of the calls of Send.
 func (s *Sender) Ledger() []ledger.Callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 )
 
 // sign sets the four signature headers of a callback as Sinch does. The signature is the base64 of the HMAC-SHA256 of
-// body.nonce.timestamp, with the time in Unix seconds. The secret is used as text, not base64-decoded.
+// body.nonce.timestamp, with the time in Unix seconds. The HMAC key is the secret as text, without base64 decoding.
 func sign(h http.Header, secret string, body []byte, nonce string, at time.Time) {
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))

@@ -6,9 +6,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// throttle limits the rate of callbacks to one URL that has answered 429. Each 429 halves the limit, at most once a
-// second. Each second without a 429 raises it by a fifteenth, until it ends at the rate of the first 429. The zero
-// value does not limit.
+// throttle limits the rate of callbacks to one URL after an answer 429. Each 429 halves the limit, at most once a
+// second. Each second without a 429 raises the limit by a fifteenth. It ends at the rate that caused the first 429.
 type throttle struct {
 	limiter *rate.Limiter // nil: no limit
 	ceiling rate.Limit    // the rate at which the first 429 came
@@ -24,7 +23,7 @@ const (
 	recovery            = 16.0 / 15
 )
 
-// reserve returns 0 if a callback may be sent now, and counts it as sent. Otherwise it returns how long to wait.
+// reserve returns 0 if a callback may be sent now, and counts this callback. Otherwise it returns how long to wait.
 func (t *throttle) reserve(now time.Time) time.Duration {
 	t.speedUp(now)
 	if t.limiter != nil {
@@ -38,7 +37,7 @@ func (t *throttle) reserve(now time.Time) time.Duration {
 	return 0
 }
 
-// slowDown halves the rate limit, at most once a second. Call it after each answer 429.
+// slowDown halves the rate limit after an answer 429. It does nothing if the limit changed less than a second ago.
 func (t *throttle) slowDown(now time.Time) {
 	if t.limiter != nil && now.Sub(t.changed) < time.Second {
 		return
@@ -52,8 +51,8 @@ func (t *throttle) slowDown(now time.Time) {
 	t.changed = now
 }
 
-// speedUp raises the rate limit by a fifteenth for each whole second since its last change. At the rate of the first
-// 429 it removes the limit.
+// speedUp raises the rate limit by a fifteenth for each whole second since its last change. It removes the limit that
+// reaches the rate of the first 429.
 func (t *throttle) speedUp(now time.Time) {
 	if t.limiter == nil || now.Sub(t.changed) < time.Second {
 		return

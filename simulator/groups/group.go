@@ -19,7 +19,7 @@ type group struct {
 	modified   time.Time
 }
 
-// add appends the digits of each number that is not a member yet.
+// add adds phone numbers to the group, as digits. It skips those that are members already.
 func (g *group) add(numbers []string) {
 	known := make(map[string]bool, len(g.members)+len(numbers))
 	for _, number := range g.members {

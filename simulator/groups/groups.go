@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Groups holds the recipient groups of one service plan. All methods are safe for concurrent use.
+// Groups holds the groups (lists of phone numbers) of one service plan. All methods are safe for concurrent use.
 type Groups struct {
 	newID func(ordinal int, created time.Time) string
 
@@ -20,8 +20,8 @@ type Groups struct {
 	created int // number of groups that Create has created
 }
 
-// New returns the groups of a plan. initial maps the id of each group that exists at the start to its members' numbers.
-// Create calls newID for the id of each later group; ordinal counts those groups from 1.
+// New returns the groups of a service plan. initial maps the ids of the first groups to their phone numbers. newID
+// makes the id of each group created later; ordinal counts those groups from 1.
 func New(initial map[string][]string, newID func(ordinal int, created time.Time) string) *Groups {
 	gs := &Groups{newID: newID, byID: map[string]*group{}}
 	now := xms.Stamp(time.Now()).Time
@@ -40,15 +40,15 @@ func (gs *Groups) Exists(id string) bool {
 	return gs.byID[id] != nil
 }
 
-// Visit calls yield with the digits of each member of a group and, recursively, of its child groups. A number may come
-// several times, and an unknown group has no members. yield must not call methods of gs, since Visit holds the mutex.
+// Visit calls yield with each phone number, as digits, of a group, its child groups, their child groups and so on. A
+// number may come several times. An unknown group has no numbers. yield must not call methods of gs: they would block.
 func (gs *Groups) Visit(id string, yield func(number string)) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	gs.visit(id, map[string]bool{}, yield)
 }
 
-// visit is Visit without locking. It skips the groups in visited and adds each group that it visits to visited.
+// visit does the same as Visit without locking. It skips the groups in visited, and adds the others to it.
 func (gs *Groups) visit(id string, visited map[string]bool, yield func(number string)) {
 	g := gs.byID[id]
 	if g == nil || visited[id] {

@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Create creates a group from a request body and returns it as a JSON-encodable value. It returns an *xms.Error if the
-// body is invalid, the name is in use or a child group does not exist.
+// Create creates a group from a request body and returns what to answer as JSON. It returns an *xms.Error if the body
+// is invalid, the name is in use or a child group does not exist.
 func (gs *Groups) Create(body []byte) (any, error) {
 	spec, err := readSpec(body)
 	if err != nil {
@@ -28,8 +28,8 @@ func (gs *Groups) Create(body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// Replace sets all properties of a group from a request body, except id and created_at. It returns the group as a
-// JSON-encodable value, or an *xms.Error.
+// Replace sets all properties of a group from a request body, except id and created_at. It returns what to answer as
+// JSON. It returns an *xms.Error if the group is unknown or the request is refused.
 func (gs *Groups) Replace(id string, body []byte) (any, error) {
 	spec, err := readSpec(body)
 	if err != nil {
@@ -47,8 +47,8 @@ func (gs *Groups) Replace(id string, body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// apply sets the properties of g from a checked request body. It returns an *xms.Error if the name is in use or a child
-// group does not exist. The caller holds gs.mu.
+// apply sets the properties of group g from a checked request body. It returns an *xms.Error if the name is in use or a
+// child group does not exist. The caller holds gs.mu.
 func (gs *Groups) apply(g *group, s spec, now time.Time) error {
 	if err := gs.checkName(g, s.Name); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (gs *Groups) apply(g *group, s spec, now time.Time) error {
 	return nil
 }
 
-// checkName returns an *xms.Error if a group other than g has this name. The caller holds gs.mu.
+// checkName returns an *xms.Error if another group than g has this name. The caller holds gs.mu.
 func (gs *Groups) checkName(g *group, name *string) error {
 	if name == nil {
 		return nil
@@ -76,8 +76,8 @@ func (gs *Groups) checkName(g *group, name *string) error {
 	return nil
 }
 
-// Update changes those properties of a group that the request body contains. It adds all new members before it removes
-// any. It returns the group as a JSON-encodable value, or an *xms.Error.
+// Update changes those properties of a group that the request body contains. It adds members before it removes any. It
+// returns what to answer as JSON, or an *xms.Error.
 func (gs *Groups) Update(id string, body []byte) (any, error) {
 	change, err := readChange(body)
 	if err != nil {
@@ -96,7 +96,7 @@ func (gs *Groups) Update(id string, body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// change applies a checked request body to g. If it returns an error, g is unchanged. The caller holds gs.mu.
+// change changes group g as a checked request body says. After an error, g is unchanged. The caller holds gs.mu.
 func (gs *Groups) change(g *group, c change) error {
 	name, _ := c.name() // already checked
 	if err := gs.checkName(g, name); err != nil {
@@ -125,7 +125,7 @@ func (gs *Groups) change(g *group, c change) error {
 	return nil
 }
 
-// Delete deletes a group. The value is always nil. The error is an *xms.Error if the group is unknown.
+// Delete deletes a group. Its first result is always nil; the error is an *xms.Error if the group is unknown.
 func (gs *Groups) Delete(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -138,7 +138,7 @@ func (gs *Groups) Delete(id string) (any, error) {
 	return nil, nil
 }
 
-// Get returns the group with the given id as a JSON-encodable value, or an *xms.Error if it is unknown.
+// Get returns a group as it is answered in JSON, or an *xms.Error if the group is unknown.
 func (gs *Groups) Get(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -149,7 +149,7 @@ func (gs *Groups) Get(id string) (any, error) {
 	return g.view(), nil
 }
 
-// Members returns the digits of a group's own members, without child groups, or an *xms.Error if the group is unknown.
+// Members returns the digits of a group's own phone numbers, or an *xms.Error if the group is unknown.
 func (gs *Groups) Members(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -168,7 +168,7 @@ type page struct {
 	Groups []view `json:"groups"`
 }
 
-// List returns the page of groups that query selects, in the order of creation, or an *xms.Error if query is invalid.
+// List returns one page of groups, in the order of creation. If query is invalid, the error wraps an *xms.Error.
 func (gs *Groups) List(query url.Values) (any, error) {
 	p, err := xms.ReadPageNumber(query)
 	if err != nil {

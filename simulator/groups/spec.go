@@ -80,8 +80,8 @@ func (c change) check() error {
 	return err
 }
 
-// name returns the new name of the group. It returns nil if the request removes the name, and also if the request does
-// not contain a name; c.Name is nil only in the second case.
+// name returns the new name of the group. It returns nil if the request removes the name (c.Name is the JSON null) or
+// does not mention it (c.Name is nil).
 func (c change) name() (name *string, err error) {
 	if c.Name != nil {
 		err = xms.Decode(c.Name, &name)
@@ -108,7 +108,7 @@ func checkMembers(member string, numbers []string) error {
 	return nil
 }
 
-// readAutoUpdate checks the JSON field auto_update of a request. It returns an object as it is, nil for null or a
+// readAutoUpdate checks the JSON field auto_update of a request. It returns an object unchanged, nil for null or a
 // missing field, and an *xms.Error for anything else.
 func readAutoUpdate(raw json.RawMessage) (json.RawMessage, error) {
 	switch {

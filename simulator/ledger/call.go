@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
-// Call is the record of one API call and its answer.
+// Call is the record of one call to the simulated API and of its answer.
 type Call struct {
 	Ordinal   int             `json:"ordinal"` // from 1
 	At        time.Time       `json:"at"`
@@ -19,7 +19,7 @@ type Call struct {
 	Fault     fault.Kind      `json:"fault,omitempty"`
 }
 
-// FeedbackCall is the record of one API call that confirms deliveries (delivery feedback), accepted or refused.
+// FeedbackCall is the record of one delivery feedback call (confirmed deliveries), accepted or refused.
 type FeedbackCall struct {
 	Ordinal           int        `json:"ordinal"` // from 1
 	At                time.Time  `json:"at"`

@@ -7,10 +7,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
-// EntryKind says what happened in the simulator, for example that a callback was lost.
+// EntryKind names a kind of event in the simulator, for example that a callback was lost.
 type EntryKind string
 
-// The values of EntryKind. Those that begin with Callback are about callbacks to the customer, all others about API
+// The values of EntryKind. Those that begin with Callback are about callbacks to the customer, the others about API
 // calls by the customer.
 const (
 	BatchSent         EntryKind = "batch_sent"
@@ -27,7 +27,7 @@ const (
 	FaultInjected     EntryKind = "fault_injected"
 )
 
-// Entry describes one thing that happened in the simulator. Fields that do not apply are zero.
+// Entry is one event in the simulator, as observers get it. Fields that do not apply are zero.
 type Entry struct {
 	At        time.Time
 	Kind      EntryKind
@@ -47,23 +47,22 @@ type Entry struct {
 	Applied   bool // the feedback took effect, whatever the answer
 }
 
-// Feed passes entries to observers. The zero Feed has no observers. All methods are safe for concurrent use.
+// Feed passes events to observers, the functions given to Subscribe. All methods are safe for concurrent use.
 type Feed struct {
 	mu        sync.Mutex // guards the fields below
 	observers []func(Entry)
 	queue     []Entry
 }
 
-// Subscribe registers observe to be called for each later entry. observe must be safe for concurrent use, because Flush
-// calls it and may run in several goroutines.
+// Subscribe makes Flush call observe for each event added from now on. Several goroutines may call it at once.
 func (f *Feed) Subscribe(observe func(Entry)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.observers = append(f.observers, observe)
 }
 
-// Add queues entries until the next Flush and sets their field At to the present time. It calls no observer, so the
-// caller may hold locks.
+// Add queues events until the next Flush and sets their time. Without observers it drops them. It calls no observer, so
+// the caller may hold locks.
 func (f *Feed) Add(entries ...Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -77,7 +76,7 @@ func (f *Feed) Add(entries ...Entry) {
 	}
 }
 
-// Flush calls the observers with the queued entries. The caller must hold no lock that an observer may need.
+// Flush calls the observers with the queued events. The caller must hold no lock that an observer may need.
 func (f *Feed) Flush() {
 	f.mu.Lock()
 	queue, observers := f.queue, f.observers

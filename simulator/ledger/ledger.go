@@ -13,7 +13,7 @@ type Ledger struct {
 	Feedback  []FeedbackCall `json:"feedback"`  // by ordinal
 }
 
-// Batch is a batch with the present state of its recipients.
+// Batch is the record of one batch, with the present state of its recipients.
 type Batch struct {
 	Plan            string      `json:"plan"`
 	ID              string      `json:"id"`
@@ -27,7 +27,7 @@ type Batch struct {
 	Recipients      []Recipient `json:"recipients"`
 }
 
-// Recipient is the true state of one message at Sinch, even if no callback has reported that state.
+// Recipient is the true state of one recipient's message, whether or not a callback has reported it.
 type Recipient struct {
 	Recipient string    `json:"recipient"` // digits
 	Status    string    `json:"status"`
@@ -50,17 +50,17 @@ type Callback struct {
 	Attempts   []Attempt `json:"attempts"`
 }
 
-// Attempt is one HTTP request of a callback. An attempt after one that was answered 2xx is a repetition.
+// Attempt is one HTTP request that sent a callback. All requests after the first 2xx answer are repetitions.
 type Attempt struct {
 	At      time.Time `json:"at"`
 	Status  int       `json:"status"` // HTTP status; 0 if there was no answer
 	Failure string    `json:"failure,omitempty"`
 }
 
-// Result is the state of a callback after its attempts so far, for example pending or acknowledged.
+// Result says what has become of a callback so far, for example pending or acknowledged.
 type Result string
 
-// The values of Result. Only Pending can still change.
+// The values of Result. Only Pending can change later.
 const (
 	Pending      Result = "pending"      // will be sent or retried
 	Acknowledged Result = "acknowledged" // answered 2xx at least once
@@ -74,12 +74,12 @@ type BatchRecipient struct {
 	Recipient string `json:"recipient"` // digits
 }
 
-// delivered is the only status for which a customer owes feedback.
+// delivered is the only delivery status that a customer must confirm with feedback.
 const delivered = "Delivered"
 
-// OwedFeedback returns the messages for which the customer owes feedback: their batch has feedback enabled, and an
-// acknowledged callback reported them Delivered. An acknowledged summary or full report covers all delivered messages
-// of its batch. A summary does so because the customer can read the full report after it.
+// OwedFeedback returns the messages that the customer must confirm with delivery feedback. Their batch has feedback
+// enabled, and a callback that the customer answered 2xx reported them Delivered. A summary or full report counts for
+// all delivered messages of its batch.
 func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	batches := make(map[string]*Batch, len(l.Batches))
 	for i := range l.Batches {
@@ -97,7 +97,7 @@ func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 			}
 			continue
 		}
-		for _, r := range b.Recipients {
+		for _, r := range b.Recipients { // also for a summary: the customer can read the full report after it
 			if r.Final && r.Status == delivered {
 				owed[BatchRecipient{b.ID, r.Recipient}] = true
 			}
@@ -106,8 +106,8 @@ func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	return owed
 }
 
-// AppliedFeedback returns how many times feedback was applied to each message. The API also accepts feedback for phone
-// numbers that are not recipients of the batch; it is counted too.
+// AppliedFeedback returns how many times feedback took effect for each message. It also counts feedback for phone
+// numbers outside the batch, which the API accepts.
 func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	applied := map[BatchRecipient]int{}
 	for _, b := range l.Batches {
@@ -125,7 +125,7 @@ func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	return applied
 }
 
-// MissingFeedback returns the messages for which feedback is owed but was never applied, sorted by batch and recipient.
+// MissingFeedback returns the messages whose owed feedback never took effect, sorted by batch and recipient.
 func (l Ledger) MissingFeedback() []BatchRecipient {
 	applied := l.AppliedFeedback()
 	var missing []BatchRecipient
@@ -137,9 +137,8 @@ func (l Ledger) MissingFeedback() []BatchRecipient {
 	return sorted(missing)
 }
 
-// UnearnedFeedback returns the messages for which feedback was accepted although none was owed, sorted by batch and
-// recipient. Only a callback with the status Delivered makes feedback owed: feedback for a status that was read through
-// the API counts as unearned.
+// UnearnedFeedback returns the messages for which feedback took effect although none was owed, sorted by batch and
+// recipient. A status that the customer only read through the API does not make feedback owed.
 func (l Ledger) UnearnedFeedback() []BatchRecipient {
 	owed := l.OwedFeedback()
 	var unearned []BatchRecipient

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Queue orders work by the time when it is due, earliest first. Work that is due at the same time is ordered by when it
-// was added. A Queue is not safe for concurrent use.
+// Queue holds work until it is due, the earliest first. Work that is due at the same time keeps the order of adding. A
+// Queue is not safe for concurrent use.
 type Queue[T any] struct {
 	entries  entries[T]
 	sequence uint64
@@ -16,7 +16,7 @@ type Queue[T any] struct {
 // NewQueue returns an empty Queue.
 func NewQueue[T any]() *Queue[T] { return &Queue[T]{wake: make(chan struct{}, 1)} }
 
-// Add adds work that is due at the given time. If it is due before all other work, Add wakes Run.
+// Add adds work that is due at the given time. If it is now the first work to be due, Add wakes Run.
 func (q *Queue[T]) Add(due time.Time, work T) {
 	q.sequence++
 	heap.Push(&q.entries, entry[T]{due, q.sequence, work})
@@ -28,7 +28,7 @@ func (q *Queue[T]) Add(due time.Time, work T) {
 	}
 }
 
-// Due removes and returns the work that is due earliest, with its due time. It returns false if none is due yet.
+// Due removes and returns the work that is due first, with its due time. It returns false if nothing is due yet.
 func (q *Queue[T]) Due(now time.Time) (work T, due time.Time, ok bool) {
 	if len(q.entries) == 0 || q.entries[0].due.After(now) {
 		return work, due, false
@@ -37,7 +37,7 @@ func (q *Queue[T]) Due(now time.Time) (work T, due time.Time, ok bool) {
 	return e.work, e.due, true
 }
 
-// Wait returns the time from now until the earliest work is due: 0 if that time has come, an hour if q is empty.
+// Wait returns how long it is until work is due: 0 if work is due already, an hour if the queue is empty.
 func (q *Queue[T]) Wait(now time.Time) time.Duration {
 	if len(q.entries) == 0 {
 		return time.Hour
@@ -51,7 +51,7 @@ type entry[T any] struct {
 	work     T
 }
 
-// entries is the heap of a Queue. It implements heap.Interface.
+// entries holds the work of a Queue as a heap. It implements heap.Interface.
 type entries[T any] []entry[T]
 
 func (e entries[T]) Len() int { return len(e) }

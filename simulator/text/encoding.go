@@ -5,7 +5,7 @@ import (
 	"unicode/utf16"
 )
 
-// Encoding is the character encoding of an SMS, GSM-7 or UCS-2. It decides how much text one SMS holds.
+// Encoding is the character encoding of an SMS, GSM-7 or UCS-2. It decides how many characters one SMS holds.
 type Encoding struct {
 	ReportName string // in recipient reports: GSM or UNICODE
 	DryRunName string // in the answer to a dry run: text or unicode
@@ -23,7 +23,7 @@ const (
 	gsmExtension = `^{}\[~]|€`
 )
 
-// encodingOf returns GSM-7 if that encoding has all characters of text, else UCS-2.
+// encodingOf returns GSM-7 if GSM-7 has all characters of the text, else UCS-2.
 func encodingOf(text string) Encoding {
 	if strings.ContainsFunc(text, func(r rune) bool { return gsmSize(r) == 0 }) {
 		return Encoding{ReportName: "UNICODE", DryRunName: "unicode", single: 70, each: 67, size: utf16.RuneLen}
@@ -43,7 +43,7 @@ func gsmSize(r rune) int {
 	}
 }
 
-// countParts returns the number of parts, each one SMS, that text needs. No character is split between two parts.
+// countParts returns how many SMS (parts) the text needs. No character is split between two of them.
 func (e Encoding) countParts(text string) int {
 	total, parts, filled := 0, 1, 0
 	for _, r := range text {
@@ -60,7 +60,7 @@ func (e Encoding) countParts(text string) int {
 	return parts
 }
 
-// firstPart returns the longest prefix of text that fits into a single SMS, one that is not part of a longer message.
+// firstPart returns the beginning of a text: as many characters as fit into a single SMS.
 func (e Encoding) firstPart(text string) string {
 	filled := 0
 	for at, r := range text {

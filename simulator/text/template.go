@@ -2,13 +2,14 @@ package text
 
 import "strings"
 
-// DefaultValue stands, in Values, for every phone number that has no value of its own.
+// DefaultValue is the key, in Values, of the value for all phone numbers without a value of their own.
 const DefaultValue = "default"
 
-// Values holds parameter values as Values[key][number]. number is the digits of a phone number, or DefaultValue.
+// Values holds parameter values: Values[key][number] replaces ${key} in the text for this phone number. The number is
+// written as digits only, or is DefaultValue.
 type Values map[string]map[string]string
 
-// Template is the text of a batch in which parameters such as ${name} are not replaced yet. New makes a Template.
+// Template is the text of a batch before its parameters, such as ${name}, are replaced by values. New makes a Template.
 type Template struct {
 	text   string
 	same   *Rendered // set if the text has no parameters and is the same for all numbers
@@ -16,13 +17,13 @@ type Template struct {
 	values Values
 }
 
-// Limits sets what happens to a text that is too long for one SMS. By default it is divided into parts.
+// Limits sets what happens to a text that is too long for one SMS. By default it is divided into several (parts).
 type Limits struct {
 	OnePart  bool // the message counts as one part, whatever its length; for binary and media messages
 	Truncate bool // a text that is longer than one part is cut; ignored if OnePart is set
 }
 
-// Rendered is the text for one phone number, with its encoding and its number of parts.
+// Rendered is the final text for one phone number, with its encoding and the number of SMS (parts) that it needs.
 type Rendered struct {
 	Text      string
 	Encoding  Encoding
@@ -30,8 +31,8 @@ type Rendered struct {
 	Unmatched bool // a parameter has no value and was left in the text
 }
 
-// New returns a Template in which each ${key} is replaced by the recipient's value from values. If values is nil,
-// ${key} is ordinary text, as in a binary message.
+// New returns a Template from a text and the values of its parameters. If values is nil, ${key} is ordinary text, as in
+// a binary message.
 func New(text string, values Values, limits Limits) Template {
 	t := Template{text: text, limits: limits, values: values}
 	if !strings.Contains(text, "${") || values == nil {
@@ -41,10 +42,10 @@ func New(text string, values Values, limits Limits) Template {
 	return t
 }
 
-// SameForAll reports whether every number gets the same text.
+// SameForAll returns true only if all recipients get the same text.
 func (t Template) SameForAll() bool { return t.same != nil }
 
-// For returns the text for one recipient. number is the digits of the recipient's phone number.
+// For returns the text for one recipient, whose phone number is given as digits only.
 func (t Template) For(number string) Rendered {
 	if t.same != nil {
 		return *t.same
@@ -73,8 +74,8 @@ func (t Template) render(text string) Rendered {
 	return r
 }
 
-// fill replaces each ${key} in text by the result of value(key). If value returns false, it keeps ${key} and returns
-// true for unmatched. If IsKey(key) is false, ${key} is ordinary text.
+// fill replaces each parameter ${key} in text by the string that value returns for key. If value returns false, ${key}
+// stays and unmatched is true. An invalid key (see IsKey) makes ${key} ordinary text.
 func fill(text string, value func(key string) (string, bool)) (filled string, unmatched bool) {
 	var b strings.Builder
 	for {
@@ -98,7 +99,7 @@ func fill(text string, value func(key string) (string, bool)) (filled string, un
 	}
 }
 
-// IsKey reports whether key is a valid parameter key: 1 to 16 letters, digits, dashes, underscores and dots.
+// IsKey reports whether key is a valid parameter name: 1 to 16 ASCII letters, digits, dashes, underscores and dots.
 func IsKey(key string) bool {
 	return key != "" && len(key) <= 16 && !strings.ContainsFunc(key,
 		func(r rune) bool { return !IsWord(r) && r != '.' })

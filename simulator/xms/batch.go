@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/text"
 )
 
-// The values of Batch.Type, the JSON field type of a batch: text, binary and media messages (MMS).
+// The values of Batch.Type: text, binary and media messages (MMS).
 const (
 	TypeText   = "mt_text"
 	TypeBinary = "mt_binary"
@@ -25,8 +25,8 @@ const (
 	ReportPerRecipientFinal ReportKind = "per_recipient_final"
 )
 
-// Batch holds the JSON fields of a batch that both requests and answers have. Absent fields are nil. ReadBatch and
-// Update.ApplyTo set at least To, Type, DeliveryReport and Body, and reduce phone numbers in To and From to digits.
+// Batch is a batch in JSON, with the fields that both requests and answers have. Absent fields are nil. After ReadBatch
+// or Update.ApplyTo, To, Type, DeliveryReport and Body are set, and phone numbers in To and From are only digits.
 type Batch struct {
 	To              []string                     `json:"to"`
 	From            *string                      `json:"from,omitempty"`
@@ -50,7 +50,7 @@ type Batch struct {
 	DLTTemplate     *string                      `json:"dlt_template_id,omitempty"`
 }
 
-// ReadBatch parses and checks the body of a send, a dry run or a replace. It returns an *Error if the body is invalid.
+// ReadBatch parses and checks the body of a send, a dry run (test) or a replace. It returns an *Error if it is invalid.
 func ReadBatch(body []byte) (Batch, error) {
 	var b Batch
 	if err := Decode(body, &b); err != nil {
@@ -59,10 +59,10 @@ func ReadBatch(body []byte) (Batch, error) {
 	return b, b.check()
 }
 
-// Kind returns the batch's delivery_report. The batch must come from ReadBatch or Update.ApplyTo.
+// Kind returns the JSON field delivery_report of the batch. The batch must come from ReadBatch or Update.ApplyTo.
 func (b *Batch) Kind() ReportKind { return ReportKind(*b.DeliveryReport) }
 
-// OwnCallbackURL returns the batch's callback_url, or "" if the batch has none.
+// OwnCallbackURL returns the callback URL that the batch itself names (callback_url), or "" if it names none.
 func (b *Batch) OwnCallbackURL() string {
 	if b.CallbackURL == nil {
 		return ""
@@ -73,8 +73,8 @@ func (b *Batch) OwnCallbackURL() string {
 // WantsFeedback reports whether the batch enables delivery feedback, the customer's confirmation of deliveries.
 func (b *Batch) WantsFeedback() bool { return b.FeedbackEnabled != nil && *b.FeedbackEnabled }
 
-// ReportType returns the JSON field type of reports on b. prefix is "recipient_" for a recipient report and "" for a
-// batch report. The batch must come from ReadBatch or Update.ApplyTo.
+// ReportType returns the JSON field type of a report on this batch. prefix is "recipient_" for a report on one
+// recipient and "" for one on the whole batch. The batch must come from ReadBatch or Update.ApplyTo.
 func (b *Batch) ReportType(prefix string) string {
 	if *b.Type == TypeMedia {
 		return prefix + "delivery_report_mms"
@@ -82,7 +82,7 @@ func (b *Batch) ReportType(prefix string) string {
 	return prefix + "delivery_report_sms"
 }
 
-// Template returns the text of the batch with its parameters. The batch must come from ReadBatch or Update.ApplyTo.
+// Template returns the text of the batch with its parameter values. b must come from ReadBatch or Update.ApplyTo.
 func (b *Batch) Template() text.Template {
 	limits := text.Limits{OnePart: *b.Type != TypeText, Truncate: b.TruncateConcat != nil && *b.TruncateConcat}
 	if *b.Type == TypeMedia {
@@ -100,7 +100,7 @@ func (b *Batch) Template() text.Template {
 	return text.New(body, b.values(), limits)
 }
 
-// values returns the parameters of the batch with phone numbers reduced to digits.
+// values returns the parameter values of the batch, with each phone number reduced to digits.
 func (b *Batch) values() text.Values {
 	values := make(text.Values, len(b.Parameters))
 	for key, byNumber := range b.Parameters {

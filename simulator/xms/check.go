@@ -19,7 +19,7 @@ const (
 	maxValue     = 160 // maximum characters in a parameter's value
 )
 
-// CallbackURLRule says which URLs IsCallbackURL accepts. Error texts about a refused URL end with it.
+// CallbackURLRule is the rule of IsCallbackURL in words. Error texts about a refused URL end with it.
 const CallbackURLRule = "must be an absolute http or https URL of at most 2048 characters"
 
 // IsCallbackURL reports whether s is an absolute http or https URL of at most 2048 characters.
@@ -28,8 +28,8 @@ func IsCallbackURL(s string) bool {
 	return err == nil && len(s) <= 2048 && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-// check validates b, removes fields that batches of its type do not have, reduces phone numbers to digits and sets
-// defaults. It returns an *Error if b is invalid.
+// check validates a parsed batch. It also sets defaults, reduces phone numbers to digits and removes fields that do not
+// fit the type of the batch. It returns an *Error if the batch is invalid.
 func (b *Batch) check() error {
 	b.Type = pointerOr(b.Type, TypeText)
 	b.DeliveryReport = pointerOr(b.DeliveryReport, string(ReportNone))
@@ -57,7 +57,7 @@ func NormaliseSender(sender string) string {
 	return sender
 }
 
-// dropOthers removes the fields that batches of b's type do not have. They are ignored like unknown fields.
+// dropOthers removes the fields that do not fit the type of the batch, and sets the default of FlashMessage.
 func (b *Batch) dropOthers() {
 	if *b.Type == TypeText {
 		b.FlashMessage = pointerOr(b.FlashMessage, false)
@@ -83,8 +83,8 @@ func (b *Batch) checkRecipients() error {
 	return normalise(b.To)
 }
 
-// normalise replaces each phone number in entries by its digits, in place. It returns an *Error if an entry is neither
-// a phone number nor a group id.
+// normalise replaces each phone number in a list by its digits, in place. It returns an *Error for an entry that is
+// neither a phone number nor a group id.
 func normalise(entries []string) error {
 	for i, entry := range entries {
 		number, ok := Digits(entry)
@@ -209,9 +209,9 @@ func (b *Batch) checkLimits() error {
 	return nil
 }
 
-// isGroupID reports whether entry can be the id of a group. Ids of 12, 16 and 26 letters and digits have been seen.
+// isGroupID reports whether an entry looks like the id of a group: 12 to 64 letters, digits, dashes and underscores.
 func isGroupID(entry string) bool {
-	return len(entry) >= 12 && len(entry) <= 64 &&
+	return len(entry) >= 12 && len(entry) <= 64 && // ids of 12, 16 and 26 letters and digits have been seen
 		!strings.ContainsFunc(entry, func(r rune) bool { return !text.IsWord(r) })
 }
 

@@ -14,7 +14,7 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Text) }
 
-// InvalidJSON returns a 400 for a body or field that is not JSON of the right type. text explains what is wrong.
+// InvalidJSON returns a 400 for JSON that is malformed or has a value of the wrong type. text explains what is wrong.
 func InvalidJSON(text string) *Error {
 	return &Error{http.StatusBadRequest, "syntax_invalid_json", text}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Filter selects messages by status and code. The zero Filter selects all messages.
+// Filter selects messages by delivery status and code. The zero Filter selects all messages.
 type Filter struct {
 	statuses []string // compared without regard to case; empty: any
 	codes    []int    // empty: any

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Decode decodes a request body into v, a pointer, or returns an *Error. It ignores unknown JSON fields. Field names
-// are case-sensitive, as at Sinch.
+// Decode decodes a JSON request body into v, a pointer. It ignores unknown fields; names are case-sensitive, as at
+// Sinch. It returns an *Error if the body does not fit v.
 func Decode(body []byte, v any) error {
 	err := json.Unmarshal(exactNames(body), v)
 	var refused *Error
@@ -19,8 +19,8 @@ func Decode(body []byte, v any) error {
 	return InvalidJSON("the body is not JSON of the expected structure")
 }
 
-// exactNames removes the fields of a JSON object whose names do not consist of lower-case letters and underscores,
-// because encoding/json ignores case and would read "Body" as "body". It returns other JSON values unchanged.
+// exactNames removes the fields of a JSON object whose names are not only lower-case letters and underscores. It
+// returns other JSON values unchanged.
 func exactNames(body []byte) []byte {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || object == nil {
@@ -28,7 +28,7 @@ func exactNames(body []byte) []byte {
 	}
 	for name := range object {
 		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
-			delete(object, name)
+			delete(object, name) // encoding/json ignores case and would read "Body" as "body"
 		}
 	}
 	return Encode(object)
@@ -43,7 +43,7 @@ func Encode(v any) []byte {
 	return b
 }
 
-// DecodeStrictly decodes exactly one JSON value into v, a pointer. Unknown fields and a second value are errors.
+// DecodeStrictly decodes exactly one JSON value into v, a pointer. An unknown field or a second value is an error.
 func DecodeStrictly(r io.Reader, v any) error {
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()

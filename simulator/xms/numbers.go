@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Digits returns the digits of a phone number, the form in which numbers are compared. Like Sinch, it drops spaces,
-// dashes, brackets and a leading + or 00. It returns false if the rest is not 3 to 15 digits.
+// Digits returns a phone number as digits only, the form in which numbers are compared. It drops spaces, dashes,
+// brackets and a leading + or 00. It returns false if the rest is not 3 to 15 digits.
 func Digits(number string) (string, bool) {
 	bare := number
 	if strings.ContainsAny(bare, " -()[]") {
@@ -28,7 +28,7 @@ func Digits(number string) (string, bool) {
 	return bare, true
 }
 
-// Masked is a phone number. Logs show only its last two digits.
+// Masked is a phone number of which logs show only the last two digits.
 type Masked string
 
 // LogValue returns the number with stars in place of all but its last two characters.

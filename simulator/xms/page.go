@@ -16,7 +16,7 @@ const (
 	defaultWindow   = 24 * time.Hour // from start_date to now, if start_date is missing
 )
 
-// Page is the part of a list that a query asks for, by page number, time range and client reference.
+// Page says which part of a list a query asks for, by page number, time range and client_reference.
 type Page struct {
 	Number    int // from 0
 	size      int
@@ -54,7 +54,7 @@ func ReadPage(query url.Values, now time.Time) (Page, error) {
 	return p, nil
 }
 
-// ReadPageNumber reads only page and page_size from a query. If one of them is invalid, the error wraps an *Error.
+// ReadPageNumber reads a Page from only page and page_size. If one of them is invalid, the error wraps an *Error.
 func ReadPageNumber(query url.Values) (Page, error) {
 	p := Page{size: defaultPageSize}
 	return p, errors.Join(
@@ -63,8 +63,8 @@ func ReadPageNumber(query url.Values) (Page, error) {
 	)
 }
 
-// ReadInteger parses the query parameter with this key and stores the integer in *into. It leaves *into unchanged if
-// the parameter is missing, and returns an *Error if the value is not an integer between least and most.
+// ReadInteger stores the query parameter with this key as an integer in *into. If the parameter is missing, *into stays
+// unchanged. It returns an *Error if the value is not an integer between least and most.
 func ReadInteger(query url.Values, key string, into *int, least, most int) error {
 	text := query.Get(key)
 	if text == "" {
@@ -81,12 +81,12 @@ func ReadInteger(query url.Values, key string, into *int, least, most int) error
 	return nil
 }
 
-// Query parses the query of a request. A value with an invalid %-escape stays as it is: some clients do not escape.
+// Query parses the query of a request. A value with an invalid %-escape stays as it is.
 func Query(r *http.Request) url.Values {
 	values := url.Values{}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
 		key, value, _ := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(value); err == nil {
+		if plain, err := url.QueryUnescape(value); err == nil { // some clients do not escape
 			value = plain
 		}
 		values.Add(key, value)
@@ -99,22 +99,22 @@ func (p Page) Matches(b *Batch) bool {
 	return p.reference == "" || b.ClientReference != nil && *b.ClientReference == p.reference
 }
 
-// Includes reports whether a time is at or after start_date and before end_date.
+// Includes reports whether a time is in the range of the query: at or after start_date and before end_date.
 func (p Page) Includes(at time.Time) bool {
 	return !at.Before(p.start) && (p.end.IsZero() || at.Before(p.end))
 }
 
-// Bounds returns where the page begins and ends in a list of n elements: the page is list[from:to].
+// Bounds returns which elements of a list of length n are on the page: list[from:to].
 func (p Page) Bounds(n int) (from, to int) {
 	from = min(p.Number*p.size, n)
 	return from, min(from+p.size, n)
 }
 
-// Senders is the list of senders by which a query filters batches. An empty list matches every batch.
+// Senders lists the senders whose batches a query asks for. An empty list means all batches.
 type Senders []string
 
-// ReadSenders reads the senders in the query parameter "from", a comma-separated list. It reduces phone numbers to
-// digits, since an unescaped plus sign arrives as a space.
+// ReadSenders reads the comma-separated list of senders in the query parameter "from". It reduces phone numbers to
+// digits.
 func ReadSenders(query url.Values) Senders {
 	var senders Senders
 	for sender := range strings.SplitSeq(query.Get("from"), ",") {
@@ -126,7 +126,7 @@ func ReadSenders(query url.Values) Senders {
 	return senders
 }
 
-// Match reports whether one of s is the sender of b. An empty s matches every batch.
+// Match reports whether one of these senders sent the batch. An empty list matches every batch.
 func (s Senders) Match(b *Batch) bool {
 	return len(s) == 0 || b.From != nil && slices.Contains(s, *b.From)
 }

@@ -6,12 +6,10 @@ import (
 	"time"
 )
 
-// Timestamp is a time that is written as Sinch writes times: UTC with milliseconds. It can be read from all forms that
-// clients really send: a date, or a date and a time with or without seconds and up to nine fraction digits. The zone is
-// Z, an offset with or without a colon, or missing, which means UTC.
+// Timestamp is a time that is written as Sinch writes times: UTC with milliseconds. It is read with ParseTime.
 type Timestamp struct{ time.Time }
 
-// Stamp returns t in UTC, truncated to the millisecond.
+// Stamp returns t as a Timestamp in UTC, truncated to the millisecond.
 func Stamp(t time.Time) Timestamp { return Timestamp{t.UTC().Truncate(time.Millisecond)} }
 
 // String returns the time as Sinch writes times, for example 2026-01-31T09:30:00.000Z.
@@ -20,11 +18,10 @@ func (t Timestamp) String() string { return t.UTC().Format("2006-01-02T15:04:05.
 // MarshalJSON returns the result of String as a JSON string.
 func (t Timestamp) MarshalJSON() ([]byte, error) { return []byte(`"` + t.String() + `"`), nil }
 
-// OperatorTime returns t in the form of operator_status_at in captured reports: to the minute, with seconds 00 and no
-// fraction. t must be in UTC.
+// OperatorTime writes a UTC time as Sinch writes operator_status_at in reports: to the minute, with seconds 00.
 func OperatorTime(t time.Time) string { return t.Format("2006-01-02T15:04:00Z") }
 
-// UnmarshalJSON accepts every form that ParseTime accepts. It returns an *Error for other text.
+// UnmarshalJSON reads a time in any form that ParseTime accepts. It returns an *Error for anything else.
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
@@ -38,11 +35,11 @@ func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// timeForms are the layouts that ParseTime accepts, without the zone. time.Parse accepts a fraction after the seconds
-// although the layout has none.
+// timeForms are the layouts that ParseTime accepts, without the zone and the fraction of a second.
 var timeForms = []string{"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
 
-// ParseTime parses a time in one of the forms that Timestamp lists and returns it in UTC, or returns false.
+// ParseTime parses a date, or a date and a time with or without seconds and fraction, and returns it in UTC. The zone
+// is Z, an offset with or without a colon, or missing, which means UTC. It returns false for any other text.
 func ParseTime(text string) (time.Time, bool) {
 	text = strings.ToUpper(text)
 	for _, form := range timeForms {

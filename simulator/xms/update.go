@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// maxChanges limits the entries in each of the JSON fields to_add and to_remove of an update.
+// maxChanges limits the recipients that one update of a batch may add, and those that it may remove.
 const maxChanges = 100
 
-// Update is the parsed body of an update, a request that changes some fields of a batch.
+// Update is the parsed body of a request that changes some fields of a batch.
 type Update struct {
 	named       map[string]json.RawMessage // all fields but to, to_add and to_remove; null removes a field
 	add, remove []string                   // numbers as digits, or group ids
 }
 
-// ReadUpdate parses the body of an update. It returns an *Error if the body is invalid.
+// ReadUpdate parses the body of an update (changed fields of a batch). It returns an *Error if the body is invalid.
 func ReadUpdate(body []byte) (Update, error) {
 	var u Update
 	if err := Decode(body, &u.named); err != nil {
@@ -46,7 +46,7 @@ func ReadUpdate(body []byte) (Update, error) {
 	return u, nil
 }
 
-// ApplyTo returns a copy of b in which the fields that u contains are changed. It applies to_add before to_remove. It
+// ApplyTo returns a copy of batch b with the changes of the update. It adds recipients before it removes any. It
 // returns an *Error if the changed batch is invalid.
 func (u Update) ApplyTo(b Batch) (Batch, error) {
 	var merged map[string]json.RawMessage
