@@ -18,7 +18,7 @@ func isNumeric(t reflect.Type) bool {
 	return t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Float64
 }
 
-// boundsOf parses the value of the struct tag "range" of f. It returns an error if the tag is missing or malformed.
+// boundsOf returns the bounds of a field from its struct tag "range", or an error for a missing or malformed tag.
 func boundsOf(f reflect.StructField) (b bounds, err error) {
 	text, zero := strings.CutPrefix(f.Tag.Get("range"), "0|")
 	least, greatest, found := strings.Cut(text, "..")
@@ -33,7 +33,7 @@ func boundsOf(f reflect.StructField) (b bounds, err error) {
 	return b, err
 }
 
-// contains reports whether v is within the bounds, or is 0 where 0 is allowed too.
+// contains reports whether a value lies in the range, or is 0 where 0 is allowed besides the range.
 func (b bounds) contains(v reflect.Value) bool {
 	return b.zero && v.IsZero() || !less(v, b.least) && !less(b.greatest, v)
 }
@@ -69,8 +69,8 @@ func (l *loader) checkBounds() {
 	})
 }
 
-// eachValue calls visit for every field of block, a struct of the configuration, and of the structs inside it. blockKey
-// is the key of block, or "" for the whole configuration. visit gets a list of strings in one call.
+// eachValue calls visit for every value in a block (struct) of the configuration and in the blocks inside it. A list of
+// strings is one value. blockKey is the key of the outer block, or "" for the whole configuration.
 func eachValue(blockKey string, block reflect.Value, visit func(key string, f reflect.StructField, v reflect.Value)) {
 	for i := range block.NumField() {
 		f, v := block.Type().Field(i), block.Field(i)

@@ -66,7 +66,7 @@ func (l *loader) checkPrivate() {
 	}
 }
 
-// checkOneOf records a problem with key if value, the value of key in the configuration, is not one of choices.
+// checkOneOf records a problem with a key if its value is not one of the allowed choices.
 func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	words := make([]string, len(choices))
 	for i, c := range choices {

@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// checkAddress reports whether a listener can use address, the value of key. If not, it records a problem.
+// checkAddress reports whether a listener can use this address. If not, it records a problem with the key.
 func (l *loader) checkAddress(key, address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	number, isNumber := portOf(port)
@@ -94,7 +94,7 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// checkURL returns text, the value of key, without a trailing slash. It records a problem for text that is not a URL.
+// checkURL returns the URL without a trailing slash. If the text is not a URL, it records a problem with the key.
 func (l *loader) checkURL(key, text string) string {
 	if strings.ContainsAny(text, "@?") { // the URL may contain a password
 		l.source.maskedLines[l.source.places[key].line] = true

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// checkCertificate warns if clients will reject pair: it has expired, is not valid yet, or is for another host.
+// checkCertificate warns if clients will reject a certificate: it has expired, is not valid yet, or is another host's.
 func (l *loader) checkCertificate(key string, pair tls.Certificate, now time.Time) {
 	leaf := pair.Leaf
 	switch {

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// checkDir records a problem if path cannot be a directory, and warns if the current user cannot write to it. For the
-// exported function Check, it also creates a test directory there and removes it.
+// checkDir records a problem if path cannot be a directory, and warns if the current user cannot write to it. During a
+// call of Check, it also tests whether a store can be created there.
 func (l *loader) checkDir(key, path string) {
 	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)

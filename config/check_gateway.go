@@ -44,7 +44,7 @@ func (l *loader) checkGatewayListener(g Gateway) {
 }
 
 // checkPlanGateway checks gateway.token of a service plan. If the gateway calls Sinch with the plan's token, the plan
-// must have credentials. private.credentials must then be set too, because otherwise every caller could send messages.
+// must have credentials, and private.credentials must be set, so that not every caller can send messages.
 func (l *loader) checkPlanGateway(key string, p Plan) {
 	token := below(key, "gateway.token")
 	checkOneOf(l, token, p.Gateway.Token, CallerToken, PlanToken)
@@ -60,7 +60,7 @@ func (l *loader) checkPlanGateway(key string, p Plan) {
 	}
 }
 
-// checkTLS requires a certificate and its private key, or neither. It warns if callers will reject the certificate.
+// checkTLS records a problem if HTTPS is configured but cannot work. It warns if callers will reject the certificate.
 func (l *loader) checkTLS(key string, t TLS) {
 	certFile, keyFile := below(key, "cert_file"), below(key, "key_file")
 	switch {

@@ -104,7 +104,7 @@ func (l *loader) checkOrigin(key string, p *Plan) {
 	}
 }
 
-// checkBaseURL checks the base URL of a plan and removes /xms/v1 and the id at its end, which the Sinch client adds.
+// checkBaseURL checks the base URL of a plan. It removes /xms/v1 and the id at its end; the Sinch client adds them.
 func (l *loader) checkBaseURL(key string, p *Plan) {
 	p.BaseURL = l.checkURL(key, p.BaseURL)
 	id := p.ID
@@ -137,8 +137,8 @@ func (l *loader) checkAuth(key string, a Auth) {
 	}
 }
 
-// faultsOf returns a callback for the Check methods of other packages. The callback records a problem with a member of
-// the block at key. It does nothing if that member, or the key of the member's secret file, is marked as invalid.
+// faultsOf returns a function that records a problem with a member of the block at this key, for the Check methods of
+// other packages. It skips a member that is marked as invalid, or whose secret file is.
 func (l *loader) faultsOf(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")

@@ -60,7 +60,7 @@ func (l *loader) checkPostgresStore(s Store) {
 	}
 }
 
-// checkRetention requires that kept is at least a day longer than feedback.give_up of each plan that sends feedback.
+// checkRetention requires that stored data is kept for at least a day longer than any plan retries its feedback.
 func (l *loader) checkRetention(kept Duration) {
 	const after = 24 * time.Hour
 	for i, p := range l.config.Plans {

@@ -14,13 +14,13 @@ import (
 const prefix = "DLRLOOP"
 
 // variables returns the environment variables that set configuration values, and the value of DLRLOOP_CONFIG. It skips
-// empty variables, so that compose files and charts can leave one empty. environ has the format of os.Environ.
+// empty variables. environ has the format of os.Environ.
 func variables(environ []string) (found map[string]string, file string) {
 	found = make(map[string]string)
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
-		case !strings.HasPrefix(name, prefix+"_") || value == "":
+		case !strings.HasPrefix(name, prefix+"_") || value == "": // a compose file or chart may leave one empty
 		case name == prefix+"_CONFIG":
 			file = value
 		case name == prefix+"_LONG" || strings.HasPrefix(name, prefix+"_TEST_"): // for the tests of this project
@@ -61,8 +61,8 @@ func (l *loader) environment() {
 	}
 }
 
-// override sets target, the value of key, and all values inside it from environment variables. It appends list entries
-// that only variables define. It adds to known the name of every variable that could set one of these values.
+// override sets a value of the configuration, and all values inside it, from environment variables. It appends list
+// entries that only variables define. It adds to known the name of every variable that could set one of the values.
 func (l *loader) override(key string, target reflect.Value, known map[string]bool) {
 	switch {
 	case target.Kind() == reflect.Struct:
@@ -112,7 +112,7 @@ func (l *loader) setVariable(key string, into reflect.Value, text string) {
 	}
 }
 
-// setList sets a list from text: YAML in [ ] or, without [ ], one secret or several other texts separated by commas.
+// setList parses a list: YAML in [ ], or texts separated by commas. Without [ ], a list of secrets gets one secret.
 func setList(into reflect.Value, text string) error {
 	entries := []string{text}
 	switch {

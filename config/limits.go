@@ -82,7 +82,7 @@ func (n *nesting) take(t *token.Token) {
 	}
 }
 
-// block records a key or dash in column at. It closes the blocks further right, and opens one at this column if needed.
+// block records a key or dash in this column. It closes all blocks that are indented further, and opens one if needed.
 func (n *nesting) block(at int) {
 	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
 		n.blocks = n.blocks[:len(n.blocks)-1]

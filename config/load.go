@@ -58,8 +58,8 @@ func (l *loader) load(path string) (*Config, error) {
 	return l.config, nil
 }
 
-// finish sets the Source of each problem in p to its line of the file, with secrets masked, and sorts p. It must run
-// last, because only then all lines with secrets are known.
+// finish sorts the problems and adds to each its line of the file, with secrets masked. It must run last, because only
+// then all lines with secrets are known.
 func (l *loader) finish(p Problems) {
 	for i := range p {
 		p[i].Source = l.source.excerpt(p[i].Line)
@@ -181,7 +181,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// problem records a problem with key, at the place where key is set, unless key itself is marked as invalid.
+// problem records a problem with a key, at the place where the key is set, unless the key is marked as invalid.
 func (l *loader) problem(key, format string, args ...any) {
 	if slices.Contains(l.invalid, key) {
 		return
@@ -189,7 +189,7 @@ func (l *loader) problem(key, format string, args ...any) {
 	l.add(l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// add appends p to the problems that Load returns. Once there are maxProblems, it drops all further ones.
+// add appends a problem to those that Load returns. Once there are maxProblems, it drops all further ones.
 func (l *loader) add(p Problem) {
 	if !l.full() {
 		l.problems = append(l.problems, p)
@@ -210,7 +210,7 @@ func (l *loader) warn(key, format string, args ...any) {
 	l.warnings = append(l.warnings, l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// at returns a problem with key. Its place is where key is set or, if key is not set, where the block around it is.
+// at returns a problem with a key. Its place is where the key or, if it is not set, the block around it is set.
 func (l *loader) at(key, message string) Problem {
 	p := Problem{File: l.source.name, Key: key, Message: message}
 	for k := key; k != ""; k = parent(k) {

@@ -33,9 +33,9 @@ func (l *loader) passwords(key string, pairs []Basic) {
 	}
 }
 
-// secret calls check with *into, the secret at key. If path is not empty, it first reads *into from the file at path.
-// The key of path is key followed by _file, such as token_file for token. If both keys are set, the method either
-// decides which of the two is used, or records a problem.
+// secret reads a secret from the file at path, unless path is empty, and then calls check with it. The key of the file
+// is the secret's key followed by _file, such as token_file. If both keys are set, the method either decides which of
+// the two is used, or records a problem.
 func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {
@@ -49,8 +49,8 @@ func (l *loader) secret(key string, into *Secret, path string, check func(string
 	check(key, *into)
 }
 
-// secrets appends the secrets in the files at paths to *into, and calls check for every secret. key is the key of
-// *into, such as tokens. The key of paths is then token_files, and check gets the key of the secret or of its file.
+// secrets appends the secrets in these files to a list of secrets, and calls check for every secret in the list. For
+// the key tokens, the key of the files is token_files. check gets the key of the secret or of its file.
 func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(string, Secret)) {
 	for i, s := range *into {
 		if s == "" {
@@ -68,7 +68,7 @@ func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(
 	}
 }
 
-// readSecret returns the secret in the file at path, the value of key. If it fails, it records a problem.
+// readSecret returns the secret in a file. If it fails, it records a problem with the key of the path and returns "".
 func (l *loader) readSecret(key, path string) Secret {
 	written := path
 	path = l.resolve(key, path)
@@ -106,8 +106,8 @@ func looksLikeSecret(name string) bool {
 	return len(name) >= 16 && !strings.ContainsAny(name, "./\\")
 }
 
-// either chooses between two groups of keys, a and b, if keys of both are set. If environment variables set only one
-// group, either chooses that group. Otherwise it records a problem and returns true for both.
+// either chooses between two groups of keys if keys of both are set. If environment variables set only one group, it
+// chooses that group. Otherwise it records a problem and returns true for both.
 func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:

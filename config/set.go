@@ -14,8 +14,7 @@ type textParser interface{ parse(text string) error }
 // isScalar reports whether the file sets a field of this type to a single value, not to a block or a list.
 func isScalar(t reflect.Type) bool { return t.Kind() != reflect.Struct && t.Kind() != reflect.Slice }
 
-// set parses text into a field that holds a single value. Its errors quote text. Setting a Secret never fails, so no
-// error quotes a secret.
+// set parses a text into a field that holds a single value. Errors quote the text, but setting a Secret never fails.
 func set(into reflect.Value, text string) error {
 	if p, ok := into.Addr().Interface().(textParser); ok {
 		return p.parse(text)

@@ -25,8 +25,7 @@ func isUTF16(content []byte) bool {
 }
 
 // ParseSecret returns the secret in content, without a leading byte order mark and trailing line breaks, which editors
-// and shells add. It rejects invisible characters, because nobody types them on purpose. An error gives the position of
-// a character, but no part of the secret.
+// and shells add. It returns an error for invisible characters, which gives their position but no part of the secret.
 func ParseSecret(content []byte) (Secret, error) {
 	if isUTF16(content) {
 		return "", errUTF16

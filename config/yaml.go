@@ -18,8 +18,7 @@ import (
 // maxDepth is the maximum nesting while the file is decoded. Only a YAML alias that contains itself exceeds it.
 const maxDepth = 16
 
-// yaml decodes the content of the file into the configuration and records a problem for every error. The decoder of the
-// YAML library would stop at the first error.
+// yaml decodes the content of the file into the configuration, and records a problem for every error in it.
 func (l *loader) yaml(content []byte) {
 	if isUTF16(content) {
 		l.broken, l.source.opaque = true, true
@@ -56,7 +55,7 @@ func (l *loader) yaml(content []byte) {
 	}
 }
 
-// syntax records err, an error of the YAML parser, as a problem. Its place is the one that err names.
+// syntax records an error of the YAML parser as a problem, at the place that the error names.
 func (l *loader) syntax(err error) {
 	l.broken, l.source.opaque = true, true
 	p := l.at("", "is not YAML")
@@ -70,7 +69,7 @@ func (l *loader) syntax(err error) {
 	l.add(p)
 }
 
-// explainSyntax returns advice for the YAML library's message about a common mistake, and other messages unchanged.
+// explainSyntax returns advice if the YAML library's message is about a common mistake, else the message itself.
 func explainSyntax(message string) string {
 	switch {
 	case strings.HasPrefix(message, "found character '\t'"):
@@ -85,13 +84,13 @@ func explainSyntax(message string) string {
 	}
 }
 
-// refuse records the problem that a YAML node is not a valid value of key, and marks key as invalid.
+// refuse records the problem that a YAML node is not a valid value of this key, and marks the key as invalid.
 func (l *loader) refuse(key string, n ast.Node, message string) {
 	l.report(key, n, message)
 	l.markInvalid(key)
 }
 
-// report records a problem with key, at the place of the YAML node n.
+// report records a problem with a key, at the place of a YAML node.
 func (l *loader) report(key string, n ast.Node, message string) {
 	at := placeOf(firstToken(n))
 	l.add(Problem{File: l.source.name, Line: at.line, Column: at.column, Key: key, Message: message})
@@ -112,7 +111,7 @@ func (r decoder) Visit(n ast.Node) ast.Visitor {
 	return r
 }
 
-// value decodes a YAML node into target, the value of key. depth is the number of blocks and lists around the node.
+// value decodes a YAML node into the target, the value of a key. depth counts the blocks and lists around the node.
 func (r decoder) value(key string, n ast.Node, target reflect.Value, depth int) {
 	if *r.values++; *r.values > maxValues {
 		r.stop(n, fmt.Sprintf("the file and its aliases set more than %d values, the limit for a configuration", maxValues))
@@ -154,7 +153,7 @@ func (r decoder) stop(n ast.Node, message string) {
 	}
 }
 
-// follow returns the node that n stands for if n is an anchor, alias or tag, else n; nil for an alias without anchor.
+// follow returns the node behind an anchor, alias or tag, or nil for an alias without anchor, else the same node.
 func (r decoder) follow(n ast.Node) ast.Node {
 	for range maxDepth {
 		switch inner := n.(type) {
@@ -285,8 +284,8 @@ func blocksWith(name string) []string {
 	return homes
 }
 
-// eachBlock calls visit for block, a struct type of the configuration whose key is blockKey, and for every struct type
-// inside it. The key of a struct type in a list ends with [], such as plans[].
+// eachBlock calls visit for a struct type of the configuration, called a block, and for every struct type inside it.
+// The key of a struct type in a list ends with [], such as plans[].
 func eachBlock(blockKey string, block reflect.Type, visit func(blockKey string, block reflect.Type)) {
 	visit(blockKey, block)
 	for i := range block.NumField() {

@@ -148,8 +148,8 @@ func ask(name, label, query string) *dashboard.QueryVariableBuilder {
 		Sort(dashboard.VariableSortNaturalAsc)
 }
 
-// several returns a dashboard variable for which the user can choose several values. query is the Grafana query for the
-// values to choose from. The default, All, also includes values that appear later.
+// several returns a dashboard variable for which the user can choose several values. The Grafana query lists the values
+// to choose from. The default, All, also includes values that appear later.
 func several(name, label, query string) *dashboard.QueryVariableBuilder {
 	return ask(name, label, query).Multi(true).IncludeAll(true).AllValue(".*").Current(option("All", "$__all"))
 }

@@ -26,7 +26,7 @@ const (
 // palette maps the name of a series, such as a status, to its color. A name has the same color on all dashboards.
 type palette map[string]string
 
-// statuses returns the colors of all message statuses.
+// statuses returns the color of each message status.
 func statuses() palette {
 	return palette{
 		"Delivered": green, "Failed": vermilion, "Rejected": purple, "Expired": orange, "Aborted": darkRed,

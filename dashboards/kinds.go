@@ -47,7 +47,7 @@ func legend(p panel) *common.VizLegendOptionsBuilder {
 	})
 }
 
-// figure builds a panel with one big number, and with a curve unless the query has one value for the whole time range.
+// figure builds a panel with one big number. Behind it is a curve if the query returns values over time.
 func figure(p panel) (dashboard.Panel, error) { return big(p, common.BigValueTextModeAuto).Build() }
 
 // named builds a panel with one big number for each series, next to the name of the series.
@@ -143,7 +143,7 @@ const (
 	columnMessages  = "Messages"
 )
 
-// bar returns a field override that draws a table column as bars. column is a status and the bars have its color.
+// bar returns a Grafana field override that draws a table column as bars, in the color of the status of that name.
 func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},

@@ -12,7 +12,7 @@ const columns = 24
 // skyline holds the number of filled grid rows of each grid column, counted from the top.
 type skyline [columns]uint32
 
-// put places a panel at the highest free position (the leftmost if there are several) and returns it in grid units.
+// put places a panel at the highest free position, the leftmost if there are several. It returns the position and size.
 func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	best := dashboard.GridPos{W: width, H: height, Y: ^uint32(0)}
 	for x := range columns - width + 1 {

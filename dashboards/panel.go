@@ -123,7 +123,7 @@ func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 
 func refID(i int) string { return string(rune('A' + i)) }
 
-// sized sets the size of each panel in grid units, and its kind to k if it has none. It changes and returns panels.
+// sized sets the size of each panel in grid units, and the kind of each panel that has none. It returns the same slice.
 func sized(panels []panel, k kind, width, height uint32) []panel {
 	for i := range panels {
 		panels[i].width, panels[i].height = width, height

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// batch describes a batch that the demo sends. The field kind is the value of delivery_report in the batch.
+// batch describes a batch of messages that the demo sends. Its kind is the value of delivery_report in the request.
 type batch struct {
 	kind       string
 	recipients int
@@ -87,8 +87,7 @@ func (w *world) send(ctx context.Context, b batch, number int) error {
 	return nil
 }
 
-// receiveStop lets a phone answer STOP, and waits until dlrloop shows the inbound message in its API. number selects
-// the phone.
+// receiveStop lets a simulated phone send STOP, and waits until dlrloop's API shows it. number selects the phone.
 func (w *world) receiveStop(ctx context.Context, number int) error {
 	from := fmt.Sprintf("1202555%04d", number*100%10000)
 	id, err := w.sinch.Receive(simulator.Inbound{Plan: plan, From: from, To: "12025550100", Body: []byte(`"STOP"`)})

@@ -64,8 +64,8 @@ func (p *printer) paint(color, text string) string {
 	return color + text + reset
 }
 
-// line prints one line: the seconds since the start, then sign and what in the given color, then the formatted args.
-// After close has been called, it prints nothing. The caller must hold p.mu.
+// line prints the seconds since the start, then a sign and a word in the given color, then a formatted text. After
+// close, it prints nothing. The caller must hold p.mu.
 func (p *printer) line(color, sign, what, format string, args ...any) {
 	if p.closed {
 		return
@@ -75,7 +75,8 @@ func (p *printer) line(color, sign, what, format string, args ...any) {
 		fmt.Sprintf(format, args...))
 }
 
-// due reports whether minGap has passed since due last returned true for lines of this kind. The caller must hold p.mu.
+// due reports whether the last line of this kind was at least minGap ago, so that another may be printed now. If so, it
+// takes now as the time of the last line. The caller must hold p.mu.
 func (p *printer) due(kind string) bool {
 	now := time.Now()
 	if now.Sub(p.last[kind]) < minGap {
@@ -160,7 +161,7 @@ func (p *printer) foundMissing() int {
 	return p.found
 }
 
-// finalByPolling returns the number of messages in c that became final by a report fetched from Sinch.
+// finalByPolling returns how many messages became final in a change, by a report that dlrloop fetched from Sinch.
 func finalByPolling(c store.Changes) (messages int) {
 	for _, t := range c.Applied {
 		if t.Source == store.FromPoll && t.Status.Final() {
@@ -177,8 +178,8 @@ func reports(n int) string {
 	return fmt.Sprintf("%d reports", n)
 }
 
-// addReport adds the messages in t to the counts that printReports prints next. If an intermediate status comes after
-// the final status of a recipient, addReport also prints a line about that. The caller must hold p.mu.
+// addReport adds the messages of an applied report to the counts that printReports prints next. It also prints a line
+// if an intermediate status comes after the final status of a recipient. The caller must hold p.mu.
 func (p *printer) addReport(batchID string, t store.Applied) {
 	if t.Messages > 0 {
 		p.reports[t.Status] += t.Messages
@@ -210,7 +211,7 @@ func (p *printer) printReports() {
 	p.line(plain, "←", "reports", "%3d on disk: %s", total, strings.Join(parts, ", "))
 }
 
-// sinchEntry prints a line if e is a feedback call that the simulator received. It ignores other entries of the ledger.
+// sinchEntry prints the result of a feedback call. It ignores other entries of the ledger, the simulator's record.
 func (p *printer) sinchEntry(e ledger.Entry) {
 	if e.Kind != ledger.FeedbackReceived {
 		return

@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// UnmarshalExact decodes JSON like json.Unmarshal, but member names are case-sensitive, and if an object has several
-// members with the same name, only the last counts. json.Unmarshal would also fill the field "status" from "Status" and
-// "\u017ftatus", and would merge two objects with the same name.
+// UnmarshalExact decodes JSON like json.Unmarshal, but member names are case-sensitive, and of several members of an
+// object with the same name only the last counts.
 func UnmarshalExact(body []byte, into any) error { return exactDecoder{}.unmarshal(body, into) }
 
 // UnmarshalStrict decodes JSON like UnmarshalExact, but returns an error for a member for which a struct has no field.
@@ -19,8 +18,8 @@ func UnmarshalStrict(body []byte, into any) error {
 	return exactDecoder{strict: true}.unmarshal(body, into)
 }
 
-// exactDecoder rewrites JSON before json.Unmarshal decodes it. A JSON object that is decoded into a struct keeps only
-// the members for which the struct has a field, each once. If strict is set, any other member is an error.
+// exactDecoder prepares JSON for json.Unmarshal. For a struct, it keeps the members whose name is exactly that of a
+// field, and of several with the same name only the last. If strict is set, a member without a field is an error.
 type exactDecoder struct{ strict bool }
 
 func (e exactDecoder) unmarshal(body []byte, into any) error {
@@ -36,8 +35,8 @@ func (e exactDecoder) unmarshal(body []byte, into any) error {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// value rewrites the JSON value raw for a target of type t, as described at exactDecoder, and appends it to b. If t
-// cannot hold this kind of JSON, value appends raw unchanged, and json.Unmarshal later returns the error.
+// value prepares a JSON value for a target of this type, as exactDecoder describes, and appends it to b. If the type
+// cannot hold this kind of JSON, it appends the value unchanged, and json.Unmarshal later returns the error.
 func (e exactDecoder) value(b, raw []byte, t reflect.Type) ([]byte, error) {
 	switch kind := t.Kind(); {
 	case reflect.PointerTo(t).Implements(unmarshaler):
@@ -68,7 +67,7 @@ func (e exactDecoder) list(b, raw []byte, t reflect.Type) (_ []byte, err error) 
 }
 
 func (e exactDecoder) object(b, raw []byte, of func(name string) (reflect.Type, bool)) (_ []byte, err error) {
-	last := make(map[string][]byte)
+	last := make(map[string][]byte) // json.Unmarshal would fill "status" from "Status" too, and merge repeated objects
 	for name, value := range Members(raw) {
 		last[string(name)] = value
 	}

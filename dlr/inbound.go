@@ -59,7 +59,7 @@ func parseInbound(t Type, object []byte) (Callback, error) {
 
 var errLongID = fmt.Errorf("the id has more than %d bytes", MaxBatchID)
 
-// cutNumber returns t cut after MaxNumber bytes, as valid UTF-8.
+// cutNumber returns at most the first MaxNumber bytes of a phone number, as valid UTF-8.
 func cutNumber(t text) string {
 	if len(t) <= MaxNumber {
 		return string(t)

@@ -90,13 +90,13 @@ func isPlain(b []byte) bool {
 	return true
 }
 
-// wholeNumber writes a number such as 3.0 or 1.2e10 as an integer, since some senders know only floating point. It
-// returns any other text unchanged, even a number of 2^53 or more, which floating point does not represent exactly.
+// wholeNumber writes a number such as 3.0 or 1.2e10 as an integer. It returns any other text unchanged, and also a
+// number of 2^53 or more, which floating point does not represent exactly.
 func wholeNumber(s string) string {
 	if !strings.ContainsAny(s, ".eE") || strings.Trim(s, "+-.0123456789eE") != "" {
 		return s
 	}
-	f, err := strconv.ParseFloat(s, 64)
+	f, err := strconv.ParseFloat(s, 64) // some senders know only floating point
 	if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<53 {
 		return s
 	}

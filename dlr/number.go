@@ -7,8 +7,8 @@ import (
 )
 
 // Digits returns the digits of a phone number, the form in which numbers are compared. It removes +, leading 00, white
-// space, dashes, dots, slashes and brackets, since Sinch writes the same recipient with and without them. Text that
-// contains anything else, such as a group id, is not a number and is returned unchanged. Digits is idempotent.
+// space, dashes, dots, slashes and brackets. It returns text that contains anything else, such as a group id,
+// unchanged. Digits is idempotent: it does not change its own results.
 func Digits(number string) string {
 	if bare := strings.TrimPrefix(number, "+"); isDigits(bare) && !strings.HasPrefix(bare, "00") {
 		return bare
@@ -60,8 +60,8 @@ type Number string
 // Digits returns n in the form in which phone numbers are compared; see the function Digits.
 func (n Number) Digits() string { return Digits(string(n)) }
 
-// Masked returns the digits of n with all but the first three and the last two replaced by *, which is enough to
-// recognize a known number. It returns *** for fewer than 8 digits and for text that is not a number.
+// Masked returns the digits of n with all but the first three and the last two replaced by *. It returns *** for fewer
+// than 8 digits and for text that is not a number.
 func (n Number) Masked() string {
 	d := n.Digits()
 	if len(d) < 8 || !isDigits(d) {

@@ -31,10 +31,9 @@ func (s State) SameReport(t State) bool {
 	return s.Status == t.Status && s.Code == t.Code && s.At.Equal(t.At)
 }
 
-// Compare returns a positive number if the store keeps s rather than t as the state of a recipient, a negative number
-// if it keeps t, and 0 if they are equal. A final status wins over an intermediate one, then the later Time wins, then
-// the status that is later in the list statuses. The other fields break ties, so that the order of reports is
-// irrelevant.
+// Compare tells which of two states of a recipient the store keeps: s if the result is positive, t if it is negative.
+// It returns 0 if they are equal. A final status wins over an intermediate one, then the later Time wins, then the
+// status that is later in the list statuses. The other fields break ties, so that the order of reports is irrelevant.
 func (s State) Compare(t State) int {
 	if s.Status.Final() != t.Status.Final() { // Sinch guarantees no order: Delivered may arrive before Dispatched
 		if s.Status.Final() {

@@ -29,8 +29,8 @@ func Unique(document []byte) ([]byte, error) {
 
 type span struct{ from, to int } // bytes of a document: from <= index < to
 
-// repeatedMembers returns the byte ranges in whole of the members whose name a later member of the same object repeats.
-// whole must be a JSON document without white space. Each range includes the comma after the member.
+// repeatedMembers finds the members of JSON objects whose name occurs again later in the same object. It returns their
+// byte ranges, each including the comma after the member. The document must be JSON without white space.
 func repeatedMembers(whole []byte) (repeated []span) {
 	type object struct {
 		last map[string]span // by name; nil in a list

@@ -79,7 +79,7 @@ func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
-// readEntries decodes list, the entries of a batch report. It returns a Reason if list is not a JSON list, has more
+// readEntries decodes the list of entries in a batch report. It returns a Reason if this is not a JSON list, has more
 // than maxStatuses entries or more than limit recipients, or if an entry has no status. It allocates only what it
 // returns: else a few megabytes of empty entries would take a hundred times as much memory.
 func readEntries(list []byte, limit int) ([]Entry, Reason) {
@@ -103,8 +103,8 @@ func readEntries(list []byte, limit int) ([]Entry, Reason) {
 	return entries, ""
 }
 
-// readEntry decodes one entry of a batch report, with at most limit+1 of its recipients. The Status is empty if element
-// is not an object or has no status.
+// readEntry decodes one entry of a batch report, with at most limit+1 of its recipients. The Status is empty if the
+// entry is not an object or has no status.
 func readEntry(element []byte, limit int) Entry {
 	if element[0] != '{' {
 		return Entry{}
@@ -134,16 +134,15 @@ func readEntry(element []byte, limit int) Entry {
 	}
 }
 
-// readNumbers returns the elements of a JSON list that can be recipients, at most limit+1 of them, so that the caller
-// sees whether there are more than limit. It returns nil if there are none or list is not a JSON list. Numbers without
-// escapes share one copy of list, so that each takes only the 16 bytes of a string header more.
+// readNumbers returns the elements of a JSON list that can be phone numbers. It stops after limit+1 of them, so that
+// the caller sees whether there are too many. It returns nil if there are none or this is not a JSON list.
 func readNumbers(list []byte, limit int) []string {
 	if len(list) == 0 || list[0] != '[' {
 		return nil
 	}
 	var numbers []string
 	room := min(bytes.Count(list, []byte{','}), limit) + 1
-	copied := string(list)
+	copied := string(list) // shared by the numbers without escapes: each takes only a string header more
 	for at, element := range elements(list) {
 		var r text
 		if plain, ok := plainText(element); ok {

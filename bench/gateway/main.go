@@ -19,7 +19,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// The numbers of recipients per batch (sizes) and of concurrent connections. Each combination is measured.
+// The bench measures each combination of a batch size, in recipients, and a number of concurrent connections.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

@@ -60,7 +60,7 @@ func newSetup(ctx context.Context, dir string) (*setup, error) {
 	return w, nil
 }
 
-// send imitates Sinch's API: it answers with the batch from the request and a new id.
+// send handles requests to the imitated Sinch API. It answers with the batch from the request, to which it gives an id.
 func (w *setup) send(answer http.ResponseWriter, r *http.Request) {
 	var batch map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {

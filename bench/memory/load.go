@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// How callbacks (HTTP requests with reports) are sent: numbers of connections and batches, time limit and delay.
+// Settings for sending callbacks, which are HTTP requests with delivery reports.
 const (
 	// ingestConnections is the number of connections for recipient reports, burstConnections that for full reports.
 	ingestConnections, burstConnections = 64, 8
@@ -39,19 +39,18 @@ type source struct {
 	planned []traffic.Report
 }
 
-// full returns a callback (HTTP request) with one report for all recipients of a new batch.
+// full returns a callback with one delivery report for all recipients of a new batch.
 func (s *source) full() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.Number), traffic.Recipients}
 }
 
-// old returns a callback (HTTP request) with one report for all recipients of a new batch, for filling the store before
-// the measurement. The phone numbers are consecutive.
+// old returns a callback like full, but with consecutive phone numbers. It fills the store before a measurement.
 func (s *source) old() callback {
 	// As in production, new reports change another part of the phone number index than the stored ones.
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
 }
 
-// recipient returns a callback (HTTP request) with a report for one recipient, chosen at random from 100 batches.
+// recipient returns a callback with a report for one recipient. The recipients of 100 batches come in random order.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +63,7 @@ func (s *source) recipient() callback {
 	return callback{next.Body(), 1}
 }
 
-// load says which callbacks are sent, and for how long. Each connection sends the next one when the last is answered.
+// load says which callbacks dlrloop receives, and for how long. Each connection sends one callback at a time.
 type load struct {
 	address     string          // listen address of the webhook
 	connections int             // number of concurrent connections
@@ -73,7 +72,7 @@ type load struct {
 	recipients  int64           // the load also ends when this many recipients are acknowledged; 0 means no limit
 }
 
-// sent counts the callbacks that dlrloop acknowledged, their recipients, and the callbacks that dlrloop refused.
+// sent counts the callbacks that dlrloop accepted, the recipients in them, and how often dlrloop refused a callback.
 type sent struct {
 	calls, recipients, refused atomic.Int64
 	took                       time.Duration // how long the load lasted
@@ -81,8 +80,8 @@ type sent struct {
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run sends callbacks until the load ends. It retries callbacks that dlrloop refuses, and returns an error if a
-// connection fails. The result counts what was sent, even with an error.
+// run sends callbacks until the load ends. It sends a refused callback again, and returns an error if a connection
+// fails. The counts are correct even with an error.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}
 	group, ctx := errgroup.WithContext(ctx)
@@ -131,8 +130,8 @@ func (s *source) connection(ctx context.Context, l load, result *sent) error {
 	return ctx.Err()
 }
 
-// send sends an HTTP request to dlrloop and returns the connection, for use by the next request. If the given
-// connection is nil, send opens a new one. On any error, such as a refused request, it closes the connection.
+// send sends one HTTP request to dlrloop and returns the connection, for the next request. Pass a nil connection to
+// open a new one. On an error, such as a refused request, send closes the connection and returns nil.
 func send(
 	ctx context.Context, c *traffic.Connection, address string, request []byte,
 ) (*traffic.Connection, error) {

@@ -34,8 +34,8 @@ type run struct {
 	progress     func(format string, values ...any)
 }
 
-// measure starts dlrloop with a memory limit, such as 256MiB, and fills its store up to this number of recipients. It
-// then measures dlrloop idle, under load and after a crash. On an error, f holds the figures measured so far.
+// measure starts dlrloop with a memory limit, such as 256MiB, and fills its store until it holds this many recipients.
+// It then measures dlrloop idle, under load and after a crash. On an error, f holds the figures measured so far.
 func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
 	f = figures{stored: stored, limit: limit}
 	r.progress("%d stored, %s", stored, limit)
@@ -98,8 +98,8 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settled waits for the duration of the option -settle, during which dlrloop receives nothing. It then returns
-// dlrloop's totals (counts of recipients and reports) and the size of its store.
+// settled leaves dlrloop idle for the duration of the option -settle. It then returns dlrloop's totals (counts of
+// recipients and reports) and the size of its store.
 func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):
@@ -109,7 +109,7 @@ func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, err
 	return r.program.totals(ctx)
 }
 
-// drive sends callbacks until the load ends, and blocks until all acknowledged reports are in dlrloop's database.
+// drive sends the callbacks of a load, then blocks until all accepted reports are in dlrloop's database.
 func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	s, err := r.source.run(ctx, l)
 	r.acknowledged += s.recipients.Load()
@@ -147,7 +147,7 @@ func (r *run) ingest(ctx context.Context, f *figures) error {
 	return nil
 }
 
-// fullReports returns a load of full reports, each for all recipients of a batch. It starts now and lasts for the
+// fullReports returns a load of reports that each list all recipients of a batch. The load begins now and lasts for the
 // duration of the option -burst.
 func (r *run) fullReports() load {
 	return load{
@@ -179,8 +179,8 @@ func (r *run) burst(ctx context.Context, f *figures) error {
 	return err
 }
 
-// crash kills dlrloop while it receives reports, and starts it again. It stores the durations and peak memory of this
-// start in f. It returns an error if an acknowledged report is lost.
+// crash kills dlrloop while it receives reports, and starts it again. It stores in f how long this start takes, and its
+// peak memory. It returns an error if a report is lost that dlrloop had acknowledged with 200.
 func (r *run) crash(ctx context.Context, f *figures) error {
 	bursting, end := context.WithCancel(ctx)
 	defer end()

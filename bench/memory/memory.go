@@ -18,7 +18,7 @@ type memory struct {
 	most  int64 // largest sum of anon and files so far (VmHWM)
 }
 
-// readMemory returns the memory usage of the process with the id pid. It returns an error if the process has ended.
+// readMemory returns the memory usage of the process with this id. It returns an error if the process has ended.
 func readMemory(pid int) (memory, error) {
 	status, err := os.ReadFile(procFile(pid, "status"))
 	if err != nil {
@@ -29,7 +29,7 @@ func readMemory(pid int) (memory, error) {
 
 func procFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
 
-// parseStatus returns the memory usage from the content of a file /proc/PID/status. It returns an error if a size is
+// parseStatus reads the memory usage from the content of a file /proc/PID/status. It returns an error if a value is
 // missing, as it is after the process has ended.
 func parseStatus(status []byte) (m memory, err error) {
 	missing := map[string]*int64{"RssAnon": &m.anon, "RssFile": &m.files, "VmHWM": &m.most}
@@ -59,18 +59,16 @@ type peak struct {
 	samples    int
 }
 
-// add includes another sample of the memory usage in the maximum.
+// add updates the maximum with another sample of the memory usage.
 func (p *peak) add(m memory) {
 	p.anon, p.most = max(p.anon, m.anon), max(p.most, m.most) // the kernel itself keeps most as a maximum
 	p.samples++
 }
 
-// interval is the time between two samples of the memory usage, and between two requests that check whether dlrloop is
-// ready.
+// interval is the time between two samples of the memory usage, and between two checks whether dlrloop is ready.
 const interval = 20 * time.Millisecond
 
-// watch samples the memory usage of a process until ctx or the process ends, and returns the maximum. Peaks before the
-// call do not count.
+// watch samples the memory usage of a process until ctx or the process ends. It returns the maximum since the call.
 func watch(ctx context.Context, pid int) (p peak, err error) {
 	if err := os.WriteFile(procFile(pid, "clear_refs"), []byte("5"), 0); err != nil { // resets VmHWM
 		return p, err
@@ -94,7 +92,7 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 	}
 }
 
-// during calls function phase and returns the peak memory usage of the process with the id pid during the call.
+// during runs one phase of the measurement and returns the peak memory usage of the process with this id meanwhile.
 func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

@@ -52,8 +52,8 @@ func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	return p, nil
 }
 
-// configure writes dlrloop's configuration file, which applies from the next start. limit is the memory limit, such as
-// 256MiB, or "" for dlrloop's default.
+// configure writes dlrloop's configuration file, which dlrloop reads at its next start. The limit is the memory limit,
+// such as 256MiB, or "" for dlrloop's default.
 func (p *program) configure(limit string) error {
 	text := fmt.Sprintf(`
 public: {listen: "127.0.0.1:0"}
@@ -83,7 +83,7 @@ func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	return logs, p.command.Start()
 }
 
-// startTimeout is the time limit for a start of dlrloop, until all reports in its journal are in its database.
+// startTimeout limits how long dlrloop may take to start and to move all reports from its journal to its database.
 const startTimeout = 10 * time.Minute
 
 // startFigures holds the durations and the peak memory of one start of dlrloop.
@@ -129,8 +129,8 @@ func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	return s, err
 }
 
-// read reads dlrloop's log until the log ends. When dlrloop logs its listen addresses, read stores them in p and sends
-// nil to the channel serving. If the log ends before that, read sends an error.
+// read reads dlrloop's log to its end, and counts the warnings and errors. It sends nil to the channel serving after
+// dlrloop has logged its listen addresses, which read stores in p. If the log ends earlier, it sends an error.
 func (p *program) read(logs io.Reader, serving chan<- error) {
 	var once sync.Once
 	signal := func(err error) { once.Do(func() { serving <- err }) }
@@ -181,8 +181,8 @@ func (p *program) awaitReady(ctx context.Context) error {
 	}
 }
 
-// totals blocks until all acknowledged reports are in dlrloop's database. It then returns dlrloop's totals (counts of
-// recipients and reports), which may be zero, and the size of the store.
+// totals blocks until all accepted reports are in dlrloop's database. It then returns dlrloop's totals (counts of
+// recipients and reports), all zero if there is no report, and the size of the store.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {

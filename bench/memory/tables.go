@@ -10,7 +10,7 @@ func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)
 
 func count(n float64) string { return fmt.Sprintf("%.0f", n) }
 
-// memoryTable writes a Markdown table of memory sizes: of heap and stacks, and in brackets with mapped files.
+// memoryTable writes a Markdown table of the memory usage: heap and stacks, and in brackets also mapped files.
 func memoryTable(out io.Writer, all []figures) {
 	heading(
 		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s",

@@ -53,8 +53,8 @@ type scraped struct {
 	pending, missing float64 // pending feedback tasks and missing messages of all plans
 }
 
-// scrape requests dlrloop's metrics this number of times, after one request as a warm-up. It returns the duration of
-// each request, and the figures in the last answer.
+// scrape requests the metrics this number of times, after one request as a warm-up. It returns how long each request
+// took, and the figures in the last answer.
 func (h *instance) scrape(ctx context.Context, count int) ([]time.Duration, scraped, error) {
 	took := make([]time.Duration, 0, count+1)
 	var body []byte
@@ -81,8 +81,8 @@ func (h *instance) scrape(ctx context.Context, count int) ([]time.Duration, scra
 	return took[1:], read(body), nil
 }
 
-// read counts the series (lines with a value) in an answer of /metrics. It also adds up the feedback tasks that are
-// pending, and the messages without a final report.
+// read counts the series (lines with a value) in an answer of /metrics. It also adds up the pending feedback tasks of
+// all plans, and the messages without a final report.
 func read(body []byte) scraped {
 	s := scraped{bytes: len(body)}
 	for line := range bytes.Lines(body) {
@@ -102,7 +102,7 @@ func read(body []byte) scraped {
 	return s
 }
 
-// verify returns an error unless the figures match a store that function fill has filled with this number of batches.
+// verify returns an error unless the figures are those of a store that function fill has filled with so many batches.
 func (s scraped) verify(batches int) error {
 	if s.pending != float64(batches) || s.missing != float64(batches*missing) {
 		return fmt.Errorf("the scrape shows %.0f tasks and %.0f missing messages; stored were %d batches,"+

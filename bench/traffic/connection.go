@@ -13,7 +13,7 @@ type Connection struct {
 	buf [1024]byte
 }
 
-// Dial connects to the webhook's listener at address, such as 127.0.0.1:8080. The caller must close the connection.
+// Dial connects to the listener of dlrloop's webhook, such as 127.0.0.1:8080. The caller must close the connection.
 func Dial(ctx context.Context, address string) (*Connection, error) {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -28,8 +28,8 @@ var (
 	empty   = []byte("\r\nContent-Length: 0\r\n")
 )
 
-// RefusedError is returned by Send if the answer is not an empty 200. The caller must then close the connection, since
-// a part of the answer may be unread.
+// RefusedError is the error of Send for every answer except an empty 200. The caller must then close the connection,
+// since part of the answer may be unread.
 type RefusedError struct {
 	Answer string // beginning of the answer
 }

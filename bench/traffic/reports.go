@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The HMAC secret of all generated callbacks, and the size of their batches.
+// The secret that signs all generated callbacks, and the size of their batches.
 const (
 	// Secret is the HMAC secret with which a Signer signs callbacks. Configure it for the plan.
 	Secret = "bench-secret"
@@ -19,7 +19,7 @@ const (
 // Status is the status of a recipient in a generated report. String returns Sinch's name for it.
 type Status uint8
 
-// The statuses that function Planned generates. Statuses is the number of statuses, for arrays indexed by Status.
+// The statuses of the reports that Planned returns. Statuses is their number, for arrays indexed by Status.
 const (
 	Dispatched Status = iota
 	Delivered
@@ -43,8 +43,8 @@ const (
 // began is the time at which batch number 0 counts as sent. It is fixed, so that every run generates the same bytes.
 var began = time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC)
 
-// SentAt returns the time at which the batch with this number, counted from 0, was sent, if one batch is sent every
-// gap. The result is the same in every run.
+// SentAt returns the time at which a batch counts as sent. Batch 0 has a fixed time, the same in every run, and each
+// further batch is one gap later.
 func SentAt(batch int, gap time.Duration) time.Time { return began.Add(time.Duration(batch) * gap) }
 
 // Report describes one report for one recipient. Batch is the number of the batch and Recipient the number of the
@@ -54,7 +54,7 @@ type Report struct {
 	Status           Status
 }
 
-// Body returns the JSON body of a callback with this report.
+// Body returns the JSON body of a callback with this report. Delivered has a time 7.661 seconds later than Dispatched.
 func (r Report) Body() []byte {
 	number := Number(r.Batch*Recipients + r.Recipient)
 	at := began.Add(time.Duration(r.Recipient*61+r.Batch*17) * time.Millisecond)
@@ -66,8 +66,8 @@ func (r Report) Body() []byte {
 		number)
 }
 
-// Planned returns all recipient reports of the batches with the numbers first to first+batches-1. Each recipient has
-// two reports, Dispatched and Delivered. The order is random, but equal arguments give the same order.
+// Planned returns all recipient reports of consecutive batches, from the batch with the number first on. Each recipient
+// has two reports, Dispatched and Delivered. The order is random, but equal arguments give the same order.
 func Planned(first, batches int, seed uint64) []Report {
 	all := make([]Report, 0, 2*batches*Recipients)
 	for b := range batches {
@@ -79,11 +79,11 @@ func Planned(first, batches int, seed uint64) []Report {
 	return all
 }
 
-// FullFailed is the number of recipients with the status Failed in a result of FullBody. All others are Delivered.
+// FullFailed is the number of recipients with the status Failed in a report of FullBody. The others are Delivered.
 const FullFailed = Recipients / 20
 
 // FullBody returns the JSON body of a callback with the full report of a batch, which lists all recipients by status.
-// Function number generates the phone numbers: pass Number or InOrder.
+// Pass Number or InOrder as the function that generates the phone numbers.
 func FullBody(batch int, number func(n int) string) []byte {
 	const delivered = Recipients - FullFailed
 	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients, number),

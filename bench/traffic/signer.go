@@ -8,15 +8,15 @@ import (
 	"hash"
 )
 
-// Signer writes the HTTP requests of signed callbacks as bytes, and sends nothing. It signs with the constant Secret,
+// Signer builds signed HTTP requests for callbacks, as bytes. It does not send them. It signs with the constant Secret,
 // as Sinch does. It is not safe for concurrent use.
 type Signer struct{ mac hash.Hash }
 
-// NewSigner returns a Signer. Use one Signer for many requests, since it reuses its HMAC state.
+// NewSigner returns a Signer, which can sign any number of requests.
 func NewSigner() *Signer { return &Signer{hmac.New(sha256.New, []byte(Secret))} }
 
-// Append appends a complete, signed HTTP request to buf and returns the extended slice. The request posts body to the
-// webhook of the service plan. The number n is part of the nonce, so pass a different n for each callback.
+// Append appends a complete, signed HTTP request to buf and returns the extended slice. The request posts the body to
+// the webhook of the service plan. Pass a different number n for each callback, since it is part of the nonce.
 func (s *Signer) Append(buf []byte, plan string, n int, body []byte) []byte {
 	nonce := fmt.Sprintf("01K2S9AHX7ZC3M5V8E%08d", n)
 	timestamp := fmt.Sprint(began.Unix())

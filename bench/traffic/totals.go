@@ -18,7 +18,7 @@ type Totals struct {
 	Feedback struct{ Owed, Sent, Dead int }
 }
 
-// Of returns the number of messages that were reported with status s.
+// Of returns the number of messages that were reported with this status.
 func (t *Totals) Of(s Status) int {
 	n := 0
 	for _, m := range t.Messages {

@@ -10,15 +10,14 @@ import (
 	"sync/atomic"
 )
 
-// Upstream is an HTTP server that imitates Sinch's API. It returns a batch for every id, and accepts all feedback.
+// Upstream is an HTTP server that imitates Sinch's API. It returns a batch for any id, and accepts all feedback.
 type Upstream struct {
 	http.Server
 	URL    string      // base URL of the API
 	Wanted atomic.Bool // whether batches have feedback enabled; may be set at any time
 }
 
-// NewUpstream starts an Upstream on a free port of the loopback interface. ctx limits only the start. The caller must
-// call Close.
+// NewUpstream starts an Upstream on a free port of 127.0.0.1. The server runs until the caller calls Close.
 func NewUpstream(ctx context.Context) (*Upstream, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
