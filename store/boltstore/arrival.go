@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// The kind of an arrival says what was recorded, such as a report. Journals on disk hold these values, so they must
-// never change.
+// These bytes say what kind of thing was recorded, such as a report. Journals on disk hold them, so never change a
+// value.
 const (
 	kindReport byte = iota + 1
 	kindQuarantined
@@ -25,8 +25,8 @@ const (
 	kindInbound
 )
 
-// encodeArrival encodes an arrival (something recorded, such as a report) for the journal: kind, service plan, time and
-// content. The raw bytes of a report, an inbound message or an unparsable callback come last.
+// encodeArrival encodes an arrival (something recorded, such as a report) for the journal. Raw bytes that dlrloop
+// received come last.
 func encodeArrival(a store.Arrival) ([]byte, error) {
 	var p packed.Writer
 	head := func(kind byte, room int) {
@@ -76,8 +76,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	return p, err
 }
 
-// own makes an arrival refer to the raw bytes in encoded, the result of encodeArrival. The caller of Record may then
-// reuse the buffer from which the raw bytes came.
+// own makes an arrival (something recorded) refer to the raw bytes at the end of encoded, its journal encoding. The
+// caller of Record may then reuse its own buffer.
 func own(a store.Arrival, encoded []byte) store.Arrival {
 	if raw := a.Entry.RawBytes(); len(raw) > 0 {
 		a.Entry = a.Entry.WithRaw(encoded[len(encoded)-len(raw):])
@@ -85,8 +85,8 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 	return a
 }
 
-// decodeArrival decodes the result of encodeArrival and shares its memory. A body that this version cannot parse
-// becomes a store.Quarantined, which keeps only the raw bytes.
+// decodeArrival reverses encodeArrival. The result shares the memory of encoded. A report or an inbound message that
+// cannot be parsed becomes a store.Quarantined, which keeps the raw bytes.
 func decodeArrival(encoded []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: encoded}
 	kind := u.Byte()
@@ -126,8 +126,8 @@ func decodeArrival(encoded []byte) (store.Arrival, error) {
 	return a, nil
 }
 
-// decodeBody parses the JSON of one report or inbound message. source says how dlrloop obtained a report. If the JSON
-// cannot be parsed, the result is a store.Quarantined. The result shares the memory of raw.
+// decodeBody parses the JSON of one report or inbound message. The result shares the memory of raw. If the JSON cannot
+// be parsed, it is a store.Quarantined. source says how dlrloop obtained a report.
 func decodeBody(source store.Source, raw []byte) store.Entry {
 	c, err := dlr.Parse(raw)
 	switch {
@@ -143,8 +143,8 @@ func decodeBody(source store.Source, raw []byte) store.Entry {
 	return not
 }
 
-// encodedInfo is the JSON form of a store.BatchInfo or, if the flag FetchNow is set, of a store.FetchNow. In the JSON,
-// the flag has an older name, CheckNow.
+// encodedInfo is the JSON in the journal for a store.BatchInfo or, if FetchNow is true, for a store.FetchNow. In the
+// JSON, FetchNow has its older name, CheckNow.
 type encodedInfo struct {
 	store.BatchInfo
 	FetchNow bool `json:"CheckNow"`
@@ -164,8 +164,8 @@ func fromJSON[N store.Entry](text []byte) (store.Entry, error) {
 	return n, err
 }
 
-// encodeFrame encodes arrivals as one journal frame, which is written and synced as a whole. It reuses the memory of
-// buf if that is large enough. journal.Append fills in the frame's header later.
+// encodeFrame encodes arrivals (such as reports) as one journal frame, which is written and synced as a whole. It
+// reuses buf if that is large enough. journal.Append fills in the frame's header later.
 func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	p := packed.Writer(journal.Begin(buf))
 	for _, a := range arrivals {
@@ -176,8 +176,8 @@ func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	return p
 }
 
-// decodeFrame decodes the arrivals of journal frame p. body is the frame's content, and the arrivals share its memory.
-// It returns an error if an arrival is malformed, or if p counts another number of arrivals.
+// decodeFrame decodes the arrivals (such as reports) of one journal frame. They share the memory of body, the frame's
+// content. It returns an error if an arrival is malformed, or if their number is not p.Arrivals.
 func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
 	u := packed.Reader{Rest: body}
 	arrivals := make([]store.Arrival, 0, p.Arrivals)
@@ -194,7 +194,7 @@ func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
 	return arrivals, nil
 }
 
-// truncateTime returns the arrival with its time in UTC, truncated to the millisecond: stores keep no finer times.
+// truncateTime returns the arrival (something recorded) with its time in UTC, truncated to the millisecond.
 func truncateTime(a store.Arrival) store.Arrival {
 	a.At = a.At.UTC().Truncate(time.Millisecond)
 	return a

@@ -13,12 +13,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// errBranch means that a branch (inner) page of bbolt's search tree has a wrong key for a page below it. A search may
-// then miss rows, and the next write would do more damage.
+// errBranch means that an inner page of bbolt's search tree has a wrong key for a page below it. A search may then miss
+// rows, and the next write would do more damage.
 var errBranch = errors.New("a branch page does not name a page by its first key")
 
-// pageReader reads the pages of bbolt's search trees from the database file. A page has a header and elements, which
-// contain the offsets of the page's keys. A page that is free or reached twice is an error.
+// pageReader reads the pages of bbolt's search trees directly from the database file. It returns an error for a page
+// that is free or that it has read before.
 type pageReader struct {
 	tx      *bolt.Tx
 	file    *os.File
@@ -31,8 +31,8 @@ const (
 	branchPage  = 1
 )
 
-// first reads a page and all pages below it, and returns the first key in them. ok is false if a branch (inner) page
-// has a wrong key for a page below it.
+// first reads a page and all pages below it, and returns their first key. ok is false if an inner page has a wrong key
+// for a page below it.
 func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	info, err := p.tx.Page(int(id))
 	switch {
@@ -71,8 +71,8 @@ func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	return key, ok, nil
 }
 
-// keyAt returns the key of one element of a page. element is the element's offset in the page. sizes is the offset of
-// two 32-bit integers: the distance from the element to its key, and the key's length.
+// keyAt returns one key of a page. element is the offset of the key's entry in the page. At the offset sizes are two
+// 32-bit integers: the distance from the entry to the key, and the key's length.
 func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	if len(page) >= element+pageElement {
 		at := element + int(binary.NativeEndian.Uint32(page[sizes:]))
@@ -83,8 +83,8 @@ func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: a key lies outside its page", store.ErrDamaged)
 }
 
-// branches verifies the branch (inner) pages of every bucket's search tree. It adds a damaged bucket to v.copy, so that
-// copyBucket rebuilds it. If the list of buckets is itself damaged, branches returns an error.
+// branches checks the inner pages of the search tree of each bucket (a named table). It adds damaged buckets to v.copy,
+// so that copyBucket rebuilds them. If the list of buckets is damaged, it returns an error.
 func (v *verifier) branches(tx *bolt.Tx) error {
 	file, err := os.Open(tx.DB().Path())
 	if err != nil {

@@ -14,23 +14,23 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// lease prevents a claimed feedback task from being claimed again. Leases exist only in memory: after a restart, every
-// task can be claimed.
+// lease prevents a feedback task (feedback to send to Sinch) from being claimed twice. Leases exist only in memory:
+// after a restart, every task can be claimed.
 type lease struct {
 	token    string
 	until    time.Time
 	settling bool // a settlement is being recorded: the lease holds until that is folded, even if until passes
 }
 
-// leases holds the leases of all claimed feedback tasks. The map held must be set before the first use.
+// leases holds the leases (claims) of feedback tasks. Before the first use, set the field held to an empty map.
 type leases struct {
 	mu     sync.Mutex
 	held   map[schema.Number]lease  // guarded by mu
 	tokens map[string]schema.Number // guarded by mu
 }
 
-// acquire leases the feedback task of batch n until the given time. It returns false if another claim still holds the
-// task. The caller holds l.mu.
+// acquire leases the feedback task of batch n until the given time, and returns the lease's token. ok is false if the
+// task has another lease that is still valid. The caller holds l.mu.
 func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
 		// A lease that ends too long after this one was made before the clock was set back.
@@ -48,8 +48,8 @@ func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, o
 	return token, true
 }
 
-// settle says whether a result of the feedback task with this lease token is being recorded: meanwhile the lease does
-// not expire. Pass false if recording failed. An unknown token is ignored.
+// settle must be called with true before the result of a leased feedback task is recorded: the lease then does not
+// expire. It must be called with false if recording fails. An unknown token is ignored.
 func (l *leases) settle(token string, settling bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +60,7 @@ func (l *leases) settle(token string, settling bool) {
 	}
 }
 
-// release ends the lease with this token. The caller holds l.mu.
+// release ends the lease with this token. It ignores an unknown token. The caller holds l.mu.
 func (l *leases) release(token string) {
 	if n, ok := l.tokens[token]; ok {
 		delete(l.held, n)
@@ -68,7 +68,7 @@ func (l *leases) release(token string) {
 	}
 }
 
-// folded releases the leases with these tokens, because the results of their tasks are now applied to the database.
+// folded ends the leases with these tokens: the results of their feedback tasks are now in the database.
 func (l *leases) folded(tokens []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,9 +77,9 @@ func (l *leases) folded(tokens []string) {
 	}
 }
 
-// Claim implements store.Store: it leases due feedback tasks of a service plan until now+lease. It does not wait until
-// recorded arrivals are applied to the database, so a new task may appear a little later. Once Settle is called, the
-// lease does not expire until the result is applied or Settle fails.
+// Claim implements store.Store: it leases up to limit due feedback tasks of a service plan until now+lease. The newest
+// tasks may be missing. Once Settle is called, the lease does not expire until the result is in the database or Settle
+// fails.
 func (s *Store) Claim(
 	_ context.Context, plan string, now time.Time, lease time.Duration, limit int,
 ) ([]store.Claim, error) {
@@ -118,8 +118,8 @@ func (s *Store) Claim(
 	return nil, err
 }
 
-// due yields the batches of a service plan that are due at now, from index, a bucket sorted by due time. Then it yields
-// those due after horizon: a time so far ahead was stored before the clock was set back.
+// due yields the batches of a service plan that are due at now. index is a bucket sorted by due time. It then yields
+// those due after horizon, which were stored before the clock was set back.
 func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schema.Number] {
 	return func(yield func(schema.Number) bool) {
 		prefix := schema.AppendPlan(nil, plan)
@@ -139,8 +139,8 @@ func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schem
 	}
 }
 
-// claimOf builds the claim for the feedback task of batch n. token is that of its lease. The claim has up to
-// MaxRecipients phone numbers, or none if the feedback concerns the whole batch.
+// claimOf builds the claim for the feedback task of batch n, with up to MaxRecipients phone numbers. It has none if the
+// feedback concerns the whole batch. token is that of the task's lease.
 func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	b, err := schema.DecodeBatch(n.Key(), tx.Bucket(schema.BucketBatches).Get(n.Key()))
 	if err != nil {
@@ -154,8 +154,8 @@ func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	return claim, err
 }
 
-// numbersIn returns the phone numbers of up to limit recipients of batch n that are in this feedback state. It may have
-// to read the rows of all recipients of the batch.
+// numbersIn returns the phone numbers of up to limit recipients of batch n whose feedback has this state. It may read
+// the rows of all recipients of the batch.
 func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit int) (numbers []string, err error) {
 	prefix := n.Key()
 	c := tx.Bucket(schema.BucketRecipients).Cursor()
@@ -171,12 +171,12 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, limit in
 	return numbers, nil
 }
 
-// maxWaiting limits how many batches one call of MissingReports skips because their send_at is in the future. There are
-// such batches only if the clock was set back.
+// maxWaiting is after how many skipped batches MissingReports stops. It skips a batch whose send_at is in the future,
+// which occurs only if the clock was set back.
 const maxWaiting = 1000
 
 // MissingReports implements store.Store: it returns up to limit batches whose missing reports must now be fetched from
-// Sinch. It does not wait until all recorded arrivals are applied to the database, so it may miss the newest batches.
+// Sinch. Very new batches may not be included.
 func (s *Store) MissingReports(
 	_ context.Context, plan string, now time.Time, limit int,
 ) (batches []*store.Batch, err error) {
@@ -208,7 +208,7 @@ func (s *Store) MissingReports(
 	return batches, err
 }
 
-// Tasks implements store.Store: it lists batches with pending or, if q.Dead is set, with dead (given up) feedback.
+// Tasks implements store.Store: it lists batches whose feedback is pending or, if q.Dead is set, dead (given up).
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
 	index := schema.BucketDue
 	if q.Dead {
@@ -232,8 +232,8 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	return page, err
 }
 
-// Requeue implements store.Store: it makes the dead (given up) feedback of a batch pending again, due at now. requeued
-// counts the recipients that it has made pending, also if it returns an error.
+// Requeue implements store.Store: it makes the dead (given up) feedback of a batch pending again, due at now. It
+// returns how many recipients it has made pending, even if it also returns an error.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	read := func(ctx context.Context) (b *store.Batch, dead []string, err error) {
 		err = s.view(ctx, func(tx *bolt.Tx) error {

@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// copyBucket mends a bucket's search tree: it replaces the bucket by a copy of its rows, in key order. found lists each
+// copyBucket replaces a bucket (a named table) by a copy of its rows, which repairs its search tree. found lists each
 // damaged row and what was done about it.
 func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	type entry struct {
@@ -55,8 +55,8 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	return found, nil
 }
 
-// putDamaged stores a damaged row, corrected if possible, in copyBucket's new bucket. If it cannot be corrected and
-// another row has its key, it is copied to BucketDamaged. done says what was done.
+// putDamaged puts a damaged row, corrected if possible, into the new bucket that copyBucket fills. If another row has
+// its key, the damaged row is copied to BucketDamaged instead. done says what was done.
 func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
 	rightKey, rightRow, ok := schema.Correct(bucket, key, row)
 	switch {

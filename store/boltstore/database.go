@@ -19,16 +19,15 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// format is the version of the database format that this code writes. Open upgrades an older database and refuses a
-// newer one. Format 2 added BucketFetches, format 3 the checksums of rows (see schema.Seal), format 4 the buckets of
-// inbound messages.
+// format is the version of the database format. Open upgrades an older database and returns an error for a newer one.
+// Version 2 added BucketFetches, version 3 the checksums of rows, version 4 the inbound messages.
 const format = 4
 
 // remedy is the advice at the end of every error about a database that cannot be used.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
 
-// openDatabase opens or creates the database file, verifies its length and format, and upgrades an older format. If
-// another process has the file open for longer than lockTimeout, it returns an error.
+// openDatabase opens or creates the database file, checks it and upgrades an older format. It returns an error if
+// another process has the file open for longer than lockTimeout.
 func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +81,7 @@ func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	return db, err
 }
 
-// guarded calls run and returns its error, or ErrDamaged if run panics. bbolt panics on a damaged or truncated file.
+// guarded calls run and returns its error, or ErrDamaged if run panics, as bbolt does on a damaged file.
 func guarded(run func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -93,8 +92,8 @@ func guarded(run func() error) (err error) {
 	return run()
 }
 
-// makeDatabase creates an empty database at path. A crash leaves no partial database there. If another process creates
-// the database first, makeDatabase keeps that one.
+// makeDatabase creates an empty database at path, or keeps one that another process has just created there. A crash
+// leaves no partial database at path.
 func makeDatabase(path string, lockTimeout time.Duration) error {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
 	if err != nil {
@@ -122,7 +121,7 @@ func makeDatabase(path string, lockTimeout time.Duration) error {
 	return disk.SyncDir(filepath.Dir(path))
 }
 
-// removeUnfinished deletes the temporary files beside path that a killed makeDatabase left. It ignores errors.
+// removeUnfinished deletes the temporary files that an interrupted makeDatabase left beside path. It ignores errors.
 func removeUnfinished(path string) {
 	leftover, _ := filepath.Glob(path + ".*.new")
 	for _, l := range leftover {
@@ -130,7 +129,7 @@ func removeUnfinished(path string) {
 	}
 }
 
-// prepare creates the buckets of a new database and stores the format version. The transaction must be writable.
+// prepare creates the buckets (tables) of a new database and stores the format version, in a writable transaction.
 func prepare(tx *bolt.Tx) error {
 	for _, name := range schema.Buckets {
 		if _, err := tx.CreateBucket(name); err != nil {
@@ -140,7 +139,7 @@ func prepare(tx *bolt.Tx) error {
 	return tx.Bucket(schema.BucketMeta).Put(schema.KeyFormat, binary.BigEndian.AppendUint64(nil, format))
 }
 
-// checkLength returns an error if the database file was truncated: it is shorter than the database in it.
+// checkLength returns an error if the database file is shorter than the size that bbolt has stored in it.
 func checkLength(db *bolt.DB, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -174,7 +173,7 @@ func checkFormat(db *bolt.DB, path string) error {
 	})
 }
 
-// upgrade brings an older database to the current format. The rows keep their older form until they are written again.
+// upgrade brings an older database to the current format. Rows keep their older form until they are written again.
 func upgrade(db *bolt.DB) error {
 	current := false
 	err := db.View(func(tx *bolt.Tx) error {
@@ -194,8 +193,8 @@ func upgrade(db *bolt.DB) error {
 	})
 }
 
-// rewriteMetas writes and syncs bbolt's two meta pages, which point to the current tree, once more. After a failed
-// sync, the disk may still hold older ones, and bbolt would overwrite pages that those use.
+// rewriteMetas writes and syncs bbolt's two meta pages, which point to the current data, once more. Otherwise the disk
+// may hold older ones after a failed sync, and bbolt would overwrite pages that those use.
 func rewriteMetas(db *bolt.DB, path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -211,8 +210,8 @@ func rewriteMetas(db *bolt.DB, path string) error {
 	return errors.Join(err, file.Close())
 }
 
-// load reads what the store keeps in memory: the totals, the number of the newest batch and the size of the quarantine.
-// It mends damaged rows among these. Arrivals up to the journal position reached are in the database already.
+// load reads what the store keeps in memory, such as the totals, and mends damaged rows of it. What the journal holds
+// up to the position reached is in the database already.
 func (s *Store) load() (reached schema.Position, err error) {
 	read := func(tx *bolt.Tx) error {
 		if tx.Bucket(schema.BucketMeta).Get(schema.KeyCopy) != nil {

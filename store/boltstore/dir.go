@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// storeDir is the open directory of a store. The directory itself is locked, which keeps other processes out even if
-// the files in it are deleted.
+// storeDir is the open and locked directory of a store. The lock keeps other processes out even if the files in the
+// directory are deleted.
 type storeDir struct {
 	*os.File
 	watched   []disk.Watched
@@ -45,7 +45,7 @@ func lockDir(path string, timeout time.Duration) (*storeDir, error) {
 	return held, nil
 }
 
-// watch notes which file is at path now, so that check can detect that the file was deleted or replaced.
+// watch remembers which file is at path now. The method check then detects if that file is deleted or replaced.
 func (d *storeDir) watch(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -55,8 +55,8 @@ func (d *storeDir) watch(path string) error {
 	return nil
 }
 
-// check returns a fatal error if a watched file or a file of the journal was deleted or replaced, because new data in
-// it would be lost. It does nothing if the last check was less than disk.CheckEvery ago.
+// check returns a fatal error if the directory, the database or a journal file was deleted or replaced: new data would
+// be lost. It does nothing if the last check was less than disk.CheckEvery ago.
 func (d *storeDir) check(now time.Time, j *journal.Journal) error {
 	if now.Sub(d.checkedAt) < disk.CheckEvery {
 		return nil

@@ -20,13 +20,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// Source is an open store from which a copy is made. It implements copying.Source.
+// Source is an open store whose contents are copied to another store. It implements copying.Source.
 type Source struct{ store *Store }
 
 var _ copying.Source = (*Source)(nil)
 
-// OpenSource opens the store in c.Path for copying. If a crash left arrivals in the journal, it first applies them to
-// the database. That needs the plans' policies: if c.Policies is nil, it returns ErrUnfolded.
+// OpenSource opens the store in c.Path for copying. If a crash left reports in the journal, it first applies them to
+// the database. That needs the plans' feedback policies: if c.Policies is nil, it returns ErrUnfolded.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	if _, err := os.Stat(filepath.Join(c.Path, "dlrloop.db")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open store: there is no store in %s", c.Path)
@@ -39,12 +39,12 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	return &Source{s}, nil
 }
 
-// ErrUnfolded means that the journal holds arrivals that are not yet applied to the database.
+// ErrUnfolded means that the journal holds reports that must be in the database before the store can be copied.
 var ErrUnfolded = errors.New("its journal holds reports that a crash left unfolded: folding them needs the " +
 	"policies of the plans")
 
-// Identity implements copying.Source. id.Store is the random salt of the store's journal. id.State changes with the
-// contents: it has the numbers of the last applied journal frame and of the last transaction.
+// Identity implements copying.Source: id.Store identifies the store by the random salt of its journal. id.State is
+// another text whenever the contents have changed.
 func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	salt := s.store.journal.Salt()
 	err = s.store.db.View(func(tx *bolt.Tx) error {
@@ -58,7 +58,7 @@ func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	return id, err
 }
 
-// Size implements copying.Source: it counts the batches and the recipients, by reading all pages of their buckets.
+// Size implements copying.Source: it counts the batches and the recipients. It reads all pages that hold them.
 func (s *Source) Size(context.Context) (size copying.Size, err error) {
 	err = guarded(func() error {
 		return s.store.db.View(func(tx *bolt.Tx) error {
@@ -70,7 +70,7 @@ func (s *Source) Size(context.Context) (size copying.Size, err error) {
 	return size, err
 }
 
-// Export implements copying.Source. It reads in one transaction, so all pieces show the same state of the store.
+// Export implements copying.Source. It reads in one transaction, so all pieces show the store at the same moment.
 func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return export(ctx, s.store.db, s.store.decoder, from, each)
 }
@@ -78,7 +78,7 @@ func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piec
 // Close closes the store and unlocks its directory.
 func (s *Source) Close() error { return s.store.Close() }
 
-// exportAt is where an export continues: the first key that is not exported yet.
+// exportAt is the position at which an export continues: the first key that is not exported yet.
 type exportAt struct {
 	copying.Section
 	Number schema.Number `json:"number,omitempty"` // the batch's
@@ -86,7 +86,7 @@ type exportAt struct {
 	Key    []byte        `json:"key,omitempty"`
 }
 
-// exporter is the state of one export, which runs in one read transaction.
+// exporter is the state of one export (copying the contents to another store), which runs in one read transaction.
 type exporter struct {
 	copying.Assembly
 	ctx     context.Context // that of Export; an exporter lives only for one call
@@ -95,8 +95,8 @@ type exporter struct {
 	totals  schema.Totals
 }
 
-// export passes the contents of db to emit, piece by piece. It begins at the encoded position, or at the start if
-// position is empty.
+// export passes the contents of the database to the function emit, piece by piece. It begins at the encoded position,
+// or at the start if that is empty.
 func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, position []byte, emit func(copying.Piece) error) error {
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) (err error) {
@@ -111,13 +111,13 @@ func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, position []byte, 
 	})
 }
 
-// after returns the position just after the given key.
+// after returns the export position just after the given key.
 func (p exportAt) after(key []byte) exportAt {
 	p.Key = append(bytes.Clone(key), 0)
 	return p
 }
 
-// flushFull passes the current piece to e.Each if the piece is full. next returns the position of the piece after it.
+// flushFull passes the current piece to e.Each if the piece is full. next returns the position after the piece.
 func (e *exporter) flushFull(next func() exportAt) error {
 	return e.FlushFull(e.ctx, func() any { return next() })
 }
@@ -154,8 +154,8 @@ func (e *exporter) batches(at exportAt) error {
 	return nil
 }
 
-// firstAtOf returns first, the time of the batch's first arrival, plus one microsecond (at most 999) for each earlier
-// batch of the same millisecond. An import restores the order of the batches from these times.
+// firstAtOf returns the time of the batch's first arrival, plus one microsecond (at most 999) for each earlier batch of
+// the same millisecond. An import restores the order of the batches from these times.
 func firstAtOf(n schema.Number, first time.Time) time.Time {
 	place := schema.Number(999) // if the clock was set back, or for more than 999 batches in the millisecond
 	if own := n - schema.NumberAt(first); n >= schema.NumberAt(first) && own < place {
@@ -164,7 +164,7 @@ func firstAtOf(n schema.Number, first time.Time) time.Time {
 	return first.Add(time.Duration(place) * time.Microsecond)
 }
 
-// lastChunk returns the number of the last chunk (row) in a batch's report log, or 0 if the log is empty.
+// lastChunk returns the number of the last row (chunk) in a batch's report log, or 0 if the log is empty.
 func (e *exporter) lastChunk(n schema.Number) uint64 {
 	key, _ := begin(e.tx.Bucket(schema.BucketLog).Cursor(), n.Key(), nil, true)
 	if schema.NumberOf(key) != n {
@@ -225,7 +225,7 @@ func (e *exporter) minutes(at exportAt) error {
 	return nil
 }
 
-// hashedPlans maps each plan, as it is written in keys, to the plan itself. In keys, a hash replaces a long plan.
+// hashedPlans returns each service plan by the form that it has in database keys. There, a hash replaces a long plan.
 func (e *exporter) hashedPlans() map[string]string {
 	named := make(map[string]string)
 	for plan := range e.totals {

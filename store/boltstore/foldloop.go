@@ -16,8 +16,8 @@ const (
 	nodeBytes = 8 << 10
 )
 
-// foldLoop applies recorded arrivals from the journal to the database until Close or a fatal error. Under low load, or
-// when a read waits, it applies them at once. Under high load, it applies many in one transaction.
+// foldLoop applies what the journal records to the database, until Close or a fatal error. Under low load, or when a
+// read waits, it does this at once. Under high load, it applies many records in one transaction.
 func (s *Store) foldLoop() {
 	pause := time.Duration(0)
 	for {
@@ -50,8 +50,8 @@ func (s *Store) foldLoop() {
 	}
 }
 
-// waitStep pauses foldLoop for the duration d. It returns earlier if the work becomes urgent, for example because a
-// read waits, or if no more arrivals will come.
+// waitStep pauses foldLoop for at most the duration d. It returns early if the work becomes urgent, for example because
+// a read waits, or if the store is closing.
 func (s *Store) waitStep(d time.Duration) {
 	if d <= 0 {
 		return
@@ -70,8 +70,8 @@ func (s *Store) waitStep(d time.Duration) {
 	}
 }
 
-// retryFold calls attempt until it succeeds, because a full disk may get space again. It pauses 100 ms to 5 s between
-// two calls. It returns false after a fatal error, or if attempt failed while the store is closing.
+// retryFold calls attempt until it succeeds, and pauses 100 ms to 5 s after each failure. It returns false after a
+// fatal error, or if an attempt fails while the store is closing.
 func (s *Store) retryFold(attempt func() error) bool {
 	var failures incident
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
@@ -97,8 +97,8 @@ func (s *Store) retryFold(attempt func() error) bool {
 	}
 }
 
-// foldStep applies the arrivals in w to the database in one transaction. Then it updates the totals and the gauges and
-// calls the Observer. After an error that is not fatal, the caller can repeat the step.
+// foldStep applies the journal frames in w to the database, in one transaction. Then it updates the totals and the
+// metrics and calls the Observer. After an error that is not fatal, the caller can repeat the step.
 func (s *Store) foldStep(w backlog.Work) (err error) {
 	begin := time.Now()
 	s.writing.Lock()

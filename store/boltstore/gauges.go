@@ -12,11 +12,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// published holds the gauges (figures for metrics) as of the latest write transaction.
+// published holds the figures for metrics as of the latest write transaction.
 type published struct{ store.Gauges }
 
-// publish computes the gauges that the method Gauges returns until the next write transaction. The caller holds
-// s.writing, or has not started any other goroutine yet.
+// publish computes the figures for metrics that Gauges returns until the next write transaction. The caller holds
+// s.writing, or has not started another goroutine yet.
 func (s *Store) publish() {
 	g := store.Gauges{Plans: make(map[string]store.PlanGauges, len(s.totals)), QuarantineEntries: s.quarantine.entries}
 	now := store.Now()
@@ -38,7 +38,7 @@ func (s *Store) publish() {
 	s.published.Store(&published{g})
 }
 
-// oldestDue returns the earliest due time of a plan's feedback tasks, or the zero time if there are none. A due time
+// oldestDue returns the earliest time at which feedback of a plan is due, or the zero time if none is pending. A time
 // that was stored before the clock was set back counts as now. c must be a cursor of BucketDue.
 func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest time.Time) {
 	prefix := schema.AppendPlan(nil, plan)
@@ -56,7 +56,7 @@ func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest ti
 	return oldest
 }
 
-// Gauges implements store.Store: it returns figures for a metrics scrape, without blocking or reading the database.
+// Gauges implements store.Store: it returns figures for metrics at once, without reading the database.
 func (s *Store) Gauges() store.Gauges {
 	g := s.published.Load().Gauges
 	g.SizeBytes += s.journal.Size()

@@ -10,7 +10,7 @@ import (
 )
 
 // identity recovers the plan and the id of a batch whose row is lost, from index entries and reports. ok is false if
-// that fails, or if a newer batch has the same plan and id.
+// that fails, or if another batch has the same plan and id.
 func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	var planPart, idPart []byte
 	for _, key := range entriesTo(r.tx, schema.BucketIDs, r.n) {
@@ -46,7 +46,7 @@ func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	return id, other == nil || schema.NumberOf(other) == r.n || r.tx.Bucket(schema.BucketBatches).Get(other) == nil
 }
 
-// firstReport returns the first report in the batch's log that can be read, or nil if there is none.
+// firstReport returns the batch's first stored report that can be read, or nil if there is none.
 func (r *rebuilding) firstReport() *dlr.Report {
 	c := r.tx.Bucket(schema.BucketLog).Cursor()
 	for key, row := c.Seek(r.n.Key()); key != nil && schema.NumberOf(key) == r.n; key, row = c.Next() {
@@ -60,8 +60,8 @@ func (r *rebuilding) firstReport() *dlr.Report {
 	return nil
 }
 
-// planIn splits a key that begins with a plan (see schema.AppendPlan) into the plan, which may be a hash, and the rest.
-// Both are nil if the key is too short.
+// planIn splits a database key that begins with a service plan. It returns the plan, or its hash, and the rest of the
+// key. Both are nil if the key is too short.
 func planIn(key []byte) (plan, rest []byte) {
 	if len(key) == 0 || len(key) < 1+int(key[0]) {
 		return nil, nil
@@ -69,9 +69,9 @@ func planIn(key []byte) (plan, rest []byte) {
 	return key[1 : 1+int(key[0])], key[1+int(key[0]):]
 }
 
-// abandon gives up a batch whose plan and id are unknown or belong to a newer batch. It keeps the damaged rows and the
-// reports in BucketDamaged, for support. It lists the batch in BucketTrash, so that retention deletes the rest. row is
-// the batch's own row, or nil.
+// abandon gives up a batch whose plan and id are unknown or belong to another batch. It keeps the damaged rows and the
+// reports in BucketDamaged, for support. The next deletion of old batches deletes the rest. row is the batch's own row,
+// or nil.
 func (r *rebuilding) abandon(row []byte) error {
 	why := "nothing of it is left"
 	if belongs(r.tx, r.n) {
@@ -97,7 +97,7 @@ func (r *rebuilding) abandon(row []byte) error {
 	return errors.Join(err, r.dropEntries(r.n), r.recountLater(), r.forget())
 }
 
-// abandonRecipients moves the damaged rows of the batch's recipients to BucketDamaged.
+// abandonRecipients moves the damaged rows of the batch's recipients to BucketDamaged, where support can inspect them.
 func (r *rebuilding) abandonRecipients() (err error) {
 	var damaged [][]byte
 	recipients := r.tx.Bucket(schema.BucketRecipients)

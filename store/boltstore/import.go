@@ -22,7 +22,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// Sink is a store directory that a copy fills. It implements copying.Sink. Open accepts the store only after Finish.
+// Sink is a store directory into which another store is copied. Open returns an error for it until Finish.
 type Sink struct {
 	dir        *storeDir
 	db         *bolt.DB
@@ -33,7 +33,7 @@ type Sink struct {
 
 var _ copying.Sink = (*Sink)(nil)
 
-// OpenSink opens or creates the directory c.Path for a copy, and locks it against other processes until Close.
+// OpenSink opens or creates the directory c.Path as the target of a copy, and locks it until Close.
 func OpenSink(c Config) (_ *Sink, err error) {
 	s := &Sink{config: c.withDefaults()}
 	if err := disk.MakeDir(c.Path); err != nil {
@@ -63,8 +63,8 @@ func (s *Sink) Close() error {
 
 func (s *Sink) journal() string { return filepath.Join(s.config.Path, "journal") }
 
-// Begin implements copying.Sink: it returns the progress mark from which the copy continues. That is a new mark or, if
-// an earlier copy of the same source was interrupted, the last mark of that copy.
+// Begin implements copying.Sink: it returns the mark from which the copy continues. If an earlier copy of the same
+// source was interrupted, that is the last mark of that copy.
 func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, err error) {
 	err = s.db.Update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(schema.BucketMeta)
@@ -81,7 +81,7 @@ func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, 
 	return m, err
 }
 
-// empty returns ErrOccupied if the store holds anything or was ever in use.
+// empty returns ErrOccupied if the target of the copy holds anything or was ever in use.
 func (s *Sink) empty(tx *bolt.Tx) error {
 	for _, name := range schema.Buckets {
 		if key, _ := tx.Bucket(name).Cursor().First(); key != nil && !bytes.Equal(name, schema.BucketMeta) {
@@ -111,7 +111,7 @@ func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error 
 	})
 }
 
-// importer imports one piece of the source, in one transaction.
+// importer stores one piece of the copied store, in one transaction.
 type importer struct {
 	tx         *bolt.Tx
 	compressor *schema.Compressor
@@ -151,12 +151,11 @@ func (i *importer) put(bucket, key, row []byte) {
 	i.puts[string(bucket)] = append(i.puts[string(bucket)], entry{key, row})
 }
 
-// write stores the collected rows (i.puts), sorted by key because bbolt inserts sorted keys fastest. It fills pages to
-// 90 %, because later rows mostly have larger keys.
+// write stores the rows collected in i.puts. It sorts them by key, because bbolt inserts sorted keys fastest.
 func (i *importer) write() error {
 	for name, entries := range i.puts {
 		bucket := i.tx.Bucket([]byte(name))
-		bucket.FillPercent = 0.9
+		bucket.FillPercent = 0.9 // later rows mostly have larger keys
 		slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
 		for _, e := range entries {
 			if err := bucket.Put(e.key, e.row); err != nil {
@@ -215,7 +214,7 @@ func (i *importer) recipients(n schema.Number, p copying.Part) {
 	}
 }
 
-// quarantine adds unparsable callbacks in the given order. Their keys sort before those of callbacks quarantined later.
+// quarantine imports unparsable callbacks in the given order. Callbacks that are quarantined later come after them.
 func (i *importer) quarantine(entries []store.QuarantineEntry) {
 	place := 0
 	if newest, _ := i.tx.Bucket(schema.BucketQuarantine).Cursor().Last(); newest != nil {

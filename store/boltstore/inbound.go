@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// keepInbound stores the inbound messages of a step that are not stored yet.
+// keepInbound stores the inbound messages among the arrivals (recorded things). It skips those that are stored already.
 func (st *step) keepInbound(parts []backlog.Part) error {
 	bucket := st.tx.Bucket(schema.BucketInbound)
 	var times, numbers [][]byte
@@ -59,9 +59,8 @@ func (s *Store) InboundMessage(ctx context.Context, plan, id string) (m store.In
 	return m, err
 }
 
-// InboundMessages implements store.Store: it lists inbound messages, newest first. It reads the index of the phone
-// number if q names one, and otherwise the index of times. A page ends at 16 MiB (pageBytes) even if it has fewer
-// messages than asked for.
+// InboundMessages implements store.Store: it lists inbound messages, newest first. A page ends at 16 MiB (pageBytes)
+// even if it has fewer messages than requested.
 func (s *Store) InboundMessages(
 	ctx context.Context, q store.InboundQuery,
 ) (page store.Page[store.InboundMessage], err error) {
@@ -91,8 +90,8 @@ func ceilMilli(t time.Time) time.Time {
 	return t
 }
 
-// pageOfInbound adds to page the messages that match q. It reads the keys of index with the prefix backward, from
-// before the key after.
+// pageOfInbound adds the inbound messages that match the query q to the page, newest first. It reads the entries of
+// index whose key has the prefix and is less than after.
 func pageOfInbound(
 	tx *bolt.Tx, index *bolt.Bucket, prefix, after []byte, q store.InboundQuery, page *store.Page[store.InboundMessage],
 ) error {
@@ -130,7 +129,7 @@ func pageOfInbound(
 	return nil
 }
 
-// purgeInbound deletes inbound messages older than the time before while room is left.
+// purgeInbound deletes inbound messages older than the given time, until *room is used up. Each deleted key lowers it.
 func purgeInbound(tx *bolt.Tx, before time.Time, room *int) error {
 	times, rows := tx.Bucket(schema.BucketInboundTimes), tx.Bucket(schema.BucketInbound)
 	for *room > 0 {

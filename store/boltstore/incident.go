@@ -9,13 +9,13 @@ const (
 	reportEvery = time.Minute
 )
 
-// incident is a series of consecutive failures of one operation. The zero value has no failures.
+// incident is a series of consecutive failures of one operation, such as a write. The zero value has no failures.
 type incident struct {
 	last, reported time.Time
 }
 
-// shouldReport records a failure at the time now. It returns true if the failure must be logged and counted: for the
-// first failure of an incident, and then once per minute (reportEvery).
+// shouldReport records a failure at the time now. It returns true if the failure must be reported: for the first one of
+// a series, and then once per minute (reportEvery).
 func (i *incident) shouldReport(now time.Time) bool {
 	i.last = now
 	if !i.reported.IsZero() && now.Sub(i.reported) < reportEvery {
@@ -25,8 +25,8 @@ func (i *incident) shouldReport(now time.Time) bool {
 	return true
 }
 
-// waitRetry pauses the committer, which writes the journal, until one second (retryEvery) after the last failed commit.
-// It returns at once if lastFailure is zero (no commit failed) or if the store is closing.
+// waitRetry blocks until one second (retryEvery) after the last failed journal write. It returns at once if lastFailure
+// is zero (none failed) or if the store is closing.
 func (s *Store) waitRetry(lastFailure time.Time) {
 	if lastFailure.IsZero() || s.closed.Load() {
 		return

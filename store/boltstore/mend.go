@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// These texts say what was done about a damaged row. They are at the end of errors that Observer.Failed gets for the
-// operation "damage". The runbook explains each of them (alert DlrloopStoreDamaged).
+// These texts say what was done about a damaged row. The errors about damage that Observer.Failed gets end with them.
+// The runbook explains each of them (alert DlrloopStoreDamaged).
 const (
 	isCorrected = "one flipped bit is corrected"
 	isRebuilt   = "it is rebuilt from the reports of its batch"
@@ -24,14 +24,14 @@ const (
 	isMisplaced = "its key is damaged: restart dlrloop to mend it (databases of up to 64 MiB)"
 )
 
-// finding is a damaged row and what was done about it, such as isCorrected. done is empty if that is not decided yet.
+// finding is a damaged row and what was done about it, such as isCorrected. done is empty if nothing is decided yet.
 type finding struct {
 	*schema.DamageError
 	done string
 }
 
-// noteDamaged handles the error of a read. It notes a damaged row (*schema.DamageError), which foldLoop then mends. It
-// reports other damage to the Observer, and ignores errors that do not mean damage.
+// noteDamaged handles the error of a read. A damaged row is noted, so that foldLoop mends it. Other damage is reported
+// to the Observer, and an error without damage is ignored.
 func (s *Store) noteDamaged(err error) {
 	d, isRow := errors.AsType[*schema.DamageError](err)
 	if !isRow {
@@ -46,8 +46,8 @@ func (s *Store) noteDamaged(err error) {
 	}
 }
 
-// reportDamaged passes err to Observer.Failed, unless an earlier call had the same row. row is a *schema.DamageError,
-// or another error whose text identifies the damage.
+// reportDamaged passes err to Observer.Failed, but only once for each damaged row. row is a *schema.DamageError, or
+// another error whose text identifies the damage.
 func (s *Store) reportDamaged(row, err error) {
 	id := row.Error()
 	if d, isRow := errors.AsType[*schema.DamageError](row); isRow {
@@ -58,7 +58,7 @@ func (s *Store) reportDamaged(row, err error) {
 	}
 }
 
-// reportMended reports to the Observer what was done about damaged rows. It skips rows that a rebuild still handles.
+// reportMended tells the Observer what was done about damaged rows. It skips rows that are yet to be rebuilt.
 func (s *Store) reportMended(found []finding) {
 	for _, f := range found {
 		if f.done == isMisplaced {
@@ -70,8 +70,8 @@ func (s *Store) reportMended(found []finding) {
 	}
 }
 
-// mendNoted mends the damaged rows that reads have found. w holds the arrivals that the next transaction applies. If
-// mending fails without a fatal error, the rows stay damaged until another read finds them.
+// mendNoted mends the damaged rows that reads have found. If that fails, it reports the error, and the rows stay
+// damaged until a read finds them again. w holds the journal frames that are applied next.
 func (s *Store) mendNoted(w backlog.Work) {
 	var rows []*schema.DamageError
 	for key, d := range s.unmended.Range {
@@ -93,15 +93,15 @@ func (s *Store) mendNoted(w backlog.Work) {
 	}
 }
 
-// reportUnmended reports, at Close, the damaged rows that reads have found and that are not mended yet.
+// reportUnmended reports, at Close, damaged rows that reads have found but that are not mended yet.
 func (s *Store) reportUnmended() {
 	for _, d := range s.unmended.Range {
 		s.reportDamaged(d.(*schema.DamageError), fmt.Errorf("%w: it is not mended yet", d.(*schema.DamageError)))
 	}
 }
 
-// foldMended applies the arrivals in w like foldStep. If the step fails at a damaged row, it mends the row and repeats
-// the step. It mends each row at most once.
+// foldMended applies the journal frames in w to the database, like foldStep. If this fails at a damaged row, it mends
+// the row and tries again, once for each row.
 func (s *Store) foldMended(w backlog.Work) error {
 	tried := make(map[string]bool)
 	for {
@@ -117,7 +117,7 @@ func (s *Store) foldMended(w backlog.Work) error {
 	}
 }
 
-// mend mends damaged rows and rebuilds their batches if needed. w holds the arrivals that the next transaction applies.
+// mend mends damaged rows and rebuilds whole batches if needed. w holds the journal frames that are applied next.
 func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err
@@ -125,8 +125,8 @@ func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	return s.rebuildAll(w)
 }
 
-// mendRows corrects each damaged row, moves it to BucketDamaged, or lists its batch in BucketMending, to be rebuilt.
-// Before that, it calls copyBucket for the buckets in copies, because their keys may be damaged.
+// mendRows corrects each damaged row, moves it to BucketDamaged, or marks its batch for rebuildAll. Before that, it
+// calls copyBucket for the buckets named in copies, because their keys may be damaged.
 func (s *Store) mendRows(rows []*schema.DamageError, copies map[string]bool) error {
 	var found []finding
 	err := s.update(func(c *writeTx) error {

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// mendRow corrects a damaged row, moves it to BucketDamaged, or lists its batch to be rebuilt. done says what was done.
-// It is empty if the row is intact, or if the rebuild will decide.
+// mendRow corrects a damaged row, moves it to BucketDamaged, or marks its batch for rebuildAll. done says what was
+// done. It is empty if the row is intact, or if the rebuild will decide.
 func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	if bytes.Equal(bucket, schema.BucketIDs) {
 		return isIndexed, c.mendID(key)
@@ -53,8 +53,8 @@ func (c *writeTx) remove(bucket, key, row []byte) error {
 	return errors.Join(c.setAside(bucket, key, row), c.tx.Bucket(bucket).Delete(key))
 }
 
-// putRight stores a corrected row under key. If another row has that key, the corrected row is copied to BucketDamaged
-// instead. In BucketRecipients, the other row is then moved there too, and the batch is rebuilt later.
+// putRight stores a corrected row under its key. If another row has that key, the corrected row is copied to
+// BucketDamaged instead. For a recipient, the other row is moved there too, and the batch is rebuilt later.
 func (c *writeTx) putRight(bucket, key, row []byte) error {
 	b := c.tx.Bucket(bucket)
 	newer := b.Get(key)
@@ -67,8 +67,8 @@ func (c *writeTx) putRight(bucket, key, row []byte) error {
 	return c.setAside(bucket, key, row)
 }
 
-// mendMeta mends a row of BucketMeta. Totals are written again from memory or, if they are not loaded yet, counted
-// again later. A lost journal position cannot be restored, so it is an error. Any other row is moved to BucketDamaged.
+// mendMeta mends a row of BucketMeta. Totals are written again from memory or, before they are loaded, counted again
+// later. A damaged journal position is an error: it cannot be restored. Any other row goes to BucketDamaged.
 func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	switch {
 	case bytes.Equal(key, schema.KeyPosition):
@@ -86,8 +86,8 @@ func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	return isAside, err
 }
 
-// later lists key, a batch number or schema.KeyTotals, in BucketMending, so that a later transaction mends that batch
-// or the totals. request, which may be empty, says how: see recountAll and rebuilding.settle.
+// later makes a later transaction mend a batch or the totals, by an entry in BucketMending. key is the batch's number
+// or schema.KeyTotals. request, which may be empty, says how: see recountAll and rebuilding.settle.
 func (c *writeTx) later(key, request []byte) error {
 	mending, err := c.tx.CreateBucketIfNotExists(schema.BucketMending)
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *writeTx) later(key, request []byte) error {
 	return mending.Put(key, schema.Seal(schema.BucketMending, key, append(schema.Unsealed(len(request)), request...)))
 }
 
-// rebuildLater lists batch n in BucketMending, so that rebuildAll rebuilds it. It does not change an existing entry.
+// rebuildLater marks batch n for rebuildAll, by an entry in BucketMending. It does not change an existing entry.
 func (c *writeTx) rebuildLater(n schema.Number) error {
 	if mendingOf(c.tx, n.Key()) != nil {
 		return nil
@@ -104,8 +104,8 @@ func (c *writeTx) rebuildLater(n schema.Number) error {
 	return c.later(n.Key(), nil)
 }
 
-// mendingOf returns the request that BucketMending, the list of what to mend, holds for a key. It returns nil if the
-// key is not listed, and an empty slice if the request is empty or damaged.
+// mendingOf returns what BucketMending, the list of what to mend, holds for a batch or the totals. It returns nil if
+// there is no entry, and an empty slice if the entry is empty or damaged.
 func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	mending := tx.Bucket(schema.BucketMending)
 	if mending == nil {
@@ -121,7 +121,7 @@ func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	return []byte{}
 }
 
-// mendID stores the correct batch number under id, a key of BucketIDs. If no batch has this key, it deletes the entry.
+// mendID corrects the batch number in an entry of BucketIDs. If no batch has this plan and id, it deletes the entry.
 func (c *writeTx) mendID(id []byte) error {
 	n, err := batchWith(c.tx, id)
 	switch {
@@ -133,8 +133,8 @@ func (c *writeTx) mendID(id []byte) error {
 	return c.tx.Bucket(schema.BucketIDs).Put(id, n.Key())
 }
 
-// batchWith returns the number of the batch with this key in BucketIDs, or 0 if there is no such batch. It reads the
-// rows of all batches.
+// batchWith returns the number of the batch whose plan and id make this key of BucketIDs, or 0 if there is none. It
+// reads the rows of all batches.
 func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 	err = tx.Bucket(schema.BucketBatches).ForEach(func(key, row []byte) error {
 		if b, err := schema.DecodeBatch(key, row); err == nil && bytes.Equal(schema.IDKey(b.Key()), id) {
@@ -145,9 +145,9 @@ func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 	return found, err
 }
 
-// mendMissing mends the index entries of batch n, which has no row. It corrects entries that belong to another batch.
-// If batch n has recipients or reports, it is listed to be rebuilt; otherwise its entries are deleted. done says what
-// was done. It is empty if there are no entries, or if the rebuild will decide.
+// mendMissing handles index entries that point to batch n although it has no row. It corrects entries of another batch.
+// Otherwise it marks batch n for rebuildAll if it has recipients or reports, and deletes the entries if not. done says
+// what was done. It is empty if nothing was, or if the rebuild will decide.
 func (c *writeTx) mendMissing(n schema.Number) (done string, err error) {
 	for _, id := range entriesTo(c.tx, schema.BucketIDs, n) {
 		right, err := batchWith(c.tx, id)
@@ -194,8 +194,8 @@ func entriesTo(tx *bolt.Tx, index []byte, n schema.Number) (keys [][]byte) {
 	return keys
 }
 
-// dropEntries deletes the entries of batch n in the indexes BucketDue, BucketDead and BucketFetches. It corrects an
-// entry that belongs to another batch and names n only because a bit flipped.
+// dropEntries deletes the entries of batch n in the indexes BucketDue, BucketDead and BucketFetches. If an entry has
+// this number only because of a flipped bit, it is corrected instead.
 func (c *writeTx) dropEntries(n schema.Number) error {
 	for _, name := range [][]byte{schema.BucketDue, schema.BucketDead, schema.BucketFetches} {
 		for _, key := range entriesTo(c.tx, name, n) {

@@ -13,8 +13,8 @@ import (
 // quarantined is the size of BucketQuarantine, which keeps callbacks that could not be parsed.
 type quarantined struct{ entries, bytes int }
 
-// keepQuarantined stores the unparsable callbacks among the arrivals in BucketQuarantine. If the bucket then exceeds
-// its limits, the oldest callbacks are deleted.
+// keepQuarantined stores the callbacks that could not be parsed in BucketQuarantine. If the bucket then exceeds its
+// limits, the oldest are deleted.
 func (st *step) keepQuarantined(parts []backlog.Part) error {
 	bucket := st.tx.Bucket(schema.BucketQuarantine)
 	for _, p := range parts {
@@ -36,7 +36,7 @@ func (st *step) keepQuarantined(parts []backlog.Part) error {
 	return st.evict(bucket)
 }
 
-// evict deletes the oldest quarantine entries until the limits QuarantineEntries and QuarantineBytes are met.
+// evict deletes the oldest unparsable callbacks until the limits QuarantineEntries and QuarantineBytes are met.
 func (st *step) evict(bucket *bolt.Bucket) error {
 	c := bucket.Cursor()
 	for st.quarantine.entries > st.s.config.QuarantineEntries || st.quarantine.bytes > st.s.config.QuarantineBytes {
@@ -54,7 +54,7 @@ func (st *step) evict(bucket *bolt.Bucket) error {
 	return nil
 }
 
-// countQuarantined counts the entries of BucketQuarantine and their bytes. It reads the whole bucket.
+// countQuarantined counts the callbacks in BucketQuarantine and their bytes. It reads the whole bucket.
 func countQuarantined(tx *bolt.Tx) (q quarantined) {
 	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil; key, row = c.Next() {

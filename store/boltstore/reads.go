@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// find returns the number by which the database knows a batch, or ErrNotFound if no such batch is stored.
+// find returns the number that a batch has in the database, or ErrNotFound if the batch is not stored.
 func find(tx *bolt.Tx, key store.BatchKey) (schema.Number, error) {
 	found := tx.Bucket(schema.BucketIDs).Get(schema.IDKey(key))
 	if found == nil {
@@ -37,7 +37,7 @@ func (s *Store) Batch(ctx context.Context, key store.BatchKey) (b *store.Batch, 
 	return b, err
 }
 
-// Batches implements store.Store: it lists the batches that q selects, the newest first.
+// Batches implements store.Store: it lists the batches that the query selects, newest first.
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return backward(tx.Bucket(schema.BucketBatches), nil, q.Paging, func(key, row []byte) (bool, error) {
@@ -152,7 +152,7 @@ func (s *Store) Reports(
 }
 
 // Stats implements store.Store: it returns the totals of every plan, sorted by plan. It blocks until they include all
-// arrivals recorded before the call, and while a write transaction runs.
+// that was recorded before the call, and while a write transaction runs.
 func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	if s.closed.Load() {
 		return nil, s.closedError()
@@ -165,8 +165,8 @@ func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	return s.totals.Sorted(), nil
 }
 
-// Timeseries implements store.Store: it counts messages by minute, plan and status. The minute from is the first one,
-// and the minute to is not included. An empty plan selects all plans.
+// Timeseries implements store.Store: it counts messages per minute, plan and status, for the minutes in [from, to). An
+// empty plan selects all plans.
 func (s *Store) Timeseries(
 	ctx context.Context, plan string, from, to time.Time,
 ) (counts []store.MinuteCount, err error) {

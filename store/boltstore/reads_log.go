@@ -12,12 +12,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// pageBytes is the size in bytes at which a page of raw reports ends, even if more reports were requested. One report
-// may have megabytes.
+// pageBytes is the size in bytes at which a page of a list ends, even if more entries were requested.
 const pageBytes = 16 << 20
 
-// pageOfLog reads one page of a batch's report log. A row (chunk) of the log holds several reports, so the page cursor
-// has two numbers: that of the chunk and that of the next report in it.
+// pageOfLog reads one page of a batch's stored reports. The page cursor has two numbers: that of a row (chunk) of the
+// report log, and that of the next report in this row.
 func (s *Store) pageOfLog(tx *bolt.Tx, n schema.Number, p store.Paging) (page store.Page[store.Logged], err error) {
 	chunk, index, err := decodeLogCursor(p.Cursor)
 	if err != nil {

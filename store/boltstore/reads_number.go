@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// RecipientBatches implements store.Store: it lists the batches of one recipient, newest first. The page cursor is the
-// number of the last batch returned.
+// RecipientBatches implements store.Store: it lists the batches of one recipient, newest first. The page cursor encodes
+// the number of the last batch returned.
 func (s *Store) RecipientBatches(
 	ctx context.Context, recipient string, p store.Paging,
 ) (page store.Page[store.RecipientInBatch], err error) {
@@ -48,8 +48,8 @@ func (s *Store) RecipientBatches(
 	return page, err
 }
 
-// eachNumber calls visit for each batch of one recipient whose batch number is less than bound, newest first. It stops
-// when visit returns false or an error.
+// eachNumber calls visit for each batch of one phone number, newest first, if the batch's number is less than bound. It
+// stops when visit returns false or an error.
 func eachNumber(tx *bolt.Tx, digits string, bound schema.Number, visit func(schema.Number) (bool, error)) error {
 	c := tx.Bucket(schema.BucketNumbers).Cursor()
 	oldest, _ := c.First()

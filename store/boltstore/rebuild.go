@@ -17,9 +17,8 @@ import (
 // rebuildStep is how many rows a rebuild writes before it commits and begins a new transaction.
 const rebuildStep = 4096
 
-// rebuilding restores the damaged and missing rows of one batch from its report log. It may take several transactions:
-// until the last one, BucketMending lists the batch, and after a crash Open starts again. Until settle decides it, the
-// feedback state of a rebuilt recipient is FeedbackUnsettled.
+// rebuilding restores the damaged and missing rows of one batch from its stored reports. It may take several
+// transactions. After a crash, Open starts it again.
 type rebuilding struct {
 	fold.Rebuild
 	*writeTx
@@ -31,7 +30,7 @@ type rebuilding struct {
 	found    []finding   // to report after the commit
 }
 
-// rebuildAll mends all that BucketMending lists. w holds the arrivals that the next transaction applies.
+// rebuildAll mends what BucketMending lists: batches and totals. w holds the journal frames that are applied next.
 func (s *Store) rebuildAll(w backlog.Work) error {
 	for {
 		n, totals, err := s.toRebuild()
@@ -55,8 +54,8 @@ func (s *Store) rebuildAll(w backlog.Work) error {
 var errUnmended = errors.New("rows are damaged and can be rebuilt, but the policies of the plans decide " +
 	"what feedback is owed: start dlrloop on the folder first")
 
-// toRebuild returns the number of the first batch that BucketMending lists, or 0 if there is none. Then totals says
-// whether the bucket lists the totals.
+// toRebuild returns the number of the first batch that BucketMending lists, or 0 if there is none. Only then, totals
+// says whether the totals are listed.
 func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
 		mending := tx.Bucket(schema.BucketMending)
@@ -74,8 +73,8 @@ func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	return n, totals, err
 }
 
-// rebuild restores the damaged rows of batch n. w holds the arrivals that the next transaction applies. If a report of
-// this batch is only partly applied, w begins with the rest of that report.
+// rebuild restores the damaged rows of batch n. w holds the journal frames that are applied next. If a report of this
+// batch is only partly applied, w begins with the rest of that report.
 func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	c, err := s.begin()
 	if err != nil {
@@ -102,7 +101,7 @@ func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	return nil
 }
 
-// run does the rebuild. The caller must commit the last transaction.
+// run does all steps of the rebuild. The caller must commit the last transaction.
 func (r *rebuilding) run(w backlog.Work) error {
 	if ok, err := r.open(w); !ok || err != nil {
 		return err
@@ -116,7 +115,7 @@ func (r *rebuilding) run(w backlog.Work) error {
 	return r.finish()
 }
 
-// wrote must be called after rows are written. At rebuildStep written rows, it commits and begins a new transaction.
+// wrote must be called after rows are written. After rebuildStep rows, it commits and begins a new transaction.
 func (r *rebuilding) wrote(rows int) error {
 	if r.room -= rows; r.room > 0 {
 		return nil
@@ -144,7 +143,7 @@ func (r *rebuilding) wrote(rows int) error {
 // errDeleted means that retention deleted the batch between two transactions of its rebuild.
 var errDeleted = errors.New("retention has deleted the batch")
 
-// note records a damaged row, to be reported after the commit. err says what is wrong, and done what is done about it.
+// note keeps a damaged row, to report it after the commit. err says what is wrong, and done says what is done about it.
 func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	d, ok := errors.AsType[*schema.DamageError](err)
 	if !ok {
@@ -153,7 +152,7 @@ func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	r.found = append(r.found, finding{d, done})
 }
 
-// open loads the batch's row or makes a new one. ok is false if the batch was deleted or is given up (see abandon).
+// open loads the row of the batch to rebuild, or makes a new one. ok is false if the batch was deleted or is given up.
 func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	key := r.n.Key()
 	if r.tx.Bucket(schema.BucketTrash).Get(key) != nil {
@@ -194,8 +193,8 @@ func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	return true, nil
 }
 
-// plan sets r.Policy to the policy of the batch's service plan. If a report of this batch is only partly applied, it
-// also sets r.Partial to that report and r.Done to the number of recipients applied.
+// plan sets r.Policy to the feedback rules of the batch's service plan. If a report of the batch is applied to only
+// some of its recipients, it also sets r.Partial to that report and r.Done to the number of these recipients.
 func (r *rebuilding) plan(w backlog.Work) {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
 	if w.From.Within.Recipients > 0 && len(w.Parts) > 0 && len(w.Parts[0].Arrivals) > 0 {
@@ -206,11 +205,11 @@ func (r *rebuilding) plan(w backlog.Work) {
 	}
 }
 
-// figuresOf returns the counts of a batch that depend on its recipients, as text that can be compared.
+// figuresOf returns the counts of a batch's recipients as text, so that they can be compared with later ones.
 func figuresOf(b *store.Batch) string { return fmt.Sprint(named(b.States), b.Feedback) }
 
-// each calls visit for the row of every recipient of the batch. visit returns true if it has written the row. Then each
-// calls r.wrote, which may begin a new transaction.
+// each calls visit for the row of every recipient of the batch. visit returns true if it has written the row. A new
+// transaction may then begin (see wrote).
 func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) error {
 	for after := r.n.Key(); ; {
 		c := r.tx.Bucket(schema.BucketRecipients).Cursor()
@@ -235,8 +234,8 @@ func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) e
 	}
 }
 
-// settle decides the feedback state of the rebuilt recipients and writes it to their rows. It first stores the
-// decision: after a crash, the rows already written would lead to another one.
+// settle decides the feedback state of the rebuilt recipients and writes it to their rows. It stores the decision
+// first, so that it remains the same after a crash.
 func (r *rebuilding) settle() error {
 	err := r.each(func(key, row []byte) (bool, error) {
 		rec, err := rebuiltIn(key, row)
@@ -276,8 +275,8 @@ func (r *rebuilding) settle() error {
 	})
 }
 
-// unreported handles the damaged row of a recipient that no report names. If the index BucketNumbers has the recipient,
-// a new row with only the phone number replaces it. Otherwise the row is moved to BucketDamaged.
+// unreported handles the damaged row of a recipient that no report names. If an index, BucketNumbers, has the
+// recipient, a new row with only the phone number replaces it. Otherwise the row is moved to BucketDamaged.
 func (r *rebuilding) unreported(key, row []byte, cause error) error {
 	number := schema.NumberKeyOf(key)
 	found, _ := r.tx.Bucket(schema.BucketNumbers).Cursor().Seek(number)
@@ -296,7 +295,7 @@ func (r *rebuilding) unreported(key, row []byte, cause error) error {
 	)
 }
 
-// finish writes the batch's row and index entries, adjusts the totals and removes the batch from BucketMending.
+// finish writes the batch's row and index entries, corrects the totals and ends the rebuild by calling forget.
 func (r *rebuilding) finish() error {
 	old := schema.IndexKeys{}
 	if !r.Lost {
@@ -331,8 +330,8 @@ func (r *rebuilding) finish() error {
 // forget removes the batch from BucketMending, the list of batches to rebuild.
 func (r *rebuilding) forget() error { return r.tx.Bucket(schema.BucketMending).Delete(r.n.Key()) }
 
-// rebuiltIn decodes a recipient's row like schema.DecodeRecipient, but also accepts a rebuilt row whose feedback state
-// is not decided yet (ErrUnsettled).
+// rebuiltIn decodes a recipient's row. Unlike schema.DecodeRecipient, it accepts a row whose feedback state is not
+// decided yet.
 func rebuiltIn(key, row []byte) (store.Recipient, error) {
 	rec, err := schema.DecodeRecipient(key, row)
 	if errors.Is(err, schema.ErrUnsettled) {

@@ -11,13 +11,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// These requests in BucketMending say what recount computes: all totals, or only those of feedback.
+// These values in BucketMending say which totals recount must count again: all, or only those of feedback.
 var (
 	recountAll      = []byte("all")
 	recountFeedback = []byte("feedback")
 )
 
-// recountLater schedules a recount of the feedback totals of all plans, unless a recount is already scheduled.
+// recountLater schedules a recount of the feedback totals of all plans. It keeps a recount that is already scheduled.
 func (c *writeTx) recountLater() error {
 	if mendingOf(c.tx, schema.KeyTotals) != nil {
 		return nil
@@ -25,8 +25,8 @@ func (c *writeTx) recountLater() error {
 	return c.later(schema.KeyTotals, recountFeedback)
 }
 
-// recount computes the totals again from the stored rows: all totals or only those of feedback, as BucketMending says.
-// Batches that retention has deleted are then no longer included.
+// recount counts the totals again from the stored rows: all totals or only those of feedback, as BucketMending says.
+// Deleted batches are then no longer included.
 func (s *Store) recount() error {
 	return s.update(func(c *writeTx) error {
 		if all := bytes.Equal(mendingOf(c.tx, schema.KeyTotals), recountAll); all {
@@ -50,7 +50,7 @@ func (c *writeTx) countFeedback() error {
 	})
 }
 
-// countAll computes all totals of all plans from the rows of batches, recipients and quarantined callbacks.
+// countAll counts all totals of all plans again, from the stored batches, recipients and unparsable callbacks.
 func (c *writeTx) countAll() error {
 	c.totals = make(schema.Totals)
 	recipients := c.tx.Bucket(schema.BucketRecipients).Cursor()

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// replay restores the rows of the recipients: it applies all reports in the batch's log again.
+// replay restores the rows of the recipients by applying all stored reports of the batch again.
 func (r *rebuilding) replay() error {
 	for after := r.n.Key(); ; {
 		key, row := r.tx.Bucket(schema.BucketLog).Cursor().Seek(after)
@@ -46,7 +46,7 @@ func (r *rebuilding) replay() error {
 	}
 }
 
-// report applies one report of the log again, in parts if it names many recipients. ref is its place in the log.
+// report applies one stored report again, in parts if it names many recipients. ref is its place in the report log.
 func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 	all, done := a.Entry.Names(), r.Folded(&a)
 	for from := 0; ; {
@@ -63,8 +63,8 @@ func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 	}
 }
 
-// applyPart applies a report of the log, or a part of one, to the recipients that it names. It rebuilds their damaged
-// or missing rows. ref is the report's place in the log.
+// applyPart applies one stored report, or a part of it, to the recipients that it names. It restores their damaged or
+// missing rows. ref is the report's place in the report log.
 func (r *rebuilding) applyPart(a store.Arrival, ref store.Ref) (err error) {
 	recipients, numbers := r.tx.Bucket(schema.BucketRecipients), r.tx.Bucket(schema.BucketNumbers)
 	rows := make(map[string]*fold.Row)

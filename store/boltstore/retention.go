@@ -24,7 +24,7 @@ const (
 )
 
 // DeleteOlder implements store.Store: it deletes up to limit batches that have no pending feedback and whose last
-// arrival is earlier than cutoff. more is true if there may be more. The next call completes an interrupted one.
+// arrival is earlier than cutoff. more is true if more may remain. The next call completes an interrupted one.
 func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.closedError()
@@ -47,8 +47,8 @@ func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (d
 	return deleted, more, ctx.Err()
 }
 
-// unindex hides up to limit old batches (see pastRetention) from all reads. It lists them in BucketTrash, so that purge
-// deletes their recipients and reports.
+// unindex removes up to limit old batches from all indexes, so that reads do not find them. It lists them in
+// BucketTrash, so that purge deletes their recipients and reports.
 func (s *Store) unindex(cutoff time.Time, limit int) (deleted int, more bool, err error) {
 	var old []*store.Batch
 	var numbers []schema.Number
@@ -104,7 +104,7 @@ func pastRetention(b *store.Batch, cutoff time.Time) bool {
 	return b.LastAt.Before(cutoff) && b.Task == nil
 }
 
-// findOld returns up to limit batches that may be deleted (see pastRetention), and their numbers.
+// findOld returns up to limit batches that are old enough to be deleted, and their numbers in the database.
 func (s *Store) findOld(cutoff time.Time, limit int) (old []*store.Batch, numbers []schema.Number, err error) {
 	err = s.viewFolded(func(tx *bolt.Tx) error {
 		c := tx.Bucket(schema.BucketBatches).Cursor()
@@ -126,8 +126,8 @@ func (s *Store) findOld(cutoff time.Time, limit int) (old []*store.Batch, number
 	return old, numbers, err
 }
 
-// purge deletes up to retentionStep keys: rows of batches in BucketTrash, and counts per minute, quarantined callbacks
-// and inbound messages older than cutoff. emptied is true if nothing is left to delete.
+// purge deletes up to retentionStep keys: the rest of deleted batches, and counts per minute, unparsable callbacks and
+// inbound messages older than cutoff. emptied is true if nothing is left to delete.
 func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) {
 	room := retentionStep
 	trash := tx.Bucket(schema.BucketTrash)
@@ -159,7 +159,7 @@ func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) 
 	return room > 0, err
 }
 
-// deleteWhile deletes up to *room keys with the prefix and lowers *room. If visit is set, it is called before each.
+// deleteWhile deletes at most *room keys with the prefix and lowers *room. If visit is set, it is called before each.
 func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, visit func(key []byte) error) error {
 	c := b.Cursor()
 	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && *room > 0; key, _ = c.Seek(prefix) {
@@ -188,7 +188,7 @@ func purgeMinutes(tx *bolt.Tx, cutoff time.Time, room *int) error {
 	return nil
 }
 
-// purgeQuarantine deletes up to *room quarantined callbacks older than cutoff, and subtracts them from *room and *size.
+// purgeQuarantine deletes at most *room unparsable callbacks older than cutoff. It subtracts them from *room and *size.
 func purgeQuarantine(tx *bolt.Tx, size *quarantined, cutoff time.Time, room *int) error {
 	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {

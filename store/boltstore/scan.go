@@ -15,8 +15,8 @@ import (
 // maxScanned is the maximum number of rows that a list reads for one page, even if few of them match the query.
 const maxScanned = 20_000
 
-// viewFolded runs a read transaction. It does not wait until recorded arrivals are applied to the database. If the read
-// fails at a damaged row, foldLoop will mend the row.
+// viewFolded runs a read transaction. It may miss what was recorded just before. If the read fails at a damaged row,
+// foldLoop will mend the row.
 func (s *Store) viewFolded(read func(*bolt.Tx) error) error {
 	err := guarded(func() error { return s.db.View(read) })
 	if err != nil {
@@ -25,8 +25,8 @@ func (s *Store) viewFolded(read func(*bolt.Tx) error) error {
 	return err
 }
 
-// view runs a read transaction that includes every arrival recorded before the call. It blocks until these arrivals are
-// applied to the database.
+// view runs a read transaction that includes everything recorded before the call. It blocks until the database has all
+// of that.
 func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 	if s.closed.Load() {
 		return s.closedError()
@@ -44,8 +44,8 @@ func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 // visitor handles one row of a list and returns whether it added the row to the page.
 type visitor func(key, row []byte) (added bool, err error)
 
-// forward lists one page: it calls visit for rows with the key prefix, in key order, until the page is full. p says
-// where the page begins and how many items it may hold. If more rows follow, *next becomes the cursor of the next page.
+// forward lists one page: it calls visit for the rows whose key has the prefix, in key order, until the page is full. p
+// says where the page begins and how many items it may hold. If more rows follow, *next becomes the next page's cursor.
 func forward(b *bolt.Bucket, prefix []byte, p store.Paging, visit visitor, next *string) error {
 	return scan(b.Cursor(), prefix, p, false, visit, next)
 }
@@ -58,7 +58,7 @@ func backward(b *bolt.Bucket, prefix []byte, p store.Paging, visit visitor, next
 // errPageFull is what a visitor returns to end the page after the row that it has just added.
 var errPageFull = errors.New("the page is full")
 
-// scan lists one page, in descending key order if backward is set. See forward.
+// scan lists one page like forward, but in descending key order if the flag backward is set.
 func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit visitor, next *string) error {
 	after, err := decodeCursor(p.Cursor, prefix)
 	if err != nil {
@@ -89,8 +89,8 @@ func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit vi
 	return nil
 }
 
-// begin moves the cursor to the first row of a page: the row after lastKey, the last key of the previous page, or the
-// first row with the prefix if lastKey is nil. If backward is set, the order is descending.
+// begin moves the cursor to the first row of a page: the row after lastKey, the last key of the previous page. If
+// lastKey is nil, it is the first row with the prefix. If backward is set, the order is descending.
 func begin(c *bolt.Cursor, prefix, lastKey []byte, backward bool) (key, row []byte) {
 	if !backward {
 		if lastKey == nil {
@@ -125,13 +125,13 @@ func successor(prefix []byte) []byte {
 	return nil
 }
 
-// cursorOf encodes a key, without its prefix, as a page cursor. The page with this cursor begins after the key.
+// cursorOf encodes the last key of a page, without its prefix, as the cursor of the next page.
 func cursorOf(key, prefix []byte) string {
 	return base64.RawURLEncoding.EncodeToString(key[len(prefix):])
 }
 
-// decodeCursor returns the key that cursorOf has encoded, or nil for an empty cursor. It returns ErrCursor if the
-// cursor is malformed.
+// decodeCursor returns the key from which cursorOf made a page cursor, or nil for an empty cursor. It returns ErrCursor
+// if the cursor is malformed.
 func decodeCursor(cursor string, prefix []byte) ([]byte, error) {
 	if cursor == "" {
 		return nil, nil

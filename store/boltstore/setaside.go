@@ -36,7 +36,7 @@ func (c *writeTx) setAside(bucket, key, row []byte) error {
 	return aside.Put(binary.BigEndian.AppendUint64(nil, next), p)
 }
 
-// trimAside deletes the oldest entries of BucketDamaged until the bucket is within its limits.
+// trimAside deletes the oldest of the damaged rows that BucketDamaged keeps, until the bucket is within its limits.
 func trimAside(tx *bolt.Tx) error {
 	aside := tx.Bucket(schema.BucketDamaged)
 	if aside == nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// start completes Open: it verifies the database, opens the journal and applies arrivals that a crash left there. Then
-// it starts two goroutines: the committer writes the journal, and foldLoop writes the database.
+// start completes Open: it verifies the database and applies what a crash left in the journal. Then it starts two
+// goroutines: one writes the journal, and one (foldLoop) the database.
 func (s *Store) start(ctx context.Context) error {
 	if info, err := os.Stat(s.db.Path()); err == nil && info.Size() <= s.config.verify {
 		if err := s.verify(); err != nil {
@@ -45,8 +45,8 @@ func (s *Store) start(ctx context.Context) error {
 	return nil
 }
 
-// recover applies the journal frames in tail, which a crash left, to the database. done says how much of the first
-// frame is applied already. Before that, recover finishes mends that a crash interrupted.
+// recover applies the journal frames that a crash left to the database. done says how much of the first frame is
+// applied already. Before that, recover finishes repairs that the crash interrupted.
 func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Progress) error {
 	s.backlog.Resume(tail, done)
 	for first := true; ; first = false {
@@ -66,8 +66,7 @@ func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Pro
 	}
 }
 
-// readBack reads the arrivals of a journal frame from disk. The backlog (frames not applied yet) keeps only some in
-// memory.
+// readBack reads a journal frame from disk. It is used for frames that are not applied yet and no longer in memory.
 func (s *Store) readBack(p journal.Ref) ([]store.Arrival, error) {
 	body, err := s.journal.Read(p)
 	if err != nil {

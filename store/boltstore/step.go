@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// step is one transaction that applies arrivals to the database. It works on copies of the store's totals. After the
-// commit, install replaces the originals.
+// step is one transaction that applies recorded arrivals to the database. It changes copies of the store's totals.
+// After the commit, install replaces the originals.
 type step struct {
 	s  *Store
 	tx *bolt.Tx
@@ -41,12 +41,12 @@ func newStep(s *Store, tx *bolt.Tx) *step {
 	}
 }
 
-// install replaces the store's totals by those of the step. It is called after the commit.
+// install replaces the store's totals by the copies that the step has changed. Call it after the commit.
 func (st *step) install() {
 	st.s.last, st.s.totals, st.s.quarantine = st.last, st.totals, st.quarantine
 }
 
-// batchArrivals holds the arrivals of one batch that a step applies, in the order of the journal.
+// batchArrivals holds the arrivals (such as reports) of one batch that a step applies, in the order of the journal.
 type batchArrivals struct {
 	key      store.BatchKey
 	number   schema.Number
@@ -54,7 +54,7 @@ type batchArrivals struct {
 	arrivals []store.Arrival
 }
 
-// fold applies the arrivals in w to the database. It stores the new journal position in the same transaction.
+// fold applies the journal frames in w to the database. It stores the new journal position in the same transaction.
 func (st *step) fold(w backlog.Work) error {
 	reached, err := schema.ReadPosition(st.tx)
 	if err != nil {
@@ -93,8 +93,8 @@ func (st *step) fold(w backlog.Work) error {
 	return st.tx.Bucket(schema.BucketMeta).Put(schema.KeyPosition, reached.Advance(w.To, st.s.journal.Salt()).Row())
 }
 
-// sort groups the arrivals by batch, keeping their order, and gives each new batch a number. It returns the batches
-// sorted by number, because their rows are then written in the order of the file.
+// sort groups the arrivals (such as reports) by batch, keeping their order, and gives each new batch a number. It
+// returns the batches sorted by number.
 func (st *step) sort(parts []backlog.Part) []*batchArrivals {
 	byKey := make(map[store.BatchKey]*batchArrivals)
 	var all []*batchArrivals
@@ -142,7 +142,7 @@ func (st *step) indexNewBatches(batches []*batchArrivals) error {
 	return nil
 }
 
-// putSorted puts keys with empty values into a bucket, in sorted order because bbolt inserts sorted keys fastest.
+// putSorted adds keys with empty values to a bucket. It sorts them first, because bbolt inserts sorted keys fastest.
 func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	slices.SortFunc(keys, bytes.Compare)
 	for i, key := range keys {
@@ -156,7 +156,8 @@ func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	return nil
 }
 
-// foldBatch applies the arrivals of one batch and writes the changed rows. chunk numbers the new row of its report log.
+// foldBatch applies the arrivals (such as reports) of one batch and writes the changed rows. Its reports become a new
+// row of the report log; chunk is the number of that row.
 func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	policy := st.s.config.Policies(b.key.Plan)
 	rows := fold.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
@@ -187,7 +188,7 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	)
 }
 
-// loadRecipients reads the stored rows of all recipients that the arrivals in b name.
+// loadRecipients reads the stored rows of all recipients that the arrivals (such as reports) in b name.
 func (st *step) loadRecipients(b *batchArrivals, rows *fold.Rows) (err error) {
 	rows.Recipients = make(map[string]*fold.Row, len(b.arrivals))
 	if b.isNew {
@@ -212,7 +213,8 @@ func (st *step) loadRecipients(b *batchArrivals, rows *fold.Rows) (err error) {
 	return err
 }
 
-// saveRecipients writes the changed recipients of batch n. It adds new ones to st.numbers, for the index BucketNumbers.
+// saveRecipients writes the changed recipients of batch n. It adds new ones to st.numbers, from which the index of
+// phone numbers is written later.
 func (st *step) saveRecipients(n schema.Number, rows map[string]*fold.Row) error {
 	recipients := st.tx.Bucket(schema.BucketRecipients)
 	for _, digits := range slices.Sorted(maps.Keys(rows)) { // see putSorted
@@ -240,7 +242,7 @@ func (st *step) saveLog(n schema.Number, chunk uint64, reports []store.Logged) e
 	return st.tx.Bucket(schema.BucketLog).Put(key, st.s.compressor.Pack(key, reports))
 }
 
-// addMinutes adds the messages that this step has counted to the stored counts per minute.
+// addMinutes adds the messages that this transaction has counted to the stored counts per minute.
 func (st *step) addMinutes() error {
 	bucket := st.tx.Bucket(schema.BucketMinutes)
 	for k, n := range st.minutes {

@@ -111,22 +111,22 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// closeGrace is how long Close waits for space in a full journal, if arrivals are queued. After that, their Record
-// calls return an error.
+// closeGrace is how long Close waits until a full journal has space for queued arrivals. After that, their Record calls
+// return an error.
 const closeGrace = 5 * time.Second
 
-// recorded is an arrival and its journal encoding, queued for a commit. The zero value holds no arrival: Ready queues
-// it to test whether a commit succeeds.
+// recorded is an arrival (such as a report) and its encoding, queued for the journal. The zero value holds no arrival:
+// Ready queues it to test whether the journal can be written.
 type recorded struct {
 	arrival store.Arrival
 	encoded []byte
 }
 
-// bytes estimates the memory, in bytes, that an arrival uses until it is applied to the database.
+// bytes estimates how many bytes of memory an arrival (such as a report) uses until it is in the database.
 func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.Entry.Names() }
 
-// Open opens or creates the store in c.Path. It blocks until damaged rows are mended and arrivals that a crash left in
-// the journal are applied; canceling ctx aborts this. Open fails if another process uses the directory, if a newer
+// Open opens or creates the store in c.Path. It blocks until damage is mended and the database has all that a crash
+// left in the journal; canceling ctx aborts this. It returns an error if another process uses the directory, if a newer
 // version wrote it, or if it is too damaged to be used.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
@@ -161,9 +161,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Record implements store.Store: it blocks until the arrival is durable in the journal. If the database is far behind
-// the journal, Record also waits for the database. If ctx ends during that wait, Record returns the cause of ctx
-// although the arrival is durable.
+// Record implements store.Store: it blocks until the arrival (such as a report) is safe in the journal. If the database
+// is far behind, Record also waits for the database. If ctx ends during that wait, Record returns an error although the
+// arrival is recorded.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if err := s.makeDurable(ctx, a); err != nil {
 		return err
@@ -171,8 +171,8 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.backlog.Acknowledge(ctx)
 }
 
-// Settle implements store.Store: it records the result of a feedback attempt that ended at the given time, like Record.
-// The task's lease does not expire until the result is applied to the database.
+// Settle implements store.Store: it records how an attempt to send feedback ended, and blocks like Record. The feedback
+// task cannot be claimed again until the result is in the database.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	s.leases.settle(settlement.Lease, true)
 	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement}); err != nil {
@@ -182,8 +182,8 @@ func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlemen
 	return s.backlog.Acknowledge(ctx)
 }
 
-// makeDurable checks and encodes an arrival, and blocks until it is in the journal. It returns ErrBusy if that takes
-// longer than Config.Committer.Patience.
+// makeDurable checks an arrival (such as a report) and blocks until it is safe in the journal. It returns ErrBusy if
+// that takes longer than Config.Committer.Patience.
 func (s *Store) makeDurable(ctx context.Context, a store.Arrival) error {
 	a = truncateTime(a)
 	if err := a.Check(); err != nil {
@@ -199,8 +199,8 @@ func (s *Store) makeDurable(ctx context.Context, a store.Arrival) error {
 // probe is how many journal bytes Ready reserves to find out whether the disk has space.
 const probe = 64 << 10
 
-// commit makes a group of arrivals durable with one journal frame and one sync. results has one element per arrival:
-// nil means durable. Only the committer's goroutine calls commit.
+// commit writes a group of arrivals to the journal, with one sync. results has one element per arrival: nil means that
+// it is safe on disk. Only the committer's goroutine calls commit.
 func (s *Store) commit(group []recorded, results []error) {
 	s.waitRetry(s.commits.last)
 	begin := time.Now()
@@ -243,8 +243,8 @@ func (s *Store) commit(group []recorded, results []error) {
 	s.backlog.Add(p, arrivals, bytes)
 }
 
-// failGroup sets the results of a group of arrivals whose commit failed. It reports a fatal error to the Observer at
-// once, and any other error at most once a minute.
+// failGroup sets the results of a group of arrivals that could not be written to the journal. It reports a fatal error
+// to the Observer at once, and any other error at most once a minute.
 func (s *Store) failGroup(results []error, err error) {
 	s.failing.Store(true)
 	if s.commits.shouldReport(time.Now()) || disk.IsFatal(err) {
@@ -253,8 +253,8 @@ func (s *Store) failGroup(results []error, err error) {
 	setAll(results, s.commitError(err))
 }
 
-// commitError returns the error of Record after a commit failed with err: ErrBusy if the journal is full, or ErrClosed
-// if the store is also closing. Otherwise it is err.
+// commitError returns the error of Record after a journal write failed with err: ErrBusy if the journal is full, or
+// ErrClosed if the store is also closing. Otherwise it is err.
 func (s *Store) commitError(err error) error {
 	switch {
 	case !errors.Is(err, journal.ErrFull):
@@ -271,8 +271,8 @@ func setAll(results []error, err error) {
 	}
 }
 
-// reportFailure passes the failed operation and its error to Observer.Failed. A fatal error (see disk.Fatal) also ends
-// the store: further calls return ErrClosed.
+// reportFailure passes an error and the name of the failed operation, such as "commit", to Observer.Failed. A fatal
+// error (see disk.Fatal) also ends the store: further calls return ErrClosed.
 func (s *Store) reportFailure(operation string, err error) {
 	if o := s.config.Observer.Failed; o != nil {
 		o(operation, err)
@@ -309,8 +309,8 @@ func (s *Store) closedError() error {
 	return store.ErrClosed
 }
 
-// Ready returns nil if the store accepts arrivals, and ErrClosed after Close. If the latest commit failed, Ready tries
-// an empty commit, which may block, and returns its error.
+// Ready returns nil if the store accepts arrivals (such as reports), and ErrClosed after Close. If the latest journal
+// write failed, Ready tries another, which may block, and returns its error.
 func (s *Store) Ready(ctx context.Context) error {
 	switch {
 	case s.closed.Load():
@@ -321,8 +321,8 @@ func (s *Store) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Close makes queued arrivals durable, applies them to the database and unlocks the directory. If the journal is full,
-// it waits at most 5 seconds (closeGrace) for space. Further calls return the first result.
+// Close writes queued arrivals to the journal, applies them to the database and unlocks the directory. If the journal
+// is full, it waits at most 5 seconds (closeGrace) for space. Further calls return the first result.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)

@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// verifySize is the size in bytes up to which Open verifies the whole database. Rows of a larger database are verified
-// when they are read.
+// verifySize is the size in bytes up to which Open verifies the whole database. In a larger database, a row is verified
+// when it is read.
 const verifySize = 64 << 20
 
 // verify reads the whole database, mends and reports damaged rows, and rebuilds wrong indexes. If it returns an error,
@@ -56,11 +56,11 @@ func (s *Store) verify() error {
 	return guarded(func() error { return s.db.Update(func(tx *bolt.Tx) error { return rebuildIndexes(tx, wrong) }) })
 }
 
-// maxRounds is how many times verify mends rows and reads the database again. Then it reports the remaining damage.
+// maxRounds is how many times verify mends rows and reads the database again, before it reports the remaining damage.
 const maxRounds = 4
 
-// mendAtStart mends what BucketMending lists, from verify or from before a crash. If verify found damage, it then
-// verifies the database again. w holds the arrivals that the next transaction applies.
+// mendAtStart mends what BucketMending lists, even from before a crash. If verify found damage, it then verifies the
+// database again. w holds the journal frames that are applied next.
 func (s *Store) mendAtStart(w backlog.Work) error {
 	if err := s.rebuildAll(w); err != nil || !s.damageFound {
 		return err
@@ -71,8 +71,8 @@ func (s *Store) mendAtStart(w backlog.Work) error {
 	return s.rebuildAll(w)
 }
 
-// verifier reads the whole database once and collects the damage. It compares indexes with rows by sums of hashes: one
-// over the entries that the rows require, and one over the entries found.
+// verifier reads the whole database once and collects the damage. For each index, it compares two sums of hashes: that
+// of the entries that must exist, and that of the entries found.
 type verifier struct {
 	seed        maphash.Seed
 	want, found map[string]uint64 // per index: sum of the hashes of required and of present entries
@@ -95,7 +95,7 @@ func (v *verifier) add(err error) {
 	}
 }
 
-// run reads the whole database and records the damage in v. It returns an error only if the database cannot be read.
+// run reads the whole database and collects the damage in v. It returns an error only if the database cannot be read.
 func (v *verifier) run(tx *bolt.Tx) error {
 	if mending := tx.Bucket(schema.BucketMending); mending != nil {
 		err := mending.ForEach(func(key, _ []byte) error {
@@ -125,8 +125,8 @@ func (v *verifier) run(tx *bolt.Tx) error {
 	})
 }
 
-// eachInbound calls visit for each entry that the indexes of inbound messages must hold, until visit fails. It calls
-// damaged for each row that cannot be decoded.
+// eachInbound calls visit for each index entry that the stored inbound messages must have, until visit fails. It calls
+// damaged for each message that cannot be decoded.
 func eachInbound(tx *bolt.Tx, damaged func(error), visit func(schema.Entry) error) error {
 	return tx.Bucket(schema.BucketInbound).ForEach(func(key, row []byte) error {
 		m, err := schema.DecodeInbound(key, row)
@@ -143,9 +143,9 @@ func eachInbound(tx *bolt.Tx, damaged func(error), visit func(schema.Entry) erro
 	})
 }
 
-// bucket verifies that the checksum of every row of a bucket matches and that a search for its key finds the row.
-// bbolt's own check cannot be used, because it panics in a goroutine of its own.
+// bucket checks every row of a bucket: its checksum must match, and a search for its key must find it.
 func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
+	// bbolt's own check cannot be used, because it panics in a goroutine of its own.
 	index := slices.ContainsFunc(schema.Indexes, func(i []byte) bool { return bytes.Equal(i, name) })
 	b, last := tx.Bucket(name), []byte(nil)
 	return b.ForEach(func(key, row []byte) error {
@@ -173,12 +173,12 @@ func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 	})
 }
 
-// rebuilds reports whether a row belongs to a batch that will be rebuilt. Its damage then need not be reported.
+// rebuilds reports whether a row belongs to a batch that will be rebuilt, so that its damage need not be reported.
 func (v *verifier) rebuilds(bucket, key []byte) bool {
 	return v.mending[schema.NumberOf(key)] && ofBatch(bucket)
 }
 
-// ofBatch reports whether bucket is BucketBatches or BucketRecipients, whose rows can be rebuilt from reports.
+// ofBatch reports whether a bucket holds batches or recipients, whose rows can be rebuilt from reports.
 func ofBatch(bucket []byte) bool {
 	return bytes.Equal(bucket, schema.BucketBatches) || bytes.Equal(bucket, schema.BucketRecipients)
 }
@@ -189,7 +189,7 @@ var errMisplaced = errors.New("a search for its key does not find it")
 // errMissing means that a recipient has no row, or that a batch with recipients or index entries has no row.
 var errMissing = errors.New("it is missing")
 
-// hash returns a hash of one index entry, to be added to one of the sums v.want and v.found.
+// hash returns a hash of one index entry. The sums of these hashes in v.want and v.found are compared later.
 func (v *verifier) hash(key, row []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(v.seed)
@@ -199,7 +199,8 @@ func (v *verifier) hash(key, row []byte) uint64 {
 	return h.Sum64()
 }
 
-// batches compares each batch's counts with its recipients. It adds the index entries that must exist to v.want.
+// batches compares each batch's counts with its recipients. For each index entry that must exist, it adds a hash to the
+// sum in v.want.
 func (v *verifier) batches(tx *bolt.Tx) error {
 	recipients, trash := tx.Bucket(schema.BucketRecipients).Cursor(), tx.Bucket(schema.BucketTrash)
 	digits, row := recipients.First()
@@ -246,8 +247,8 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 	return err
 }
 
-// named returns the sum of the counts by status. Only this sum can be compared, because rows of older versions may
-// count a recipient under another status.
+// named returns the sum of the counts by status. Only this sum can be compared, because older versions may have counted
+// a recipient under another status.
 func named(states map[dlr.Status]int) (n int) {
 	for _, count := range states {
 		n += count
@@ -255,7 +256,7 @@ func named(states map[dlr.Status]int) (n int) {
 	return n
 }
 
-// list adds to v.want the index entries that must exist for batch b, except those of its recipients.
+// list adds the hashes of the index entries that batch b must have to v.want, except those of its recipients.
 func (v *verifier) list(n schema.Number, b *store.Batch) {
 	for _, e := range schema.EntriesOf(n, b) {
 		v.want[string(e.Bucket)] += v.hash(e.Key, e.Row)
@@ -272,7 +273,7 @@ func (v *verifier) wrongIndexes() (wrong []string) {
 	return wrong
 }
 
-// rebuildIndexes deletes all entries of the named indexes and adds those that the rows require.
+// rebuildIndexes empties the named indexes and fills them again from the stored rows.
 func rebuildIndexes(tx *bolt.Tx, names []string) error {
 	for _, name := range names {
 		if err := tx.DeleteBucket([]byte(name)); err != nil {

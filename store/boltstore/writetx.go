@@ -10,14 +10,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// figures are the values in the store's memory that change when batches are deleted or rows are mended.
+// figures are the values in memory that change when batches are deleted or damaged rows are mended.
 type figures struct {
 	totals     schema.Totals
 	quarantine quarantined
 }
 
-// writeTx is a write transaction that deletes old batches or mends rows. It works on copies of the store's figures, and
-// commit replaces the originals by these copies.
+// writeTx is a write transaction that deletes old batches or mends damaged rows. It changes copies of the store's
+// totals, and commit replaces the originals by these copies.
 type writeTx struct {
 	s  *Store
 	tx *bolt.Tx
@@ -35,7 +35,7 @@ func (s *Store) begin() (*writeTx, error) {
 	return &writeTx{s, tx, figures{s.totals.Clone(), s.quarantine}}, nil
 }
 
-// commit commits the transaction and copies its figures to the store. Except on a full disk, an error is fatal: the
+// commit commits the transaction and copies its totals to the store. Except on a full disk, an error is fatal: the
 // store must end (see disk.Fatal).
 func (c *writeTx) commit() error {
 	defer c.s.writing.Unlock()
@@ -68,7 +68,8 @@ func (s *Store) update(run func(*writeTx) error) error {
 	return c.commit()
 }
 
-// write calls run in a write transaction like update. If the store is being closed, it returns ErrClosed instead.
+// write calls run in a write transaction and commits it, or rolls back if run fails or panics. If the store is closing,
+// it returns ErrClosed without calling run.
 func (s *Store) write(run func(*writeTx) error) error {
 	return s.update(func(c *writeTx) error {
 		if s.closed.Load() {

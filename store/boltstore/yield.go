@@ -15,9 +15,8 @@ const (
 	yieldSlice = 5 * time.Millisecond
 )
 
-// yielder makes a large fold step (a transaction that applies arrivals) sleep now and then, because a burst of CPU work
-// would delay responses to callbacks. It stops sleeping when a read waits or memory runs short, and at three quarters
-// of Config.FoldEvery.
+// yielder makes a large transaction of foldLoop sleep now and then, so that it does not delay responses to callbacks.
+// It does not sleep while a read waits or memory is short, or after three quarters of Config.FoldEvery.
 type yielder struct {
 	backlog *backlog.Queue
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
@@ -25,7 +24,7 @@ type yielder struct {
 	yielded time.Duration // time slept so far
 }
 
-// newYielder returns the yielder of the step that applies the arrivals in w. It never sleeps if the step is small.
+// newYielder returns the yielder of the transaction that applies w. A small one (see Work.Busy) never sleeps.
 func newYielder(s *Store, w backlog.Work) *yielder {
 	y := &yielder{backlog: s.backlog, begun: time.Now()}
 	if w.Busy() {
@@ -34,7 +33,7 @@ func newYielder(s *Store, w backlog.Work) *yielder {
 	return y
 }
 
-// yield sleeps if the step has worked for yieldAfter since the last sleep. It wakes up early if a read waits.
+// yield sleeps if the transaction has worked for yieldAfter since the last sleep. It wakes up early if a read waits.
 func (y *yielder) yield() {
 	now := time.Now()
 	worked := now.Sub(y.begun)
