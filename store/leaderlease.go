@@ -39,6 +39,7 @@ func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {
 	began := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	// The answer counts for a third of Duration.
 	if since := now.Sub(d.calledAt); !d.calledAt.IsZero() && since >= 0 && since < d.Duration/3 {
 		return d.held, nil
 	}

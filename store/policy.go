@@ -33,7 +33,7 @@ func (p Policy) Horizon(now time.Time) time.Time {
 	if p.MaxWait <= 0 {
 		return farFuture
 	}
-	return now.Add(max(p.MaxWait, p.Coalesce) + MaxAhead)
+	return now.Add(max(p.MaxWait, p.Coalesce) + MaxAhead) // MaxAhead: the clocks of replicas may differ
 }
 
 // farFuture is what Policy.Horizon returns if MaxWait is 0. Every store can store this time.
