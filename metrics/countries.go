@@ -38,13 +38,13 @@ PS 970; AE 971; IL 972; BH 973; QA 974; BT 975; MN 976; NP 977; IR 98; TJ 992; T
 UZ 998
 `
 
-// prefixDigits is how many leading digits decide the country. A phone number has minDigits to maxDigits digits.
+// prefixDigits is how many leading digits decide a phone number's country. A number has minDigits to maxDigits digits.
 const (
 	prefixDigits         = 4
 	minDigits, maxDigits = 7, 15
 )
 
-// countries finds the country of a phone number by its leading digits. It identifies each country by an index in names.
+// countries finds the country of a phone number by its leading digits. The result is an index in the field names.
 type countries struct {
 	names    []string      // ISO 3166 codes; names[0] is other
 	byPrefix [10_000]uint8 // index in names, by the first four digits
@@ -84,8 +84,8 @@ func newCountries() *countries {
 	return c
 }
 
-// of returns the index in c.names of the country of a phone number, which must be digits only. If the country is
-// unknown the index is 0, which means other.
+// of returns the country of a phone number, which must be digits only. The result is an index in c.names; 0 means that
+// the country is unknown.
 func (c *countries) of(number string) int {
 	if len(number) < minDigits || len(number) > maxDigits {
 		return 0

@@ -9,7 +9,7 @@ import (
 // GatewayOperation is the kind of call that an application made to the gateway, dlrloop's proxy for Sinch's API.
 type GatewayOperation string
 
-// The values of GatewayOperation, in the label operation of the gateway metrics.
+// The kinds of calls to the gateway, in the label operation of the gateway metrics.
 const (
 	GatewaySend     GatewayOperation = "send"
 	GatewayDryRun   GatewayOperation = "dry_run"
@@ -23,7 +23,7 @@ const (
 	GatewayOther    GatewayOperation = other
 )
 
-// GatewayOutcome is the result of a request to the gateway.
+// GatewayOutcome is the result of a request to the gateway, dlrloop's proxy for Sinch's API.
 type GatewayOutcome string
 
 // The values of GatewayOutcome, in the label outcome of gateway_requests_total. The first three are the class of the
@@ -36,7 +36,7 @@ const (
 	GatewayRefused     GatewayOutcome = "refused"     // Sinch was not called
 )
 
-// Observed is the result of recording a batch that the gateway saw in an answer of Sinch.
+// Observed says whether a batch that the gateway saw in an answer of Sinch was recorded.
 type Observed string
 
 // The values of Observed, in the label result of gateway_observed_total.
@@ -64,7 +64,7 @@ func observedResults() []Observed {
 	return []Observed{ObservedRecorded, ObservedLate, ObservedLost, ObservedUnreadable}
 }
 
-// timedOperations returns the operations that gateway_duration_seconds tells apart. All others count as other.
+// timedOperations returns the operations with a histogram of their own in gateway_duration_seconds. Others share one.
 func timedOperations() []GatewayOperation {
 	return []GatewayOperation{GatewaySend, GatewayFeedback, GatewayOther}
 }
@@ -98,13 +98,13 @@ func (m *Metrics) registerGateway() {
 		"plan", "result")
 }
 
-// gatewayRequest holds the label values of one counter of gateway_requests_total.
+// gatewayRequest is the key of one counter of gateway_requests_total: its label values.
 type gatewayRequest struct {
 	operation GatewayOperation
 	outcome   GatewayOutcome
 }
 
-// GatewayRequest counts a request to the gateway and observes its duration.
+// GatewayRequest counts a request to the gateway by its kind and outcome, and records its duration.
 func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took time.Duration) {
 	m.gatewayRequests.of(gatewayRequest{op, o}).Inc()
 	seconds := m.gatewaySeconds[op]

@@ -99,7 +99,7 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 }
 
 // byPlan returns the gauges of each plan, by value of the label plan. Every configured plan has an entry. The entry
-// "other" is the sum over all plans that are no longer configured; it is absent if their gauges are all zero.
+// "other" is the sum over all plans that are no longer configured; a sum of zeros is left out.
 func (s *storeCollector) byPlan(g store.Gauges) map[string]store.PlanGauges {
 	plans := make(map[string]store.PlanGauges, len(s.plans)+1)
 	for _, name := range s.plans {

@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// other is the label value that stands for every value outside the closed set of its label.
+// other is the label value for everything that has no label value of its own.
 const other = "other"
 
 // Outcome is how the webhook answered a callback of Sinch.
@@ -37,11 +37,11 @@ func (o Outcome) String() string {
 	}[o]
 }
 
-// hasType reports whether callbacks with this outcome are counted by report type: only those answered 200 are.
+// hasType reports whether callbacks with this outcome are counted by report type: only those answered with 200 are.
 func (o Outcome) hasType() bool { return o <= Quarantined }
 
-// possible reports whether a callback of type t can have the outcome o; if so, the counter is created at zero. The type
-// other stands for undocumented types, unparsed bodies, and callbacks whose type is not counted.
+// possible reports whether a callback of this type can have the outcome; if so, its counter is created at zero. The
+// type other stands for unknown types, unparsed bodies, and callbacks that are not counted by type.
 func (o Outcome) possible(t dlr.Type) bool {
 	switch o {
 	case Stored:
@@ -56,9 +56,8 @@ func (o Outcome) possible(t dlr.Type) bool {
 	return t == other
 }
 
-// expectedPairs returns, for each status, the code classes that Sinch reports with it, according to its documentation
-// and test data. To limit the number of series, a message with any other pair of status and class counts under its
-// status and the class other.
+// expectedPairs returns, for each status, the classes of codes that Sinch is known to report with it. A message with
+// another class counts under its status and the class other, which limits the number of series.
 func expectedPairs() map[dlr.Status][]dlr.Class {
 	network := []dlr.Class{dlr.ClassSMSC, dlr.ClassHLR, dlr.ClassMSC}
 	return map[dlr.Status][]dlr.Class{
@@ -94,7 +93,7 @@ func reasonsExcept(one store.Reason) []store.Reason {
 	return slices.DeleteFunc(reasons, func(r store.Reason) bool { return r == one })
 }
 
-// latencyLabel returns the label value for a final status: the status if the mobile network decides it, else other.
+// latencyLabel returns a final status as a label if the mobile network decides that status, and otherwise other.
 func latencyLabel(s dlr.Status) string {
 	switch s {
 	case dlr.Delivered, dlr.Failed, dlr.Rejected, dlr.Expired:

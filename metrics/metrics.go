@@ -51,8 +51,8 @@ type Metrics struct {
 	gatewaySeconds  map[GatewayOperation]prometheus.Observer
 }
 
-// New creates the series and registers them in r, together with those of the Go runtime and of the process. It panics
-// if r already contains any of them.
+// New creates the metrics of dlrloop, of the Go runtime and of the process, and registers them in r. It panics if r
+// already contains any of them.
 func New(r prometheus.Registerer, c Config) *Metrics {
 	m := &Metrics{
 		registerer: r, names: c.Plans, plans: make(map[string]*plan, len(c.Plans)),
@@ -129,7 +129,7 @@ func (m *Metrics) registerReports() {
 	m.routes = m.newRoutes()
 }
 
-// final holds the value of the label result and the latency histogram for messages in one final status.
+// final holds the result label and the latency histogram for messages in one final status.
 type final struct {
 	result  result
 	latency prometheus.Observer
@@ -179,8 +179,8 @@ func (m *Metrics) registerProcess(c Config) {
 		Set(float64(c.StoreLimit))
 }
 
-// Callback counts a callback and records took, the time since its header was read. Pass the report type as received, or
-// "" if the body was not parsed.
+// Callback counts a callback and records how long it took since its header was read. Pass the report type as received,
+// or "" if the body was not parsed.
 func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duration) {
 	if !o.hasType() || !o.possible(t) && t.Known() {
 		t = other
@@ -201,7 +201,7 @@ func (m *Metrics) ConnectionLimit(most int) { m.connectionLimit.Set(float64(most
 // ConnectionDropped counts a connection of the public listener that was closed to stay within the limit.
 func (m *Metrics) ConnectionDropped() { m.connectionsDropped.Inc() }
 
-// FeedbackCall counts one feedback call to Sinch by its result r and observes its duration.
+// FeedbackCall counts one feedback call to Sinch by its result, and records its duration.
 func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) {
 	m.plan(plan).calls.of(r).Inc()
 	m.callSeconds.Observe(took.Seconds())
@@ -214,12 +214,12 @@ func (m *Metrics) FeedbackRate(plan string, current, ceiling float64) {
 	p.rateCeiling.Set(ceiling)
 }
 
-// FeedbackNotANumber counts an attempt to send feedback that made no call, because a recipient is not a phone number.
+// FeedbackNotANumber counts an attempt in which Sinch was not called, because a recipient is not a phone number.
 func (m *Metrics) FeedbackNotANumber(plan string) {
 	m.plan(plan).calls.of(store.ReasonNotANumber).Inc()
 }
 
-// Circuit sets the state of the plan's circuit breaker for feedback calls: closed, half_open or open.
+// Circuit sets the state of a plan's circuit breaker, which stops calls while Sinch fails: closed, half_open or open.
 func (m *Metrics) Circuit(plan, state string) {
 	p := m.plan(plan)
 	for _, s := range circuitLabels() {
@@ -231,7 +231,7 @@ func (m *Metrics) Circuit(plan, state string) {
 // BatchLookup counts one lookup of a batch at Sinch. The result is found, unknown, unknown_plan or failed.
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
 
-// ReconcileRead counts one attempt to fetch a missing report from Sinch, by its result r.
+// ReconcileRead counts one attempt to fetch a missing report from Sinch, by its result.
 func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.of(r).Inc() }
 
 // CertificateExpires sets when the certificate of a listener (public or gateway) expires.

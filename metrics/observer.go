@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Observer returns the functions by which a store reports its commits, changes, errors and deletions to the metrics.
+// Observer returns functions for a store to call after commits, changes, errors and deletions. They update the metrics.
 func (m *Metrics) Observer() store.Observer {
 	return store.Observer{
 		Committed: func(arrivals, _ int, took time.Duration, err error) {
@@ -39,7 +39,7 @@ func (m *Metrics) countChanges(c *store.Changes) {
 	}
 }
 
-// countFeedback adds a number of recipients to feedback_recipients_total, with this value of the label result.
+// countFeedback adds recipients to feedback_recipients_total, by what happened to their feedback (the label result).
 func (p *plan) countFeedback(result string, recipients int) {
 	if recipients > 0 {
 		p.recipients.of(result).Add(float64(recipients))

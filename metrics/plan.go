@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// callback and message are the keys of a plan's series of callbacks_total and messages_total: the labels except plan.
+// callback and message are the keys by which plan finds its series of callbacks_total and messages_total.
 type (
 	callback struct {
 		typ     dlr.Type
@@ -21,7 +21,7 @@ type (
 	}
 )
 
-// plan holds the series of one service plan, so that counting a report does not look them up in Prometheus vectors.
+// plan holds the series of one service plan, so that counting a report need not look them up in Prometheus vectors.
 type plan struct {
 	callbacks *seriesOf[callback, prometheus.Counter]
 	messages  *seriesOf[message, prometheus.Counter]
@@ -60,7 +60,7 @@ func (m *Metrics) newPlan(name string) *plan {
 	}
 }
 
-// messageLabels returns a function that returns the labels of a message. A class outside expectedPairs becomes other.
+// messageLabels returns a function that finds the labels of a message. A class outside expectedPairs becomes other.
 func messageLabels() func(message) []string {
 	statuses, pairs := setOf(statusLabels()), expectedPairs()
 	return func(m message) []string {

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// maxCountries is the maximum number of countries with series of their own: the first ones that occur get series, and
-// later ones count as other. It bounds the number of series even if somebody invents phone numbers.
+// maxCountries is how many countries get series of their own, which are the first that occur. Later ones count as
+// other, so that invented phone numbers cannot create more series.
 const maxCountries = 45
 
 // routes counts messages in a final status by the country of the recipient (route_messages_total).
@@ -32,7 +32,7 @@ const (
 
 func (r result) String() string { return [...]string{"delivered", "undelivered", "unknown"}[r] }
 
-// resultOf returns the result for a final status. Every status except Delivered and Unknown is undelivered.
+// resultOf returns how a message in a final status ended. Every status except Delivered and Unknown is undelivered.
 func resultOf(s dlr.Status) result {
 	switch s {
 	case dlr.Delivered:
@@ -72,12 +72,12 @@ func (m *Metrics) newRoutes() *routes {
 	return r
 }
 
-// count adds messages to the counter for the result ended and the country of the phone number.
+// count adds messages to the counter of this result and of the country of the phone number.
 func (r *routes) count(number string, ended result, messages int) {
 	r.series.at(r.countries.of(number))[ended].Add(float64(messages))
 }
 
-// lazySeries holds series by index. It creates a series at its first use; later uses find it without a lock.
+// lazySeries holds numbered series. It creates a series at its first use; later uses find it without a lock.
 type lazySeries[S any] struct {
 	found  []atomic.Pointer[S]
 	mu     *sync.Mutex        // serializes create

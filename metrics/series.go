@@ -1,7 +1,7 @@
 package metrics
 
-// seriesOf finds the series of a Prometheus vector that belongs to a key. Series that were created in advance are in a
-// map, so that finding them takes no lock. All others are looked up in the vector.
+// seriesOf finds the series of a Prometheus vector by a key. It finds series that were created in advance without a
+// lock, and looks up all others in the vector.
 type seriesOf[K comparable, S any] struct {
 	made   map[K]S
 	with   func(labels ...string) S // WithLabelValues of the vector
@@ -12,7 +12,7 @@ func newSeries[K comparable, S any](with func(labels ...string) S, labels func(K
 	return &seriesOf[K, S]{make(map[K]S), with, labels}
 }
 
-// create creates the series of a key with the value 0. Call it only before the first call of the method named of.
+// create creates the series of a key in advance, with the value 0. Call it only before the first call of s.of.
 func (s *seriesOf[K, S]) create(key K) { s.made[key] = s.with(s.labels(key)...) }
 
 func (s *seriesOf[K, S]) of(key K) S {
@@ -22,7 +22,7 @@ func (s *seriesOf[K, S]) of(key K) S {
 	return s.with(s.labels(key)...)
 }
 
-// byLabel finds the series of a Prometheus vector by the value of one label. All other labels of the vector are fixed.
+// byLabel finds the series of a Prometheus vector by the value of one label. The other labels are fixed.
 type byLabel[T ~string, S any] struct {
 	*seriesOf[T, S]
 	values []T // the closed set; may include other
@@ -33,7 +33,7 @@ func newByLabel[T ~string, S any](values []T, with func(labels ...string) S) byL
 	return byLabel[T, S]{newSeries(with, func(v T) []string { return []string{set.label(v)} }), values}
 }
 
-// createAll creates at zero the series of all values except other, which first appears when it is counted.
+// createAll creates at zero the series of every label value, except other, which first appears when it is counted.
 func (b byLabel[T, S]) createAll() {
 	for _, v := range b.values {
 		if v != other {
@@ -42,7 +42,7 @@ func (b byLabel[T, S]) createAll() {
 	}
 }
 
-// set is the closed set of the values that a label may have.
+// set contains all values that a label may have.
 type set[T ~string] map[T]struct{}
 
 func setOf[T ~string](values []T) set[T] {
@@ -53,7 +53,7 @@ func setOf[T ~string](values []T) set[T] {
 	return s
 }
 
-// label returns v, or other if v is not in the set.
+// label returns the value itself, or other if it is not in the set.
 func (s set[T]) label(v T) string {
 	if _, known := s[v]; known {
 		return string(v)

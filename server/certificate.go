@@ -18,7 +18,7 @@ import (
 const certificateInterval = 10 * time.Second
 
 // certificate holds the TLS certificate and key of a listener, as last read from valid files. Only one goroutine may
-// call read; handshakes may run concurrently.
+// call read, but TLS handshakes may run at the same time.
 type certificate struct {
 	files  config.TLS
 	served atomic.Pointer[tls.Certificate]
@@ -31,8 +31,8 @@ func newCertificate(files config.TLS) (*certificate, error) {
 	return c, err
 }
 
-// read reads the certificate and key files and reports whether the certificate has changed. After an error, for example
-// while a file is incomplete, the listener keeps its previous certificate and key.
+// read reads the certificate and key files again, and reports whether the certificate has changed. After an error the
+// listener keeps its previous certificate and key.
 func (c *certificate) read() (changed bool, err error) {
 	chain, err := readPEM(c.files.CertFile)
 	if err != nil {

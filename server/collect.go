@@ -13,21 +13,20 @@ const (
 	minGCPercent, maxGCPercent = 100, 400
 )
 
-// gcPercent returns the GOGC value for a live heap of inUse bytes. The heap may then grow to the larger of small and
-// twice the live heap, but at most to five times the live heap. A fixed value would collect too often while the live
-// heap is small, or let a large heap grow to several times its size.
-func gcPercent(inUse, small uint64) int {
+// gcPercent returns the GOGC value for a heap with this many bytes in use. The heap may then double, or grow to floor
+// bytes if that is more, but at most to five times its size. A fixed value would collect too often while the heap is
+// small, or let a large heap grow to several times its size.
+func gcPercent(inUse, floor uint64) int {
 	inUse = max(inUse, 1)
-	return int(min(max(minGCPercent*inUse, 100*(max(small, inUse)-inUse))/inUse, maxGCPercent))
+	return int(min(max(minGCPercent*inUse, 100*(max(floor, inUse)-inUse))/inUse, maxGCPercent))
 }
 
-// tuneGC sets GOGC to the result of gcPercent after each garbage collection. small is its argument: the size of a heap,
-// in bytes, up to which GOGC is high.
-func tuneGC(small uint64) {
-	afterEachGC(func() { debug.SetGCPercent(gcPercent(readMetric("/gc/heap/live:bytes"), small)) })
+// tuneGC sets GOGC by gcPercent after each garbage collection. Up to floor bytes, the heap may more than double.
+func tuneGC(floor uint64) {
+	afterEachGC(func() { debug.SetGCPercent(gcPercent(readMetric("/gc/heap/live:bytes"), floor)) })
 }
 
-// afterEachGC registers a function that is called after each garbage collection, until the process ends.
+// afterEachGC makes the runtime call a function after each garbage collection, until the process ends.
 func afterEachGC(do func()) {
 	type sentinel struct{ _ *sentinel } // has a pointer, so that the runtime does not combine it with other small objects
 	runtime.SetFinalizer(&sentinel{}, func(*sentinel) {

@@ -15,9 +15,9 @@ import (
 // files, the private listener with its health checks, and calls to Sinch.
 const descriptorReserve = 256
 
-// connections limits the number of open connections of a listener. Its method stateChanged must be the ConnState hook
-// of the http.Server. At the limit, a new connection replaces an idle one, which longestIdle selects. If no connection
-// is idle, the new connection is closed.
+// connections limits the number of open connections of a listener. At the limit, a new connection replaces the one that
+// longestIdle returns; if none is idle, the new one is closed. The method stateChanged must be the ConnState hook of
+// the http.Server.
 type connections struct {
 	limit   int
 	metrics *metrics.Metrics
@@ -35,7 +35,7 @@ type connection struct {
 	serving bool          // a request is being served, so the connection is not idle
 }
 
-// newConnections returns a limiter for limit connections, or for fewer if the process may not open that many files.
+// newConnections returns a limiter for this many connections, or for fewer if the process may not open so many files.
 func newConnections(limit int, m *metrics.Metrics, log *slog.Logger) *connections {
 	if most := max(maxDescriptors()-descriptorReserve, maxDescriptors()/2); limit > most {
 		log.Warn("public.max_connections reduced: the process may open too few files; raise its limit (LimitNOFILE)",
@@ -70,7 +70,7 @@ func (c *connections) stateChanged(conn net.Conn, state http.ConnState) {
 }
 
 // add records a new connection. At the limit it closes the connection that longestIdle returns or, if no connection is
-// idle, the new connection. The caller holds mu.
+// idle, the new one. The caller holds c.mu.
 func (c *connections) add(conn net.Conn) {
 	if len(c.open) >= c.limit {
 		c.metrics.ConnectionDropped()
@@ -91,7 +91,7 @@ func (c *connections) add(conn net.Conn) {
 	c.metrics.Connections(len(c.open))
 }
 
-// remove stops counting a connection; it does not close the connection. The caller holds mu.
+// remove stops counting a connection; it does not close the connection. The caller holds c.mu.
 func (c *connections) remove(known *connection) {
 	delete(c.open, known.Conn)
 	of := c.clients[known.host]
@@ -101,7 +101,7 @@ func (c *connections) remove(known *connection) {
 }
 
 // longestIdle returns the longest idle connection of the client that has the most connections. It skips clients without
-// an idle connection and returns nil if no connection is idle. The caller holds mu.
+// an idle connection and returns nil if no connection is idle. The caller holds c.mu.
 func (c *connections) longestIdle() (longest *connection) {
 	most := 0
 	for _, of := range c.clients {

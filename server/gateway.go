@@ -50,8 +50,8 @@ func endpointOf(p config.Plan) (string, error) {
 	}.Endpoint()
 }
 
-// callbackURLs returns the webhook URL of each plan, by plan id. It begins with the public URL of dlrloop and ends in
-// the plan's first path token, if any.
+// callbackURLs returns the webhook URL of each plan, by plan id. It consists of the public URL of dlrloop, the plan id
+// and, if the plan has one, its first path token.
 func callbackURLs(public string, plans []config.Plan) map[string]string {
 	urls := make(map[string]string, len(plans))
 	for _, p := range plans {

@@ -33,7 +33,7 @@ type listener struct {
 	certificate *certificate // nil for plain HTTP
 }
 
-// listen binds address but does not serve yet. Errors and logs show name. Without TLS files it uses plain HTTP.
+// listen binds an address but does not serve yet. Without TLS files it uses plain HTTP. Errors and logs show the name.
 func listen(ctx context.Context, name, address string, files config.TLS, h http.Handler, log *slog.Logger) (*listener,
 	error,
 ) {
@@ -60,8 +60,8 @@ func listen(ctx context.Context, name, address string, files config.TLS, h http.
 	return &listener{Listener: tls.NewListener(l, c.config()), name: name, http: s, certificate: c}, nil
 }
 
-// errorLog receives the lines of http.Server.ErrorLog. It logs them at DEBUG, since any client can cause most of them.
-// It logs a failed accept at WARN, since the machine then lacks a resource, usually file descriptors.
+// errorLog receives the log lines of an http.Server. It logs them at DEBUG, since any client can cause most of them. It
+// logs a failed accept at WARN, since the machine then lacks a resource, usually file descriptors.
 type errorLog struct{ log *slog.Logger }
 
 func (e errorLog) Write(line []byte) (int, error) {
@@ -81,7 +81,7 @@ func (l *listener) serve() error {
 	return nil
 }
 
-// shutdown closes the listener and waits for requests in flight. After timeout it cancels those that remain.
+// shutdown closes the listener and waits for requests in flight. It cancels those that remain after the timeout.
 func (l *listener) shutdown(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -6,9 +6,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// shares divides memory.limit of the configuration: each field is the number of bytes that one part of dlrloop may use.
-// The rest of the limit is for API reads, the database's bookkeeping and garbage. docs/architecture.md has the same
-// table. With PostgreSQL, the store may use the sum of queue, backlog and step for committing arrivals.
+// shares divides the configured memory.limit: each field is the number of bytes that one part of dlrloop may use. The
+// rest is for API reads, the database's bookkeeping and garbage. docs/architecture.md has the same table. With
+// PostgreSQL, the store may use the sum of queue, backlog and step to commit arrivals.
 type shares struct {
 	bodies  int64 // 1/4 (public.memory): bodies of callbacks in flight, until they are recorded
 	queue   int   // 1/16: arrivals that wait for a commit
@@ -17,8 +17,8 @@ type shares struct {
 	heap    int64 // 4/5: everything that Go's runtime manages, including the above
 }
 
-// maxStep limits the memory in bytes of one fold step, a transaction that applies reports to the state. Without this
-// limit, a higher memory.limit would make a step use more memory.
+// maxStep is the most memory, in bytes, for one fold step, a transaction that applies reports to the state. A higher
+// memory.limit does not raise it.
 const maxStep = 64 << 20
 
 // sharesOf divides the configured memory limit, or config.DefaultMemory if there is none.

@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// observer returns the functions that the store calls after commits, changes of the state, failures and deletions. They
-// update the metrics, write log lines, and pass changes of the state to the feedback relay and to Options.Folded.
+// observer returns the functions that the store calls after commits, changes, failures and deletions. They update the
+// metrics and the log, and pass changes to the feedback relay and to Options.Folded.
 func (s *Server) observer() store.Observer {
 	counted, failed := s.metrics.Observer(), newFailureLog(s.log)
 	return store.Observer{
@@ -44,8 +44,8 @@ func (s *Server) observer() store.Observer {
 	}
 }
 
-// failureLogInterval is the minimum interval between two log lines about the same operation, since a full disk makes
-// every call fail. The metrics count each failure.
+// failureLogInterval is the minimum time between two log lines about the same operation of the store. A full disk makes
+// every call fail.
 const failureLogInterval = 5 * time.Second
 
 // failureLog logs the store's failures, one line per operation in each failureLogInterval. It may be used concurrently.

@@ -16,15 +16,15 @@ const (
 	releaseBytes = 32 << 20
 )
 
-// releaser decides when to return memory to the system: once after each burst of load, when the process is idle. Go's
-// runtime waits for minutes, because an idle process makes too little garbage to start a collection.
+// releaser decides when to return memory to the system: when the process is idle after a burst of load. Go's runtime
+// alone would wait for minutes.
 type releaser struct {
 	allocated uint64 // total bytes allocated at the last check
 	least     uint64 // lowest number of bytes held since the last release
 }
 
-// due reports whether the process is idle and still holds memory that a burst of load needed. allocated is the number
-// of bytes that the process has allocated since its start. held is the number of bytes that it holds now.
+// due reports whether the process is idle and still holds memory that a burst of load needed. Pass how many bytes it
+// has allocated since its start, and how many it holds now.
 func (r *releaser) due(allocated, held uint64) bool {
 	idle := allocated-r.allocated < idleBytes
 	r.allocated, r.least = allocated, min(r.least, held)

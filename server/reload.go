@@ -12,8 +12,8 @@ import (
 )
 
 // reload calls Options.Reload for each value received from Options.Reloads, and applies the credentials of webhooks.
-// Other settings take effect at the next start, and an invalid configuration changes nothing. It also reads the TLS
-// files, at these times and every certificateInterval. It blocks until ctx ends.
+// Other settings need a restart, and an invalid configuration changes nothing. It also reads the TLS files, at these
+// times and every certificateInterval. It blocks until ctx ends.
 func (s *Server) reload(ctx context.Context) error {
 	var failed error // of the last reload of the configuration
 	ticker := time.NewTicker(certificateInterval)
@@ -48,7 +48,8 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	return err
 }
 
-// reloadCertificates reads the TLS files of all listeners. If reading fails again with the same error, it logs nothing.
+// reloadCertificates reads the TLS files of all listeners once. An error that the previous call found, too, is not
+// logged.
 func (s *Server) reloadCertificates(ctx context.Context) error {
 	var errs []error
 	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {
@@ -76,8 +77,8 @@ func (s *Server) reloadCertificates(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// reloadOnce loads the configuration and applies the credentials of its webhooks. restart reports whether other
-// settings have changed, which take effect only after a restart. A changed list of plans is an error.
+// reloadOnce loads the configuration and applies the credentials of its webhooks. It reports whether other settings
+// have changed, which take effect only after a restart. A changed list of plans is an error.
 func (s *Server) reloadOnce() (restart bool, err error) {
 	c, err := s.options.Reload()
 	if err != nil {

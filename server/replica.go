@@ -27,8 +27,8 @@ const (
 	suffixLetters = 4
 )
 
-// newReplica returns a replica name: the first label of the host name, and as a suffix the beginning of the text
-// random. The name contains only characters that need no escaping in logs and labels.
+// newReplica makes a replica name from the first label of the host name and the beginning of a random text. The name
+// contains only characters that need no escaping in logs and labels.
 func newReplica(host, random string) string {
 	name, _, _ := strings.Cut(strings.ToLower(host), ".")
 	name = strings.Map(func(r rune) rune {

@@ -20,7 +20,7 @@ const (
 )
 
 // runRetention deletes batches that are older than the configured retention. It blocks until ctx ends. If several
-// replicas share the store, only the replica that holds the leader lease deletes.
+// replicas share the store, only one of them deletes: the one that holds the leader lease.
 func (s *Server) runRetention(ctx context.Context) error {
 	lease := s.leaderLease(store.LeaseRetention)
 	ticker := time.NewTicker(leaseDuration / 6) // also renews the lease between two rounds
@@ -40,15 +40,16 @@ func (s *Server) runRetention(ctx context.Context) error {
 	}
 }
 
-// leaderLease returns the lease with this name for the server's store. If no other process can use the store, this
-// process always holds the lease.
+// leaderLease returns the lease with this name, which one process at a time can hold. If no other process can use the
+// store, this process always holds it.
 func (s *Server) leaderLease(name string) *store.LeaderLease {
 	cluster, _ := s.store.(store.Cluster)
 	return &store.LeaderLease{Cluster: cluster, Name: name, Duration: leaseDuration}
 }
 
 // retentionRound deletes old batches if this replica holds the leader lease and the last round began at least
-// retentionInterval ago. It returns when the latest round began: just now, or the time last if it deleted nothing.
+// retentionInterval ago. It returns when the latest round began: just now, or the given time if this replica may not
+// delete now.
 func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, last time.Time) (time.Time, error) {
 	begin := time.Now()
 	before := begin.Add(-time.Duration(s.config.Store.Retention))

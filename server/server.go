@@ -24,7 +24,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Options holds what the configuration file does not configure. The zero value is valid.
+// Options holds what the configuration file does not set, such as the log. The zero value is valid.
 type Options struct {
 	Version string
 	Log     *slog.Logger // default: slog.Default()
@@ -96,9 +96,9 @@ func (s *Server) GatewayAddr() net.Addr {
 	return s.gatewayOwn.Addr()
 }
 
-// Run serves until ctx ends and then shuts down: it reports itself as not ready, serves on for the configured delay,
-// waits for requests in flight, lets the feedback relay finish or give back its tasks, and closes the store. It returns
-// nil after a clean shutdown, and an error if a component failed or the shutdown was not clean.
+// Run serves until ctx ends and then shuts down. For the configured delay it serves on, but reports itself as not
+// ready. It then waits for requests in flight, lets the feedback relay finish or give back its tasks, and closes the
+// store. It returns an error if a component failed or the shutdown was not clean.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -153,8 +153,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// drain keeps serving for the shutdown delay if graceful. It then refuses new callbacks and gateway calls, and waits
-// for those in flight.
+// drain keeps serving for the shutdown delay, if the shutdown is graceful. It then refuses new callbacks and gateway
+// calls, and waits for those in flight.
 func (s *Server) drain(graceful bool) error {
 	s.draining.Store(true)
 	if delay := time.Duration(s.config.ShutdownDelay); graceful && delay > 0 {
@@ -170,7 +170,7 @@ func (s *Server) drain(graceful bool) error {
 	return errors.Join(s.public.shutdown(timeout), sends.Wait())
 }
 
-// drainGateway waits up to timeout until the gateway's calls to Sinch end, and the batches in the answers are recorded.
+// drainGateway waits for the gateway's calls to Sinch and for recording their batches, at most until the timeout.
 func (s *Server) drainGateway(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -193,8 +193,8 @@ func (s *Server) Close() error {
 	return errors.Join(append(errs, s.store.Close())...)
 }
 
-// watchStore blocks until ctx ends or the store stops itself after a fatal error, which it returns. The process must
-// then end, since only the next start can find out what is on disk.
+// watchStore blocks until ctx ends, or until the store stops itself after a fatal error, which it returns. The process
+// must then end, since only the next start can find out what is on disk.
 func (s *Server) watchStore(ctx context.Context) error {
 	select {
 	case <-s.storeStopped():

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// openStore opens the configured store as the given replica. The store reports commits, changes and failures to o.
+// openStore opens the configured store as the replica with this name. It reports commits, changes and failures to o.
 func openStore(ctx context.Context, c *config.Config, replica string, o store.Observer) (store.Store, error) {
 	if c.Store.Driver == config.DriverPostgres {
 		return pgstore.Open(ctx, postgresOf(c, replica, o))
@@ -55,9 +55,9 @@ func policyOf(p config.Plan) store.Policy {
 	return policy
 }
 
-// Migrate brings the schema of the PostgreSQL database in c to the version of this program, even if store.migrate is
-// false. It returns the versions before and after. If distribute is true, it then distributes the tables over the
-// workers of a Citus cluster.
+// Migrate brings the schema of the PostgreSQL database to the version of this program, even if store.migrate is false.
+// It returns the versions before and after. If distribute is true, it then distributes the tables over the workers of a
+// Citus cluster.
 func Migrate(ctx context.Context, c *config.Config, distribute bool) (from, to int64, err error) {
 	return pgstore.Migrate(ctx, postgresOf(c, replicaOf(c), store.Observer{}), distribute)
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// Tune sets parameters of the Go runtime for c, except those set by the environment (GOMAXPROCS, GOGC, GOMEMLIMIT). The
-// runtime's memory limit becomes four fifths of the setting memory.limit. Call Tune once, at the start of the process.
+// Tune sets the processor count, garbage collection and memory limit of Go's runtime, except those set by the
+// environment (GOMAXPROCS, GOGC, GOMEMLIMIT). The memory limit becomes four fifths of memory.limit. Call Tune once, at
+// the start.
 func Tune(c *config.Config) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		// A thread that waits for a disk sync keeps its processor slot until the scheduler takes it back, possibly long

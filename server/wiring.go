@@ -24,7 +24,7 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// wire creates the components that use the store, and binds the listeners. registry holds the metrics to serve.
+// wire creates the components that use the store, and binds the listeners. /metrics will serve the registry's metrics.
 func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	c := s.config
 	sender, reports, err := newRelay(c, s)
@@ -60,8 +60,8 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	return err
 }
 
-// newRelay creates the relay, which sends feedback, and the reconciler, which fetches missing reports. For each service
-// plan both use the same Sinch client. A plan without credentials is left out.
+// newRelay creates the relay, which sends feedback, and the reconciler, which fetches missing reports. Both leave out
+// plans without credentials.
 func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconciler, error) {
 	var relayed []feedback.Plan
 	var reconciled []reconcile.Plan

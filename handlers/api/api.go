@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Config configures the private listener: its address, the credentials, the service plans and a time limit.
+// Config configures the private listener, which serves the HTTP API, the metrics and the health checks.
 type Config struct {
 	// Listen is the address that the listener is served on, as host:port. An address that other machines can reach
 	// requires credentials.
@@ -57,7 +57,7 @@ var openapiYAML []byte
 //go:embed index.html
 var indexHTML []byte
 
-// New returns the handler of the private listener, which uses the store s, serves /metrics with scrape and logs failed
+// New returns the handler of the private listener. It uses the store s, serves /metrics with scrape and logs failed
 // requests to log. Without credentials, c.Listen must be an address that only this machine can reach. The error names
 // the configuration key of the invalid value.
 func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error) {
@@ -127,7 +127,7 @@ func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error)
 	return e, nil
 }
 
-// setHeaders is a middleware that sets the security headers of every answer, and repeats the caller's X-Request-Id.
+// setHeaders is a middleware that sets each answer's security headers, and copies the request's X-Request-Id to it.
 func setHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	if id := problem.RequestID(c.Request); id != "" {
@@ -139,7 +139,7 @@ func setHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// guard returns a middleware that refuses requests without valid credentials, and those by pages of other sites.
+// guard returns a middleware that refuses requests without valid credentials, and requests by pages of other sites.
 func (p *API) guard(a *access.Access) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		err := a.Check(c.Request)

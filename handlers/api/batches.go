@@ -37,7 +37,7 @@ func (p *API) batch(ctx context.Context, a *request) (any, error) {
 	return viewBatch(b), nil
 }
 
-// loggedView is one report in the answer to GET …/batches/{id}/reports, the report log of a batch.
+// loggedView is one report in the answer to GET …/batches/{id}/reports, with the time when it was received.
 type loggedView struct {
 	ReceivedAt instant `json:"received_at"`
 	Type       string  `json:"type"`

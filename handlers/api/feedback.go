@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Values of the query parameter state of GET /api/v1/feedback. They select feedback that waits to be sent (the
-// default), or feedback that dlrloop has given up.
+// The values of the query parameter state of GET /api/v1/feedback: feedback that waits to be sent (the default), or
+// feedback that dlrloop has given up.
 const (
 	feedbackPending = "pending"
 	feedbackDead    = "dead"
@@ -48,9 +48,8 @@ type requeueRequest struct {
 	All     bool   `json:"all"`
 }
 
-// requeueView is the answer to a requeue request. Batches counts the batches whose feedback is due now. Recipients
-// counts the recipients whose feedback was dead (given up) before. If More is true, there was no time for some batches,
-// and the client should repeat the request.
+// requeueView is the answer to a requeue request: how many batches have feedback that is due now, and for how many of
+// their recipients it had been given up. If More is true, time ran out, and the client should repeat the request.
 type requeueView struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
@@ -108,8 +107,8 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	return request, nil
 }
 
-// requeueBatch makes the feedback of one batch due now, whether it waits to be sent or is dead (given up). If the batch
-// has no such feedback, requeueBatch does nothing and returns zeros.
+// requeueBatch makes the feedback of one batch due now, including feedback that was given up. If the batch has no
+// unsent feedback, it changes nothing and returns zeros.
 func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
 	b, err := p.store.Batch(ctx, key)
 	if err != nil {
@@ -128,9 +127,8 @@ func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueVi
 // requeueWorkers is how many batches are requeued concurrently. The store commits concurrent calls together.
 const requeueWorkers = 32
 
-// requeuePlan makes the feedback of one service plan due now, or of all plans if plan is empty. It starts with waiting
-// feedback and ends with dead feedback: in the other order, feedback that fails again at once would be requeued twice.
-// After half of Config.Patience it requeues no further page of batches and sets More.
+// requeuePlan makes all unsent feedback of a service plan due now, or of all plans if plan is empty. If that takes
+// longer than half of Config.Patience, it stops early and sets requeueView.More.
 func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error) {
 	r := &requeuing{queue: p.store, enough: time.Now().Add(p.config.Patience / 2)}
 	plans, err := []string{plan}, error(nil)
@@ -144,6 +142,7 @@ func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error)
 		err = r.waiting(ctx, plan)
 		r.more = r.more || time.Now().After(r.enough)
 	}
+	// Dead feedback comes last: otherwise feedback that fails again at once would be requeued twice.
 	if err == nil && !r.more {
 		err = r.pages(ctx, store.TaskQuery{Dead: true, Plan: plan})
 	}
@@ -172,8 +171,8 @@ type requeuing struct {
 	more                bool // it stopped before the last page
 }
 
-// waiting makes the feedback of a service plan due now, except dead feedback. If all of it is due already, it still
-// requeues one batch, because a requeue ends a pause of the plan's feedback calls after a failure.
+// waiting makes the feedback of a service plan due now, except feedback that was given up. If all of it is due already,
+// it still requeues one batch, because a requeue also ends a pause of the plan's feedback calls.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
@@ -192,7 +191,7 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	return nil
 }
 
-// pages requeues, page by page, all batches that q selects. If it stops early, after the time r.enough, it sets r.more.
+// pages requeues all batches that the query selects, page by page. If pages are left after r.enough, it sets r.more.
 func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)

@@ -13,7 +13,7 @@ import (
 func (p *API) healthz(c *gin.Context) { c.String(http.StatusOK, "ok\n") }
 
 // readyz answers GET /readyz with 200 if callbacks can be recorded: the store is ready and the process is not shutting
-// down. Otherwise it answers 503. It does not check whether Sinch can be reached, since feedback can be sent later.
+// down. Otherwise it answers 503. It does not check whether Sinch can be reached.
 func (p *API) readyz(c *gin.Context) {
 	if p.config.Draining() {
 		p.failures.Fail(c, &problem.Problem{Kind: problem.KindBusy, Detail: "draining: dlrloop is shutting down"})
@@ -30,8 +30,8 @@ func (p *API) readyz(c *gin.Context) {
 	c.String(http.StatusOK, "ready\n")
 }
 
-// indexStyle is the hash of the style element in index.html, for the header Content-Security-Policy. It must change
-// with the style, because a browser applies only a style with this hash.
+// indexStyle is the hash of the style element in index.html, for the header Content-Security-Policy. A browser ignores
+// a style that has another hash.
 const indexStyle = "sha256-LbZe0/igPxhk4UfhONdtlltvJavB935rr4S6naB4gUA="
 
 func (p *API) index(c *gin.Context) {

@@ -8,7 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// instant is a time in the JSON of an answer: RFC 3339 in UTC, always with milliseconds.
+// instant is a time that JSON shows in RFC 3339 and UTC, always with milliseconds.
 type instant struct{ time.Time }
 
 const instantLayout = "2006-01-02T15:04:05.000Z07:00"
@@ -17,15 +17,15 @@ func (i instant) MarshalJSON() ([]byte, error) {
 	return []byte(i.UTC().Format(`"` + instantLayout + `"`)), nil
 }
 
-// rawBytes shows the body of a callback in an answer: as Raw if the body is valid JSON, else as Base64. Both fields are
+// rawBytes is the body of a callback as an answer shows it: in Raw if it is valid JSON, else in Base64. Both fields are
 // empty if the store did not keep the body.
 type rawBytes struct {
 	Raw    json.RawMessage `json:"raw,omitempty"`
 	Base64 []byte          `json:"raw_base64,omitempty"`
 }
 
-// showRaw converts b, the body of a callback, for an answer, without copying it. It sets Raw only if b is also valid
-// UTF-8: encoding/json accepts any bytes within a string, but other parsers do not.
+// showRaw converts the body of a callback for an answer, without copying it. It sets Raw only if the body is also valid
+// UTF-8, because some JSON parsers accept nothing else.
 func showRaw(b []byte) rawBytes {
 	if utf8.Valid(b) && json.Valid(b) {
 		return rawBytes{Raw: b}
@@ -43,7 +43,7 @@ func viewPage[T, V any](p store.Page[T], view func(T) V) pageView[V] {
 	return pageView[V]{Items: viewAll(p.Items, view), NextCursor: p.Next}
 }
 
-// viewAll returns the result of view for each item. The slice is never nil, so that JSON shows an empty list as [].
+// viewAll converts each item with the function view. The result is never nil, so that JSON shows an empty list as [].
 func viewAll[T, V any](items []T, view func(T) V) []V {
 	views := make([]V, 0, len(items))
 	for _, item := range items {

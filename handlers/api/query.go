@@ -14,9 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// query reads the query parameters of a request. Its methods record the first fault, such as an invalid value, for the
-// method err to return. A parameter that no method has read is a fault, too: otherwise a misspelled filter would select
-// everything.
+// query reads the query parameters of a request. Its methods remember the first fault, such as an invalid value, and
+// the method err returns it. A parameter that no method has read is a fault, too: it may be a misspelled filter.
 type query struct {
 	values url.Values
 	read   []string // names of the parameters read
@@ -32,15 +31,15 @@ func parseQuery(raw string) *query {
 	return q
 }
 
-// fail records a fault of the query parameter called name, unless a fault was recorded before. The argument wrong says
-// what is wrong with the value. No argument may quote the value, since errors are logged and it may be a phone number.
+// fail records what is wrong with the query parameter of this name, and which values are allowed. Only the first fault
+// is kept. No argument may quote the value, since errors are logged and it may be a phone number.
 func (q *query) fail(name, wrong string, allowed ...string) {
 	if q.fault == nil {
 		q.fault = problem.BadParameter(name, wrong, strings.Join(allowed, ", "))
 	}
 }
 
-// text returns the value of the query parameter called name, or "" if it is missing.
+// text returns the query parameter of this name, or "" if it is missing. A parameter that occurs twice is a fault.
 func (q *query) text(name string) string {
 	q.read = append(q.read, name)
 	given := q.values[name]
@@ -53,7 +52,7 @@ func (q *query) text(name string) string {
 	return given[0]
 }
 
-// oneOf returns the query parameter called name, one of allowed. Other values are faults; allowed[0] is the default.
+// oneOf returns the query parameter of this name. A value outside allowed is a fault; the default is allowed[0].
 func (q *query) oneOf(name string, allowed ...string) string {
 	s := q.text(name)
 	if s == "" {
@@ -65,14 +64,14 @@ func (q *query) oneOf(name string, allowed ...string) string {
 	return s
 }
 
-// status returns the query parameter called name as a delivery status. Any text is valid, since Sinch may add statuses.
+// status returns this query parameter as a delivery status. Any text is valid, since Sinch may add statuses.
 func (q *query) status(name string) dlr.Status { return dlr.ParseStatus(q.text(name)) }
 
 // latest is the last second of the year 9999 in Unix seconds. RFC 3339 cannot express a later time.
 const latest = 253402300799
 
-// time returns the query parameter called name, in RFC 3339 or Unix seconds, as a time in UTC truncated to the
-// millisecond. It returns the zero time if the parameter is missing or invalid.
+// time returns the query parameter of this name, in RFC 3339 or Unix seconds, as a UTC time truncated to the
+// millisecond. It returns the zero time if the parameter is missing, or invalid, which is a fault.
 func (q *query) time(name string) time.Time {
 	s := q.text(name)
 	if s == "" {
@@ -90,14 +89,14 @@ func (q *query) time(name string) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-// ordered records a fault of the parameter "to" if both times are set and to is not later than from.
+// ordered records a fault if both ends of a time range are set and the end is not later than the start.
 func (q *query) ordered(from, to time.Time) {
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		q.fail("to", "not after from", "a time after from")
 	}
 }
 
-// step returns the query parameter called name, whole minutes up to maxRange, or fallback if it is missing.
+// step returns this query parameter, whole minutes up to maxRange, or fallback if it is missing or invalid (a fault).
 func (q *query) step(name string, fallback time.Duration) time.Duration {
 	s := q.text(name)
 	if s == "" {
@@ -129,7 +128,7 @@ func (q *query) paging() store.Paging {
 	return p
 }
 
-// err returns the first fault as a *problem.Problem (status 400), or nil. Call it last, as it finds unread parameters.
+// err returns the first fault as a problem with status 400, or nil. Call it last, as it also finds unread parameters.
 func (q *query) err() error {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		if slices.Contains(q.read, name) {

@@ -67,8 +67,8 @@ func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	return pageView[recipientView]{Items: views, NextCursor: page.Next}, nil
 }
 
-// flag returns whether the batch of a recipient wants delivery feedback. If in.Recipient.Feedback is not FeedbackOwed,
-// it returns FlagUnknown without reading the batch, since the API's answer is the same for every flag.
+// flag returns whether the batch of a recipient wants delivery feedback. It reads the batch only if the recipient's
+// feedback is owed. Otherwise it returns FlagUnknown, since the API's answer is then the same for every flag.
 func (p *API) flag(ctx context.Context, in store.RecipientInBatch) (store.Flag, error) {
 	if in.Recipient.Feedback != store.FeedbackOwed {
 		return store.FlagUnknown, nil

@@ -22,8 +22,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of one request that registers batches. A request above a limit is answered with status 413. The message
-// parameters of Sinch's largest batch take some megabytes.
+// Limits of one request that registers batches. A larger request is answered with status 413. Sinch's largest batch has
+// some megabytes of message parameters.
 const (
 	maxRegistered      = 4 << 20  // bytes of one batch
 	maxRegisteredLines = 10_000   // batches in one request
@@ -33,13 +33,13 @@ const (
 // registrationWorkers is how many batches are recorded concurrently. The store commits concurrent calls together.
 const registrationWorkers = 32
 
-// registeredView is the answer to a request that registers batches. Registered counts them, including unchanged ones.
+// registeredView is the answer to a request that registers batches: how many are recorded, including unchanged ones.
 type registeredView struct {
 	Registered int `json:"registered"`
 }
 
-// register answers POST /api/v1/plans/{plan}/batches: it records batches that an application sent to Sinch without the
-// gateway. The body contains Sinch's answers to those sends: a single one as JSON, or several as NDJSON.
+// register answers POST /api/v1/plans/{plan}/batches: it records batches that an application sent to Sinch directly.
+// The body is Sinch's answer to one send as JSON, or several such answers as NDJSON, one per line.
 func (p *API) register(c *gin.Context) {
 	v, err := p.doRegister(c)
 	if err == nil {
@@ -71,7 +71,7 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	return r.ended(read(r, c))
 }
 
-// fetchNow reports whether the query parameter called check is "now". If so, dlrloop asks Sinch at once for the missing
+// fetchNow reports whether the query parameter check is "now", which makes dlrloop ask Sinch at once for the missing
 // reports of the batches.
 func (q *query) fetchNow() bool {
 	s := q.text("check")
@@ -81,8 +81,8 @@ func (q *query) fetchNow() bool {
 	return s == "now"
 }
 
-// readerOf returns the method one if contentType is JSON, or the method lines if it is NDJSON. For any other type it
-// returns a problem with status 415.
+// readerOf returns the method that reads a body of this Content-Type: registration.one for JSON, registration.lines for
+// NDJSON. For any other type it returns a problem with status 415.
 func readerOf(contentType string) (func(*registration, *gin.Context) error, error) {
 	switch t, _, err := mime.ParseMediaType(contentType); {
 	case err == nil && t == "application/json":
@@ -107,7 +107,7 @@ type registration struct {
 	failed     atomic.Bool // set by the first store error: no more batches are read, those being recorded continue
 }
 
-// one reads a body that is the JSON of one batch, and passes the batch to submit.
+// one reads a body that is the JSON of one batch, and passes it to submit, which records the batch.
 func (r *registration) one(c *gin.Context) error {
 	defer r.moveDeadlines()
 	r.moveDeadlines()
@@ -118,7 +118,7 @@ func (r *registration) one(c *gin.Context) error {
 	return r.submit(c.Request.Context(), body)
 }
 
-// lines reads a body with one batch per line (NDJSON), and passes each line to submit as soon as it has arrived. It
+// lines reads a body with one batch per line (NDJSON), and passes each line to submit, which records the batch. It
 // skips empty lines and stops at the first error.
 func (r *registration) lines(c *gin.Context) error {
 	defer r.moveDeadlines()
@@ -151,16 +151,16 @@ func (r *registration) lines(c *gin.Context) error {
 	return nil
 }
 
-// moveDeadlines extends the connection's deadlines so that the next batch can arrive and be recorded. A large body may
-// therefore take longer than the http.Server's timeouts, as long as it keeps arriving.
+// moveDeadlines gives the client more time to send the next batch and to receive the answer. A large body may therefore
+// take longer than the http.Server's time limits.
 func (r *registration) moveDeadlines() {
 	// Only connections of tests support no deadlines.
 	_ = r.connection.SetReadDeadline(time.Now().Add(2 * r.config.Patience))
 	_ = r.connection.SetWriteDeadline(time.Now().Add(3 * r.config.Patience))
 }
 
-// submit parses body, the JSON of one batch, and records the batch in the background. It blocks while too many batches
-// are being recorded. It returns a KindBadBody problem if body is not a batch, and does not keep body.
+// submit parses the JSON of one batch and records the batch in the background. It blocks while registrationWorkers
+// batches are being recorded. If the JSON is not a batch it returns a KindBadBody problem. It does not keep the bytes.
 func (r *registration) submit(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -189,9 +189,9 @@ func (r *registration) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// ended waits until all submitted batches are recorded or have failed, and returns the answer. misread is the error
-// that ended the reading of the body, or nil. If the store failed too, ended returns only the store's error, because it
-// tells the client to retry the same request.
+// ended waits until all submitted batches are recorded or have failed, and returns the answer. Pass the error of
+// reading the body, or nil. If the store failed too, only its error counts, because it tells the client to retry the
+// same request.
 func (r *registration) ended(misread error) (registeredView, error) {
 	failed := r.workers.Wait()
 	kept := int(r.kept.Load())
@@ -208,7 +208,7 @@ func (r *registration) ended(misread error) (registeredView, error) {
 	return registeredView{kept}, nil
 }
 
-// inLine converts err into a problem whose detail begins with the line number n, counted from 1.
+// inLine converts an error into a problem whose detail begins with the line number, counted from 1.
 func inLine(n int, err error) error {
 	p := *problem.Of(err)
 	p.Detail = fmt.Sprintf("line %d: %s", n, p.Detail)

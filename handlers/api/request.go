@@ -21,8 +21,8 @@ type request struct {
 	path gin.Params
 }
 
-// segment returns the path parameter called name, such as "plan", without percent-encoding. Decoding cannot fail, since
-// net/http has parsed the path.
+// segment returns the path parameter of this name, such as "plan", without percent-encoding. Decoding cannot fail,
+// since net/http has parsed the path.
 func (a *request) segment(name string) string {
 	s, _ := url.PathUnescape(a.path.ByName(name))
 	return s
@@ -32,8 +32,8 @@ func (a *request) batch() store.BatchKey {
 	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
 }
 
-// failed returns the error to answer after a store call failed with err. The argument tried names the call, such as
-// "list batches". Because errors are logged and a cursor may contain a phone number, no cursor is quoted.
+// failed returns the error to answer after a store call failed. Pass a description of the call, such as "list batches".
+// No cursor is quoted, because errors are logged and a cursor may contain a phone number.
 func failed(tried string, err error) error {
 	err = fmt.Errorf("%s: %w", tried, err)
 	switch {
@@ -45,8 +45,8 @@ func failed(tried string, err error) error {
 	return problem.OfStore(err)
 }
 
-// failedBatch is like failed, for a store call about one batch; it adds the id and plan of the batch to tried. If the
-// store does not have the batch, the result is a problem with status 404.
+// failedBatch is like failed, for a store call about one batch, which it adds to the description. If the store does not
+// have the batch, the result is a problem with status 404.
 func failedBatch(tried string, key store.BatchKey, err error) error {
 	batch := fmt.Sprintf("batch %s of plan %s", key.BatchID, key.Plan)
 	if errors.Is(err, store.ErrNotFound) {
@@ -55,8 +55,8 @@ func failedBatch(tried string, key store.BatchKey, err error) error {
 	return failed(tried+" "+batch, err)
 }
 
-// read returns a handler that answers with the result of f as JSON, or with a problem if f fails. The context that f
-// gets ends after Config.Patience.
+// read returns a handler that calls f and answers with its result as JSON, or with a problem if f fails. The context of
+// f ends after Config.Patience.
 func (p *API) read(f func(context.Context, *request) (any, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
@@ -71,8 +71,8 @@ func (p *API) read(f func(context.Context, *request) (any, error)) gin.HandlerFu
 	}
 }
 
-// answerJSON writes v as JSON with status 200. It does not escape HTML, so a callback's body looks as it was received.
-// If v cannot be encoded, answerJSON returns an error and writes nothing.
+// answerJSON answers with a value as JSON and status 200. It does not escape HTML, so a callback's body looks as it was
+// received. If the value cannot be encoded, answerJSON returns an error and writes nothing.
 func answerJSON(c *gin.Context, v any) error {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)

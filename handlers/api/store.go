@@ -34,7 +34,7 @@ type Recipients interface {
 	RecipientBatches(ctx context.Context, number string, p store.Paging) (store.Page[store.RecipientInBatch], error)
 }
 
-// Inbound is the part of the store that reads inbound messages.
+// Inbound is the part of Store that reads inbound messages (MO), which phones sent to the service plan.
 type Inbound interface {
 	InboundMessages(ctx context.Context, q store.InboundQuery) (store.Page[store.InboundMessage], error)
 	InboundMessage(ctx context.Context, plan, id string) (store.InboundMessage, error)

@@ -17,8 +17,8 @@ const (
 	maxRange  = 366 * 24 * time.Hour
 )
 
-// timeseriesView is the answer to GET /api/v1/timeseries. It counts messages by the time when dlrloop recorded their
-// reports. The range is divided into steps: Times holds the start of each, and each series has one count per step.
+// timeseriesView is the answer to GET /api/v1/timeseries: how many messages were reported in each step, a part of the
+// time range. Times holds the start of each step, and each series has one count per step.
 type timeseriesView struct {
 	From        instant      `json:"from"`
 	To          instant      `json:"to"`
@@ -33,7 +33,7 @@ type seriesView struct {
 	Messages []int      `json:"messages"`
 }
 
-// span is the time range of a timeseries: from <= t < to. Both ends are multiples of step.
+// span is the time range of a timeseries, from <= t < to, and the length of its steps. Both ends are multiples of it.
 type span struct {
 	from, to time.Time
 	step     time.Duration
@@ -58,8 +58,8 @@ func (p *API) timeseries(ctx context.Context, a *request) (any, error) {
 	return v, nil
 }
 
-// span reads the query parameters from, to and step. The default is the last hour, including the current minute. If
-// from or to lies within a step, the range includes the whole step.
+// span reads the query parameters from, to and step. The default is the last hour, including the current minute. Both
+// ends are rounded so that the range consists of whole steps.
 func (q *query) span() span {
 	s := span{from: q.time("from"), to: q.time("to"), step: q.step("step", time.Minute)}
 	if s.to.IsZero() {
@@ -88,10 +88,10 @@ func (q *query) span() span {
 
 func (s span) points() int { return int(s.to.Sub(s.from) / s.step) }
 
-// counted returns the messages per step of s: one series for each service plan and status that occurs, sorted by both.
-// An empty plan means all. It reads one day at a time, since all minutes of a year might not fit into memory.
+// counted returns the number of messages in each step of the time range: one series for each service plan and status
+// that occurs, sorted by both. An empty plan means all.
 func (p *API) counted(ctx context.Context, plan string, s span) ([]seriesView, error) {
-	const atOnce = 24 * time.Hour
+	const atOnce = 24 * time.Hour // all minutes of a year might not fit into memory
 	type key struct {
 		plan   string
 		status dlr.Status

@@ -47,8 +47,8 @@ type tallyView struct {
 	OldestDue    instant `json:"oldest_due,omitzero"`
 }
 
-// storeSizeView holds the store's sizes, which may be some seconds old. Unfolded counts the reports and other arrivals
-// that are durable, but not yet applied to their batches.
+// storeSizeView holds the store's sizes, which may be some seconds old. Unfolded counts reports and other arrivals that
+// are durable, but not yet applied to their batches.
 type storeSizeView struct {
 	SizeBytes         int64 `json:"size_bytes"`
 	FreeBytes         int64 `json:"free_bytes"`

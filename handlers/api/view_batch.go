@@ -24,7 +24,8 @@ type batchView struct {
 	Reports            []batchReportView  `json:"reports"`
 }
 
-// codeView shows a status and a code, with the documented name and class of the code. Code is nil for dlr.NoCode.
+// codeView shows a status and a code, with the documented name and class of the code. Code is nil if there is none
+// (dlr.NoCode).
 type codeView struct {
 	Status dlr.Status `json:"status"`
 	Code   *int       `json:"code,omitempty"`
@@ -115,9 +116,9 @@ func viewBatch(b *store.Batch) batchView {
 	}
 }
 
-// counts returns the number of messages by status. For a final status this is the number of recipients in that status
-// or, if larger, the number in the batch reports, which need not name recipients. For an intermediate status only
-// recipients count: they leave the status, but the number in the batch reports never decreases.
+// counts returns the number of messages by status. For a final status it is the number of recipients in that status or,
+// if larger, the number in the batch reports, which need not name recipients. For other statuses only recipients count,
+// because they leave the status again, but the number in batch reports never decreases.
 func counts(b *store.Batch) map[dlr.Status]int {
 	counts := recipientsByStatus(b)
 	claimed := make(map[dlr.Status]int)

@@ -41,8 +41,7 @@ type recipientReportView struct {
 	rawBytes
 }
 
-// viewRecipient converts r, a recipient of the batch with this key, for an answer. flag says whether the batch wants
-// delivery feedback.
+// viewRecipient converts one recipient of a batch for an answer. Pass the batch's key and whether it wants feedback.
 func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) recipientView {
 	v := recipientView{
 		Plan:     key.Plan,
@@ -81,8 +80,8 @@ func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.Recipi
 	return v
 }
 
-// feedbackState returns the name that the API uses for the feedback state s. If the batch wants no delivery feedback,
-// the state FeedbackOwed is called dropped, since that feedback will not be sent.
+// feedbackState returns the name that the API uses for a feedback state. Feedback that is owed but that the batch does
+// not want is called dropped, since it will not be sent.
 func feedbackState(s store.FeedbackState, flag store.Flag) string {
 	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
 		return "dropped"

@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// attempt takes the next step for the claimed task: it looks up the batch, reads its full report or sends feedback. The
-// caller must settle the task with the outcome. attempt blocks until its calls to Sinch have ended; ctx cancels them.
+// attempt does what the claimed task needs next: it looks up the batch, fetches its full report or sends feedback. It
+// blocks until its calls to Sinch have ended; ctx cancels them. The caller must record the outcome in the store.
 func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	switch b := c.Batch; {
 	case b.Flag == store.FlagUnknown && !l.plan.AllWanted:
@@ -34,8 +34,8 @@ func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	return l.send(ctx, c)
 }
 
-// numbersAndOthers splits recipients into phone numbers (dlr.MSISDN) and all others. Both slices are new and keep the
-// spelling and the order of the recipients.
+// numbersAndOthers splits recipients into phone numbers (dlr.MSISDN) and all others. It keeps their spelling and order,
+// and does not change the argument.
 func numbersAndOthers(recipients []string) (numbers, others []string) {
 	for _, r := range recipients {
 		if _, ok := dlr.MSISDN(r); ok {
@@ -47,8 +47,8 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 	return numbers, others
 }
 
-// nonNumbersDead returns an outcome that gives up the feedback of others, the recipients that are not phone numbers,
-// because Sinch would refuse every call that names one. numbers is how many recipients are phone numbers.
+// nonNumbersDead returns an outcome that gives up the feedback of recipients that are not phone numbers, because Sinch
+// would refuse every call that names one. Pass these recipients, and how many others the task has.
 func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
@@ -58,7 +58,7 @@ func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	}}
 }
 
-// The values of store.Settlement.Detail that dlrloop writes if no answer of Sinch explains the outcome.
+// The explanations of an outcome (store.Settlement.Detail) that dlrloop writes if no answer of Sinch explains it.
 const (
 	unwanted        = "the batch does not want feedback"
 	noRecipients    = "the batch owes feedback for no recipient"
@@ -66,16 +66,16 @@ const (
 	enabledAfterAll = "Sinch answers 404 although the batch wants feedback"
 )
 
-// nothingToDo returns the outcome of a claim that has nothing to send: a retry after the backoff, with detail as
-// Settlement.Detail. The store normally ends such a task itself and does not return a claim for it.
+// nothingToDo returns the outcome of a task that has nothing to send: a retry after the backoff delay, with this
+// explanation. The store normally ends such a task itself.
 func (l *lane) nothingToDo(c store.Claim, detail string) outcome {
 	o := outcome{step: stepNone, settlement: store.Settlement{Detail: detail}}
 	return l.retryLater(o, c, store.Now())
 }
 
-// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If so, it also fetches the full
-// report or sends feedback, so that the task need not wait for the lookups of other batches. The outcome contains the
-// batch info for the store, so that each batch is looked up once.
+// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If so, it takes the next step at
+// once: it fetches the full report or sends feedback. The outcome contains the batch info for the store, so that each
+// batch is looked up once.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
@@ -97,8 +97,7 @@ func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	return l.failed(stepLookUp, c, store.Now(), err)
 }
 
-// readFull fetches the full report of the batch, which names the recipients that a summary only counted. A summary
-// arrives when all messages are final, so the full report is complete.
+// readFull fetches the full report of the batch, which names the recipients that an earlier report only counted.
 func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	var report sinch.Report
 	err := l.call(func() (err error) {
@@ -117,7 +116,7 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	return o
 }
 
-// send makes one feedback call for the claimed recipients, or for the whole batch if c.WholeBatch is set.
+// send makes one feedback call to Sinch for the claimed recipients, or for the whole batch if c.WholeBatch is set.
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
 	err := l.call(func() error {
@@ -146,9 +145,9 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	}}
 }
 
-// notFound returns the outcome of step s after a 404. It fetches the batch again to find the reason. If the batch does
-// not want feedback, the store drops the task. If Sinch does not know the batch, the task becomes dead. Otherwise the
-// step is retried until the feedback has been owed for Plan.GiveUp.
+// notFound returns the outcome after Sinch answered 404. It fetches the batch again to find the reason. If the batch
+// does not want feedback, the store drops the task. If Sinch does not know the batch, the task is given up. Otherwise
+// the task is retried until its feedback has been owed for Plan.GiveUp.
 func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	l.limiter.spend(time.Now())
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
@@ -171,8 +170,8 @@ func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	return l.retryLater(o, c, store.Now())
 }
 
-// unknownBatch returns the outcome for a batch that Sinch does not know: the claimed feedback becomes dead, which means
-// given up until an operator requeues it. After a requeue dlrloop asks Sinch for the batch again.
+// unknownBatch returns the outcome for a batch that Sinch does not know: its feedback is given up until an operator
+// requeues it. dlrloop then asks Sinch for the batch again.
 func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	o := outcome{step: s, reason: store.ReasonNotEnabledOrUnknown}
 	o.entries = []store.Entry{store.BatchInfo{BatchID: c.Key.BatchID, Unknown: true, Source: store.FromPoll}}
@@ -183,15 +182,15 @@ func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	return o
 }
 
-// succeeded records that Sinch accepted a call of step s. This proves that Sinch knows the service plan, and ends the
-// streak of 403 answers to this step.
+// succeeded records that Sinch accepted a call of this step. This proves that Sinch knows the service plan, and that
+// earlier 403 answers did not refuse the whole plan.
 func (l *lane) succeeded(s step) {
 	l.planCheck.Succeeded()
 	l.forbidden[s].Succeed()
 }
 
-// fetchBatch fetches a batch from Sinch and counts the lookup. If it fails, relay.IsNotFound is true for the error only
-// if Sinch knows the service plan but not the batch. relay.UnknownPlan is true if the plan may be wrong.
+// fetchBatch fetches a batch from Sinch. For its error, relay.IsNotFound is true only if Sinch knows the service plan
+// but not the batch. relay.UnknownPlan is true if the configuration of the plan may be wrong.
 func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
@@ -220,8 +219,8 @@ func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo,
 	return batchinfo.Convert(batch, store.FromPoll), nil
 }
 
-// call runs request through the circuit breaker and returns its error. If the circuit breaker refuses the call, request
-// is not run, and relay.CircuitRefused is true for the error.
+// call makes a request to Sinch, unless the circuit breaker refuses it because Sinch keeps failing. The error is then
+// one for which relay.CircuitRefused is true.
 func (l *lane) call(request func() error) error {
 	_, err := l.circuit.Execute(func() (struct{}, error) { return struct{}{}, request() })
 	return err

@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config configures a Relay: its service plans, its random numbers, and this replica's share of the plans' rates.
+// Config configures a Relay: its service plans, its random retry delays, and this replica's part of the plans' rates.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
@@ -42,7 +42,7 @@ type Plan struct {
 }
 
 // Circuit configures the circuit breaker of a service plan, which opens when Sinch is unreachable or fails. While it is
-// open, the plan's tasks are not claimed, so they use up no attempts. A zero field means its default.
+// open, dlrloop attempts no feedback of the plan. A zero field means its default.
 type Circuit struct {
 	Failures int           // number of consecutive failures that open the circuit; default 5
 	Open     time.Duration // how long the circuit stays open before one call may probe Sinch; default 30 s

@@ -16,9 +16,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// lane sends the feedback of one service plan. Its loop claims due tasks from the store, as many as workers, rate,
-// circuit breaker and pauses allow, and starts a goroutine (a worker) for each. The workers send their outcomes back to
-// the loop. Only the loop uses the fields below "Owned by the loop"; the workers also use the others.
+// lane sends the feedback of one service plan. Its loop claims due tasks from the store and starts a goroutine (a
+// worker) for each, within the limits of workers, rate, circuit breaker and pauses. The workers send their outcomes
+// back to the loop. Only the loop uses the fields below "Owned by the loop".
 type lane struct {
 	plan      Plan
 	store     Store
@@ -79,8 +79,8 @@ func (l *lane) logCircuit(_ string, from, to gobreaker.State) {
 	l.log.Log(context.Background(), level, "feedback circuit", "from", circuitName(from), "to", circuitName(to))
 }
 
-// run sends the feedback of the service plan until ctx ends. Then it waits until the workers have settled their tasks;
-// calls to Sinch still in flight after CallGrace are canceled. It returns an error only if the store is closed.
+// run sends the feedback of the service plan until ctx ends. It then waits until the workers have recorded their
+// results, and cancels their calls to Sinch after Plan.CallGrace. It fails only if the store is closed.
 func (l *lane) run(ctx context.Context) error {
 	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -91,8 +91,8 @@ func (l *lane) run(ctx context.Context) error {
 	return err
 }
 
-// loop claims the plan's feedback tasks, starts a worker for each, and applies the outcomes, until ctx ends. Workers
-// call Sinch with calls as the context, which ends later than ctx. loop fails only if the store is closed.
+// loop claims the plan's feedback tasks, starts a worker (goroutine) for each, and applies the outcomes, until ctx
+// ends. Workers call Sinch with the other context, which ends later. loop fails only if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for {
 		wait, err := l.claim(ctx, calls)
@@ -112,7 +112,7 @@ func (l *lane) loop(ctx, calls context.Context) error {
 	}
 }
 
-// drainFinished applies all outcomes that are already in l.finished, so that the next claim fills every free worker. It
+// drainFinished applies all outcomes that workers have already sent, so that the next claim fills every free worker. It
 // does not block.
 func (l *lane) drainFinished(ctx context.Context) {
 	for {
@@ -125,12 +125,12 @@ func (l *lane) drainFinished(ctx context.Context) {
 	}
 }
 
-// claimRetry is how long a lane's loop waits after Store.Claim failed.
+// claimRetry is how long dlrloop waits before it claims a plan's tasks again after Store.Claim failed.
 const claimRetry = time.Second
 
-// claim claims due tasks, as many as capacity allows, and starts a worker for each. It returns how long the loop must
-// wait before the next claim, unless a worker finishes first. It returns an error only if the store is closed; any
-// other error is logged, and the loop waits for claimRetry.
+// claim takes due tasks from the store, as many as capacity allows, and starts a worker for each. It returns how long
+// to wait before the next claim if no worker finishes first. It fails only if the store is closed; any other error is
+// logged, and the wait is then claimRetry.
 func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error) {
 	begin := store.Now()
 	room, wait := l.capacity(begin)
@@ -164,7 +164,7 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 	return l.plan.PollInterval, nil
 }
 
-// capacity returns how many tasks may be claimed now and, if that is zero, how long to wait before the next try.
+// capacity returns how many tasks may be claimed now and, if none may, how long to wait before the next try.
 func (l *lane) capacity(now time.Time) (int, time.Duration) {
 	share := l.share()
 	if l.limiter.setQuotaShare(share, now) {
@@ -196,7 +196,7 @@ func (l *lane) capacity(now time.Time) (int, time.Duration) {
 	return room, 0
 }
 
-// applyOutcome adapts the rate and the pauses of the service plan to the outcome of one claim.
+// applyOutcome slows down, speeds up or pauses the plan's calls to Sinch after the outcome of one task.
 func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	l.inFlight--
 	at := store.Now()
@@ -217,20 +217,20 @@ func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	}
 }
 
-// exportRate sets the metrics of this replica's current and maximum rate.
+// exportRate sets the metrics of this replica's current and maximum rate of feedback calls.
 func (l *lane) exportRate() {
 	l.metrics.FeedbackRate(l.plan.ID, l.limiter.rate*l.limiter.quotaShare, l.limiter.ceiling*l.limiter.quotaShare)
 }
 
-// pauseFor pauses claims for d from now on. It never shortens an earlier pause.
+// pauseFor stops claims for this long from now on. It never shortens an earlier pause.
 func (l *lane) pauseFor(now time.Time, d time.Duration) {
 	if d > l.pauseLeft(now) {
 		l.pausedUntil = now.Add(d)
 	}
 }
 
-// pauseLeft returns how long claims are still paused, or 0 if they are not. It also returns 0 for a pause longer than
-// the maximum, because then the clock was set back.
+// pauseLeft returns how long claims are still paused, or 0 if they are not. A pause longer than the maximum also gives
+// 0, because then the clock was set back.
 func (l *lane) pauseLeft(now time.Time) time.Duration {
 	left := l.pausedUntil.Sub(now)
 	if left > max(l.plan.Backoff.Cap, store.MaxRetryAfter) {
@@ -239,14 +239,14 @@ func (l *lane) pauseLeft(now time.Time) time.Duration {
 	return max(left, 0)
 }
 
-// The log messages of pause: why Sinch refuses the whole plan, and what to correct.
+// The log messages of the method pause: why Sinch refuses the whole plan, and what to correct.
 const (
 	refusesPlan   = "plan paused: Sinch refuses all calls; correct the plan's token, or ask Sinch about the account"
 	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"
 )
 
-// pause stops claims for Backoff.Cap, because outcome o shows that Sinch refuses the whole service plan. If Sinch
-// refuses several calls that were in flight together, there is one pause and one log line.
+// pause stops claims for Backoff.Cap, because Sinch refuses the whole service plan. If claims are paused already, it
+// does nothing: calls that are refused together cause one pause and one log line.
 func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	switch {
 	case l.pausedSince.IsZero():
@@ -262,8 +262,8 @@ func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.pausedUntil, "detail", o.settlement.Detail)
 }
 
-// resume lifts the limit of one call at a time that follows a pause. Call it when a call shows that Sinch accepts the
-// plan. It does nothing while claims are paused, because then that call began before the pause.
+// resume lifts the limit of one call at a time that follows a pause. Call it when Sinch has accepted a call. It does
+// nothing while claims are paused, because then that call began before the pause.
 func (l *lane) resume(ctx context.Context, now time.Time) {
 	if l.pausedSince.IsZero() || l.pauseLeft(now) > 0 {
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// step names what the relay did for one claimed task. The log line of the attempt contains it.
+// step names what dlrloop did for one task, such as a feedback call. The log line of the attempt contains it.
 type step string
 
 const (
@@ -21,8 +21,8 @@ const (
 	stepSend       step = "send feedback"
 )
 
-// outcome is the result of one claim: entries to record in the store, the settlement to record after them, and what the
-// lane's loop needs to adapt rate and pauses.
+// outcome is the result of an attempt at one task. It says what to record in the store, and how the rate and the pauses
+// of the plan must change.
 type outcome struct {
 	step       step
 	lookedUp   bool             // the batch was looked up before this step
@@ -35,7 +35,7 @@ type outcome struct {
 }
 
 // progressed returns the outcome of a step that succeeded without sending feedback, so that the task needs another
-// step. Pass the entries that the store must record for that step.
+// step. Pass what the store must record for the step.
 func progressed(s step, entries ...store.Entry) outcome {
 	return outcome{
 		step: s, entries: entries, reason: store.ReasonAccepted,
@@ -43,8 +43,8 @@ func progressed(s step, entries ...store.Entry) outcome {
 	}
 }
 
-// reasonFor returns the reason for err, the result of step s; a nil err means success. A 403 is store.ReasonForbidden,
-// or store.ReasonAuth if l.forbidden[s] finds that Sinch refuses the whole service plan.
+// reasonFor returns the reason for the error of a step; a nil error means success. A 403 is store.ReasonForbidden, or
+// store.ReasonAuth if earlier 403 answers show that Sinch refuses the whole service plan.
 func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	reason := relay.ReasonOf(err)
 	if reason == store.ReasonForbidden && l.forbidden[s].Refuse(batchID) {
@@ -53,9 +53,9 @@ func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	return reason
 }
 
-// failed returns the outcome of step s after a call returned err, which must not be nil. If the call can never succeed,
-// or the feedback has been owed for GiveUp, the claimed feedback becomes dead. Otherwise the step is retried. A
-// canceled call does not count as an attempt.
+// failed returns the outcome of a step after a call to Sinch failed. If the call can never succeed, or the feedback has
+// been owed for Plan.GiveUp, the feedback is given up. Otherwise the step is retried. A canceled call does not count as
+// an attempt.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	o := outcome{step: s, reason: l.reasonFor(s, c.Key.BatchID, err)}
 	o.retryAfter = l.plan.Backoff.CapRetryAfter(o.reason, relay.RetryAfter(err))
@@ -74,23 +74,23 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	return l.retryLater(o, c, now)
 }
 
-// givenUp reports whether to give up a task that failed now, because its feedback has been owed for GiveUp or longer.
-// The previous attempt must have failed too, and not because of the service plan, so that neither downtime of dlrloop
-// nor a paused plan makes old tasks dead.
+// givenUp reports whether to give up a task that failed now, because its feedback has been owed for Plan.GiveUp or
+// longer. The attempt before must have failed too, and not because Sinch refused the whole plan. Otherwise downtime of
+// dlrloop or a paused plan would end old tasks.
 func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 	t := c.Batch.Task
 	return t.Attempts > 0 && !relay.PausesPlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
 }
 
-// retryLater returns o, settled as a retry that is due after the backoff delay or Retry-After, whichever is longer.
+// retryLater turns an outcome into a retry that is due after the backoff delay or Retry-After, whichever is longer.
 func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
 	wait := l.plan.Backoff.Delay(c.Batch.Task.Attempts, o.retryAfter, l.random())
 	o.settlement.Outcome, o.settlement.Due = store.OutcomeRetry, now.Add(wait)
 	return o
 }
 
-// dead returns o with a settlement that makes all claimed feedback dead: nothing is retried. If what failed was the
-// fetch of the full report, only the fetch is given up, and recipients that are already known still get their feedback.
+// dead turns an outcome into one that gives up all claimed feedback. If what failed was the fetch of the full report,
+// only the fetch is given up, and recipients that are already known still get their feedback.
 func (o outcome) dead(c store.Claim) outcome {
 	o.settlement.Outcome, o.settlement.FullReportFetched = store.OutcomeDead, c.Batch.NeedsFullReport
 	if o.step != stepReadFull {
@@ -99,8 +99,8 @@ func (o outcome) dead(c store.Claim) outcome {
 	return o
 }
 
-// splittable reports whether err says that Sinch refused a feedback call because of its recipients. A call with fewer
-// recipients may then succeed.
+// splittable reports whether Sinch refused a feedback call because of its recipients. A call with fewer recipients may
+// then succeed.
 func splittable(err error) bool {
 	answer, ok := errors.AsType[*sinch.Error](err)
 	if !ok || relay.ReasonOf(err) != store.ReasonRejected {
@@ -113,7 +113,7 @@ func splittable(err error) bool {
 	return false
 }
 
-// outage reports whether a reason means that Sinch was unreachable or failed. A refusal is not an outage.
+// outage reports whether a call failed because Sinch was unreachable or failed. A refusal is not an outage.
 func outage(r store.Reason) bool {
 	return r == store.ReasonServer || r == store.ReasonTimeout || r == store.ReasonNetwork
 }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// The parameters of rateLimiter.
+// The parameters of rateLimiter, which limits the feedback calls per second.
 const (
 	// minRate is the lowest rate that failures can reduce a plan to, in calls per second, or a sixteenth of the ceiling
 	// if that is less.
@@ -19,10 +19,9 @@ const (
 	burst = 100 * time.Millisecond
 )
 
-// rateLimiter limits the calls per second of one service plan. Sinch publishes no limit, so the limiter searches for it
-// (AIMD): the rate starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while
-// calls succeed. All rates are totals of all replicas, and this replica uses its quota share of them. Only spend is
-// safe for concurrent use.
+// rateLimiter limits the calls per second of one service plan. Sinch publishes no limit, so the rate starts at a
+// ceiling, halves when Sinch answers 429 or 5xx or times out, and grows while calls succeed (AIMD). Rates are totals of
+// all replicas; the quota share is the part that this replica may use. Only spend is safe for concurrent use.
 type rateLimiter struct {
 	tokens      *rate.Limiter
 	ceiling     float64   // highest rate of all replicas, in calls per second
@@ -35,8 +34,8 @@ type rateLimiter struct {
 	changedAt   time.Time // time of the last decrease or increase
 }
 
-// newRateLimiter returns a limiter whose rate starts at ceiling, in calls per second of all replicas together. share is
-// this replica's quota share of the rate, 0 to 1. At most workers unused calls accumulate.
+// newRateLimiter returns a limiter that starts at the ceiling, the highest rate of all replicas, in calls per second.
+// This replica may use the given share of it, 0 to 1. Unused calls accumulate up to the number of workers.
 func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 	r := &rateLimiter{
 		ceiling: ceiling, workers: workers, quotaShare: share, rate: ceiling, threshold: ceiling, accepted: true,
@@ -48,8 +47,8 @@ func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 // limit returns the current rate of this replica, in calls per second.
 func (r *rateLimiter) limit() rate.Limit { return rate.Limit(r.rate * r.quotaShare) }
 
-// maxTokens returns how many unused calls may accumulate. It returns 0 for quota share 0, and otherwise at least 1,
-// because with 0 no call could ever begin.
+// maxTokens returns how many unused calls may accumulate. It is 0 if this replica may make no calls, and otherwise at
+// least 1, because with 0 no call could ever begin.
 func (r *rateLimiter) maxTokens() int {
 	if r.quotaShare == 0 {
 		return 0
@@ -57,14 +56,14 @@ func (r *rateLimiter) maxTokens() int {
 	return max(min(int(float64(r.limit())*burst.Seconds()), r.workers), 1)
 }
 
-// apply sets the rate and burst of the token bucket r.tokens after r.rate or r.quotaShare has changed.
+// apply updates the token bucket, which grants the calls, after the rate or the quota share has changed.
 func (r *rateLimiter) apply(now time.Time) {
 	r.tokens.SetLimitAt(now, r.limit())
 	r.tokens.SetBurstAt(now, r.maxTokens())
 }
 
-// setQuotaShare sets this replica's quota share and reports whether it changed. Unused calls beyond the new maxTokens
-// are dropped. With quota share 0 no call may begin.
+// setQuotaShare sets the part of the rate that this replica may use, and reports whether it changed. With 0 no call may
+// begin. Unused calls beyond the new maximum are dropped.
 func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 	if share == r.quotaShare {
 		return false
@@ -77,7 +76,7 @@ func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 // available returns how many calls may begin now.
 func (r *rateLimiter) available(now time.Time) int { return max(int(r.tokens.TokensAt(now)), 0) }
 
-// untilNext returns how long to wait until the next call may begin. The quota share must not be zero.
+// untilNext returns how long to wait until the next call may begin. Do not call it for quota share 0, when none may.
 func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	short := 1 - r.tokens.TokensAt(now)
 	if short <= 0 {
@@ -89,7 +88,7 @@ func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 // spend counts one call that begins now. It never blocks: a call that exceeds the rate delays later calls.
 func (r *rateLimiter) spend(now time.Time) { r.tokens.ReserveN(now, 1) }
 
-// decrease halves the rate, but only once per decreaseInterval, and reports whether it did.
+// decrease halves the rate, at most once per decreaseInterval, and reports whether it did.
 func (r *rateLimiter) decrease(now time.Time) bool {
 	if now.Sub(r.decreasedAt) < decreaseInterval {
 		return false
@@ -104,7 +103,7 @@ func (r *rateLimiter) decrease(now time.Time) bool {
 }
 
 // increase raises the rate in proportion to the time since its last change, up to the ceiling, and reports whether the
-// rate changed. Call it after each call that shows neither overload nor an outage of Sinch.
+// rate changed. Call it after each call that shows neither an overload nor an outage of Sinch.
 func (r *rateLimiter) increase(now time.Time) bool {
 	r.accepted = true
 	if r.rate >= r.ceiling {

@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Store is the part of store.Store that a Relay uses.
+// Store is the part of store.Store that a Relay uses, to claim tasks and to record their results.
 type Store interface {
 	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]store.Claim, error)
 	Record(ctx context.Context, a store.Arrival) error
@@ -25,8 +25,8 @@ type Relay struct {
 	lanes []*lane
 }
 
-// New returns a Relay that claims its tasks from s, counts in m and logs to log. It starts no goroutine. If a plan is
-// configured wrongly or twice, New returns an error that names the plan and the field.
+// New returns a Relay that claims its tasks from the store s, counts in m and logs to log. It starts no goroutine. If a
+// plan is configured wrongly or twice, the error names the plan.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Float64
@@ -49,8 +49,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error
 	return r, nil
 }
 
-// Folded ends the pause of each service plan for which an operator requeued feedback (Changes.SendNow). Call it from
-// store.Observer.Folded with the same changes. It does not block and does not keep the slice.
+// Folded ends the pause of a plan's feedback calls after an operator has requeued feedback (Changes.SendNow). Call it
+// from store.Observer.Folded with the same changes. It does not block and does not keep the slice.
 func (r *Relay) Folded(changes []store.Changes) {
 	for _, c := range changes {
 		if !c.SendNow {
@@ -68,9 +68,9 @@ func (r *Relay) Folded(changes []store.Changes) {
 	}
 }
 
-// Run sends feedback until ctx ends. Calls in flight then get Plan.CallGrace to finish, before Run cancels them and
-// releases their tasks. Run returns nil once every claim is settled. If the store fails, Run retries each settlement
-// until the task's lease ends. If the store is closed, Run returns an error that wraps store.ErrClosed.
+// Run sends feedback until ctx ends. Calls in flight may then finish within Plan.CallGrace; after that they are
+// canceled, and their tasks given back. Run records all results before it returns nil; while the store fails, it
+// retries until the task's lease ends. If the store is closed, it returns an error that wraps store.ErrClosed.
 func (r *Relay) Run(ctx context.Context) error {
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error {

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// work attempts a claimed task, settles it and returns the outcome. claimed is the time of the claim, when the lease
-// began. After ctx ends no attempt begins; calls, the context of the requests to Sinch, ends CallGrace later.
+// work attempts a claimed task, records the outcome and returns it. Pass the time of the claim, when the task's lease
+// (time limit) began. After ctx ends no attempt begins; the context for calls to Sinch ends Plan.CallGrace later.
 func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()
@@ -28,8 +28,8 @@ func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time
 	return o
 }
 
-// settle records the entries of o and then its settlement in the store, and retries each until leaseEnd. The entries
-// come first, because a settlement without them would end the step but lose its result.
+// settle records the entries of an outcome in the store, and then its settlement, which ends the claim. It retries each
+// until the lease ends. The entries come first, so that no step ends without its result.
 func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, leaseEnd time.Time) error {
 	for _, entry := range o.entries {
 		err := l.persist(ctx, leaseEnd, func(ctx context.Context) error {
@@ -46,14 +46,14 @@ func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, leaseEnd ti
 	})
 }
 
-// The first and the longest delay between two attempts of persist. The delay doubles each time.
+// The first and the longest delay between two tries to record a result in the store. The delay doubles each time.
 const (
 	firstRecordRetry = 50 * time.Millisecond
 	lastRecordRetry  = 2 * time.Second
 )
 
-// persist calls record until it succeeds, the store is closed or the lease ends, and returns its last error. It goes on
-// after ctx ends, because a call to Sinch whose result is not recorded is repeated after the lease.
+// persist calls record until it succeeds, the store is closed or the lease ends, and returns the last error. It goes on
+// after ctx ends, because dlrloop repeats a call to Sinch whose result is not recorded.
 func (l *lane) persist(ctx context.Context, leaseEnd time.Time, record func(context.Context) error) error {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), leaseEnd)
 	defer cancel()
@@ -70,7 +70,7 @@ func (l *lane) persist(ctx context.Context, leaseEnd time.Time, record func(cont
 	}
 }
 
-// logAttempt writes the one log line of an attempt. Pass the error of recording the outcome, or nil if it was recorded.
+// logAttempt writes the one log line of an attempt. Pass the error of recording its outcome, or nil.
 func (l *lane) logAttempt(ctx context.Context, c store.Claim, o outcome, err error) {
 	s := o.settlement
 	attributes := []slog.Attr{

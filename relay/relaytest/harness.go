@@ -25,7 +25,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// The plan id, the batch id and the phone numbers of the two recipients that most tests of the relay use.
+// The plan id, the batch id and the phone numbers of two recipients that most tests of the relay use.
 const (
 	PlanA  = "plan-a"
 	Batch1 = "01K2QHBT0F9G2KSY7P3M1DQX8R"
@@ -48,8 +48,8 @@ type Harness struct {
 	registry *prometheus.Registry
 }
 
-// New returns a Harness, whose store and Upstream close when the test ends. The store makes a new feedback task due
-// after 1 s, and treats reports as missing when none arrives for 1 h.
+// New returns a Harness that stops when the test ends. In its store, new feedback is due after 1 s, and reports count
+// as missing if none arrives for 1 h.
 func New(t *testing.T) *Harness {
 	t.Helper()
 	h := &Harness{T: t, Upstream: NewUpstream(t), registry: prometheus.NewRegistry(), Lines: &Lines{}}
@@ -73,10 +73,10 @@ func New(t *testing.T) *Harness {
 	return h
 }
 
-// Random returns 0.5. Use it as Config.Rand, so that the retry jitter is the same in each run.
+// Random returns 0.5. Use it as Config.Rand, so that the delays between retries are the same in each run.
 func Random() float64 { return 0.5 }
 
-// Client returns a client for the plan with this id. It calls the Upstream in place of Sinch.
+// Client returns a Sinch client for the plan with this id. It calls the Upstream, which stands in for Sinch.
 func (h *Harness) Client(plan string) *sinch.Client {
 	h.T.Helper()
 	c, err := sinch.New(sinch.Config{
@@ -86,19 +86,19 @@ func (h *Harness) Client(plan string) *sinch.Client {
 	return c
 }
 
-// Advance moves the clock of the synctest bubble forward by d and then waits until every other goroutine is blocked.
+// Advance moves the test's fake clock (synctest) forward, and then waits until every other goroutine is blocked.
 func (h *Harness) Advance(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// Record records an entry for a plan in the store, with the current time as its arrival time.
+// Record records an entry for a plan, such as a report, in the store. Its arrival time is the current time.
 func (h *Harness) Record(plan string, entry store.Entry) {
 	h.T.Helper()
 	require.NoError(h.T, h.Store.Record(h.T.Context(), store.Arrival{Plan: plan, At: store.Now(), Entry: entry}))
 }
 
-// RecordDelivered records one recipient report with status Delivered for each phone number.
+// RecordDelivered records a recipient report with status Delivered, and a fixed time, for each phone number.
 func (h *Harness) RecordDelivered(plan, batchID string, numbers ...string) {
 	h.T.Helper()
 	for _, n := range numbers {
@@ -108,7 +108,7 @@ func (h *Harness) RecordDelivered(plan, batchID string, numbers ...string) {
 	}
 }
 
-// RecordReport parses body as a callback of Sinch and records its report for the plan.
+// RecordReport parses the body of a callback of Sinch and records its report for the plan.
 func (h *Harness) RecordReport(plan string, body []byte) {
 	h.T.Helper()
 	c, err := dlr.Parse(body)
@@ -116,8 +116,8 @@ func (h *Harness) RecordReport(plan string, body []byte) {
 	h.Record(plan, store.Report{Report: c.Report, Raw: body, Source: store.FromCallback})
 }
 
-// BatchReport returns the JSON of a batch report in which all these phone numbers are Delivered. If named is false, the
-// report does not list the numbers but only counts them.
+// BatchReport returns the JSON of a batch report in which all these phone numbers are Delivered. With named it lists
+// the numbers; otherwise it only counts them.
 func BatchReport(batchID string, named bool, numbers ...string) []byte {
 	entry := map[string]any{"code": 0, "status": "Delivered", "count": len(numbers)}
 	if named {
@@ -197,8 +197,8 @@ func (h *Harness) Metric(name string, labels ...string) float64 {
 	return 0
 }
 
-// Run starts run in a new goroutine and returns a function that stops it: it cancels the context of run, waits until
-// run returns, and fails the test if run returns an error. The end of the test calls this function too.
+// Run starts a function in a new goroutine. The function that it returns cancels the context, waits for the end of the
+// goroutine, and fails the test on an error. It is also called when the test ends.
 func (h *Harness) Run(run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(h.T.Context())
 	done := make(chan error, 1)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Upstream stands in for Sinch: a real HTTP server, reached over net.Pipe so that it works in a synctest bubble. It
+// Upstream stands in for Sinch: an HTTP server, reached without a network so that it works in a synctest bubble. It
 // knows the batches that a test adds, and keeps the requests that it received. It is safe for concurrent use.
 type Upstream struct {
 	server    *http.Server
@@ -33,7 +33,7 @@ type Upstream struct {
 	most     int // maximum of inFlight
 }
 
-// Call is one request that the upstream received.
+// Call is one request that the upstream, the stand-in for Sinch, received.
 type Call struct {
 	At         time.Time
 	Plan       string
@@ -43,7 +43,7 @@ type Call struct {
 	Accepted   bool     // feedback that was answered with 202
 }
 
-// fault is a handler that answers some requests of one operation in place of the upstream.
+// fault is a handler that answers some requests for one operation, such as PostFeedback, in place of the upstream.
 type fault struct {
 	plan      string // empty: every plan
 	operation string
@@ -51,7 +51,7 @@ type fault struct {
 	times     int
 }
 
-// The values of Call.Operation. Fail, FailPlan and Requests take them as the operation.
+// The operations that the upstream knows. Call.Operation is one, and Fail, FailPlan and Requests take one.
 const (
 	ListBatches  = "GET batches"
 	GetBatch     = "GET batch"
@@ -59,7 +59,7 @@ const (
 	PostFeedback = "POST feedback"
 )
 
-// NewUpstream starts an upstream without batches. It stops when the test ends.
+// NewUpstream starts an upstream, a stand-in for Sinch, without batches. It stops when the test ends.
 func NewUpstream(t *testing.T) *Upstream {
 	t.Helper()
 	u := &Upstream{
@@ -76,7 +76,7 @@ func NewUpstream(t *testing.T) *Upstream {
 	return u
 }
 
-// transport returns an HTTP transport that connects every request to the upstream.
+// transport returns an HTTP transport that connects every request to the upstream, whatever its address.
 func (u *Upstream) transport(t *testing.T) *http.Transport {
 	transport := &http.Transport{DialContext: u.dial, MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -114,7 +114,7 @@ func (u *Upstream) Close() error {
 // Addr implements net.Listener. The address is a placeholder.
 func (u *Upstream) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
-// AddBatch adds a batch that was sent to Ada and Bob, with this value of feedback_enabled.
+// AddBatch adds a batch with two recipients, the phone numbers Ada and Bob. It says whether the batch wants feedback.
 func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -143,30 +143,31 @@ func (u *Upstream) AddFullReport(batchID string, body []byte) {
 	u.reports[batchID] = string(body)
 }
 
-// Fail makes answer handle the next requests of an operation; times says how many. A nil answer drops the connection.
+// Fail makes a handler answer the next requests for an operation, such as PostFeedback, as often as times says. A nil
+// handler drops the connection.
 func (u *Upstream) Fail(operation string, times int, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{operation: operation, answer: answer, times: times})
 }
 
-// FailAll makes answer handle all requests until Heal is called. A nil answer drops the connection.
+// FailAll makes a handler answer all requests until Heal is called. A nil handler drops the connection.
 func (u *Upstream) FailAll(answer http.HandlerFunc) {
 	for _, operation := range []string{ListBatches, GetBatch, GetReport, PostFeedback} {
 		u.Fail(operation, 1<<30, answer)
 	}
 }
 
-// FailPlan makes answer handle all requests of a plan for one operation, such as PostFeedback, until Heal is called. A
-// nil answer drops the connection.
+// FailPlan makes a handler answer all requests of a plan for one operation, such as PostFeedback, until Heal is called.
+// A nil handler drops the connection.
 func (u *Upstream) FailPlan(plan, operation string, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{plan: plan, operation: operation, answer: answer, times: 1 << 30})
 }
 
-// RejectNumbers makes the upstream answer 400 to every feedback call that names one of these phone numbers. They
-// replace the numbers of an earlier call of RejectNumbers.
+// RejectNumbers makes the upstream answer 400 to every feedback call that names one of these phone numbers. A later
+// call of RejectNumbers replaces them.
 func (u *Upstream) RejectNumbers(numbers ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -176,7 +177,7 @@ func (u *Upstream) RejectNumbers(numbers ...string) {
 	}
 }
 
-// Forbid adds a batch that wants feedback and makes the upstream answer the batch's feedback calls with 403.
+// Forbid adds a batch that wants feedback, but whose feedback calls the upstream answers with 403.
 func (u *Upstream) Forbid(batchID string) {
 	u.AddBatch(batchID, true)
 	u.mu.Lock()
@@ -197,8 +198,8 @@ func (u *Upstream) Accepted() (n int) {
 	return n
 }
 
-// rejects reports whether the upstream answers 400 to a feedback call for these recipients, because one of them does
-// not have 1 to 15 digits or was passed to RejectNumbers.
+// rejects reports whether the upstream answers 400 to a feedback call for these recipients. It does so if one of them
+// does not have 1 to 15 digits, or was passed to RejectNumbers.
 func (u *Upstream) rejects(recipients []string) bool {
 	return slices.ContainsFunc(recipients, func(r string) bool {
 		return u.refused[r] || r == "" || len(r) > 15 || strings.Trim(r, "0123456789") != ""
@@ -208,7 +209,7 @@ func (u *Upstream) rejects(recipients []string) bool {
 // RefuseConnections closes the connections to the upstream and makes it refuse new ones.
 func (u *Upstream) RefuseConnections() { _ = u.server.Close() }
 
-// Heal ends the faults of Fail, FailAll and FailPlan.
+// Heal makes the upstream answer normally again: it ends the faults of Fail, FailAll and FailPlan.
 func (u *Upstream) Heal() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -266,7 +267,7 @@ func parseCall(r *http.Request) Call {
 	return c
 }
 
-// begin records a request and returns the handler for its answer: that of the first matching fault, or the normal one.
+// begin records a request and returns the handler for its answer: that of a matching fault, or the normal one.
 func (u *Upstream) begin(c Call) http.HandlerFunc {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -321,7 +322,7 @@ func Respond(status int, body string, headers ...string) http.HandlerFunc {
 	}
 }
 
-// RespondAfter returns a handler that calls next after d, unless the client disconnects before that.
+// RespondAfter returns a handler that waits for d and then calls next, unless the client disconnects before that.
 func RespondAfter(d time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -332,8 +333,8 @@ func RespondAfter(d time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// ListingsWithoutProof holds answers to a listing of batches, by name of a subtest. None proves that the service plan
-// is configured correctly: its id or region may still be wrong.
+// ListingsWithoutProof holds answers to a request for the list of batches, by name of a subtest. None of them proves
+// that the id and the region of the service plan are right.
 var ListingsWithoutProof = map[string]http.HandlerFunc{
 	"empty":       Respond(200, `{"count":0,"page":0,"page_size":0,"batches":[]}`),
 	"no list":     Respond(200, `{}`),
