@@ -129,14 +129,19 @@ func (s *Store) readReplicas(ctx context.Context) (all []replica, err error) {
 }
 
 // deleteStopped deletes the rows of replicas that stopped long ago, and their leader leases. A replica that has sent a
-// heartbeat since its row was read keeps the row.
+// heartbeat since its row was read keeps both.
 func (s *Store) deleteStopped(ctx context.Context, stopped []replica) error {
 	for _, r := range stopped {
-		if err := s.run(ctx, deleteStoppedReplica, r.token, r.heartbeat); err != nil {
-			return fmt.Errorf("delete the row of stopped replica %s: %w", r.id, err)
-		}
-		if err := s.run(ctx, deleteLeaderLeases, r.token); err != nil {
-			return fmt.Errorf("delete the leader leases of stopped replica %s: %w", r.id, err)
+		err := s.writing(ctx, func(tx pgx.Tx) error {
+			deleted, err := tx.Exec(ctx, deleteStoppedReplica, r.token, r.heartbeat)
+			if err != nil || deleted.RowsAffected() == 0 {
+				return err
+			}
+			_, err = tx.Exec(ctx, deleteLeaderLeases, r.token)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("delete the row and leader leases of stopped replica %s: %w", r.id, err)
 		}
 	}
 	return nil

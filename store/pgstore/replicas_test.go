@@ -176,6 +176,24 @@ func TestLeaderLeaseIsExclusive(t *testing.T) {
 	require.Positive(t, held.Load())
 }
 
+func TestReplicaThatCameBackKeepsLeaderLease(t *testing.T) {
+	t.Parallel()
+	url := postgres.Database(t)
+	s := newStore(t, pgstore.Config{URL: url})
+	held, err := s.AcquireLease(t.Context(), store.LeaseRetention, epoch, epoch.Add(time.Hour))
+	require.NoError(t, err)
+	require.True(t, held)
+	require.NoError(t, s.DeleteStoppedReplica(t.Context(), s.Token(), -1))
+	require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM replica`))
+	require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM duty`))
+
+	execute(t, url, `INSERT INTO replica (token, id, beat) VALUES ('killed', 'b', -1)`)
+	execute(t, url, `INSERT INTO duty (name, token, replica, held_until) VALUES ('other', 'killed', 'b', now())`)
+	require.NoError(t, s.DeleteStoppedReplica(t.Context(), "killed", -1))
+	require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM replica`))
+	require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM duty`))
+}
+
 func TestGaugesOmitEndedLeaderLease(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
