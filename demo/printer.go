@@ -143,7 +143,7 @@ func (p *printer) folded(changes []store.Changes) {
 		switch found := finalByPolling(c); {
 		case found > 0:
 			p.found += found
-			p.line(blue, "⇣", "found", "%s of batch %s were missing: read from Sinch", reports(found), short(c.BatchID))
+			p.line(blue, "⇣", "found", "no callback for %s of batch %s: read from Sinch", reports(found), short(c.BatchID))
 		case c.Polled > 0:
 			p.line(blue, "⇣", "completed", "the summary of batch %s names no recipients: read the full report from Sinch",
 				short(c.BatchID))
@@ -225,7 +225,7 @@ func (p *printer) sinchEntry(e ledger.Entry) {
 	}
 	again := ""
 	if n := p.failed[e.Batch]; n > 0 {
-		again = fmt.Sprintf(", after %d failed calls", n)
+		again = fmt.Sprintf(", failed calls before: %d", n)
 		delete(p.failed, e.Batch)
 	}
 	p.line(green, "✓", "feedback", "Sinch accepted %d recipients of batch %s%s", e.Count, short(e.Batch), again)
