@@ -47,10 +47,12 @@ ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6`
 	listInboundOfNumber slotSQL = `
 SELECT slot, arrived_at, plan, id, size
 FROM ((SELECT slot, arrived_at, plan, id, size FROM inbound WHERE slot = $1 AND sender = $8 AND ($7 = '' OR plan = $7)
-    AND (arrived_at, plan, id) < ($2, $3, $4) AND arrived_at >= $5 ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6)
+    AND (arrived_at, plan, id) < ($2, $3, $4) AND arrived_at >= $5
+    ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6)
     UNION
     (SELECT slot, arrived_at, plan, id, size FROM inbound WHERE slot = $1 AND receiver = $8 AND ($7 = '' OR plan = $7)
-    AND (arrived_at, plan, id) < ($2, $3, $4) AND arrived_at >= $5 ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6)) m
+    AND (arrived_at, plan, id) < ($2, $3, $4) AND arrived_at >= $5
+    ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6)) m
 ORDER BY arrived_at DESC, plan DESC, id DESC LIMIT $6`
 )
 
