@@ -74,10 +74,13 @@ func indent(p config.Problem) string {
 	}, before)
 }
 
-// count returns a number with its noun: "1 secret", "2 secrets". It forms the plural by adding s.
+// count returns a number with its noun: "1 secret", "2 secrets", "2 batches".
 func count(n int, noun string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + noun
+	case strings.HasSuffix(noun, "ch"):
+		noun += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -71,7 +71,7 @@ were dead.
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), total)
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "due now: %s; requeued: %s\n", countBatches(total.Batches),
+		_, err = fmt.Fprintf(c.OutOrStdout(), "due now: %s; requeued: %s\n", count(total.Batches, "batch"),
 			count(total.Recipients, "recipient"))
 		return err
 	}
@@ -103,12 +103,4 @@ func (a *api) requeue(ctx context.Context, request requeue) (total requeued, err
 			return total, nil
 		}
 	}
-}
-
-// countBatches returns "1 batch" or "2 batches". The function count would write "2 batchs".
-func countBatches(n int) string {
-	if n == 1 {
-		return "1 batch"
-	}
-	return fmt.Sprintf("%d batches", n)
 }

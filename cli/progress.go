@@ -86,7 +86,7 @@ func (b *bar) line(p copying.Progress, took time.Duration) string {
 		fmt.Fprintf(&line, "[%s%s] ", strings.Repeat("#", full), strings.Repeat("-", barWidth-full))
 	}
 	fmt.Fprintf(&line, "%3d%%  %d of %s, %s, %s", int(share*100), p.Done.Batches,
-		countBatches(max(p.Total.Batches, p.Done.Batches)),
+		count(max(p.Total.Batches, p.Done.Batches), "batch"),
 		count(p.Done.Recipients, "recipient"), megabytes(p.Done.Bytes))
 	if rate := float64(done-b.before) / cmp.Or(took.Seconds(), 1e-9); took >= time.Second && rate > 0 {
 		left := time.Duration(float64(total-done) / rate * float64(time.Second))

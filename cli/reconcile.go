@@ -152,5 +152,5 @@ func messagesOf(messages, batches int) string {
 	if batches == 0 {
 		return "nothing"
 	}
-	return fmt.Sprintf("%s of %s", count(messages, "message"), countBatches(batches))
+	return fmt.Sprintf("%s of %s", count(messages, "message"), count(batches, "batch"))
 }

@@ -143,7 +143,7 @@ func feedback(f config.Feedback) string {
 		who += ", in every batch (no lookup at Sinch)"
 	}
 	return fmt.Sprintf("for recipients %s; collected for %s, %s at a time, up to %g calls per second, dead after %s",
-		who, f.Coalesce, countBatches(f.Workers), f.Rate, f.GiveUp)
+		who, f.Coalesce, count(f.Workers, "batch"), f.Rate, f.GiveUp)
 }
 
 func reconciling(p config.Plan) string {
