@@ -228,7 +228,8 @@ func (p *printer) sinchEntry(e ledger.Entry) {
 		again = fmt.Sprintf(", failed calls before: %d", n)
 		delete(p.failed, e.Batch)
 	}
-	p.line(green, "✓", "feedback", "Sinch accepted %d recipients of batch %s%s", e.Count, short(e.Batch), again)
+	p.line(green, "✓", "feedback", "Sinch accepted the feedback for batch %s, recipients: %d%s", short(e.Batch), e.Count,
+		again)
 }
 
 // failure describes a failed feedback call in words, for example "was answered 503" or "got no answer".
