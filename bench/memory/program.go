@@ -181,8 +181,8 @@ func (p *program) awaitReady(ctx context.Context) error {
 	}
 }
 
-// totals blocks until all accepted reports are in dlrloop's database. It then returns dlrloop's totals (counts of
-// recipients and reports), all zero if there is no report, and the size of the store.
+// totals blocks until all accepted reports are in dlrloop's database. It then returns the size of the store and
+// dlrloop's totals: counts of recipients and reports. All counts are zero if there is no report.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {
