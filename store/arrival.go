@@ -5,12 +5,14 @@ import (
 	"time"
 )
 
-// Arrival is one event to be stored, such as a delivery report or a confirmation from the application. Store.Record
+// Arrival is one thing to be stored, such as a delivery report or a confirmation from the application. Store.Record
 // makes it durable, and package fold then updates the stored rows from it.
 type Arrival struct {
 	Plan  string    // the service plan; never empty
 	At    time.Time // when the arrival was received or made: UTC, truncated to the millisecond
 	Entry Entry     // the content; never nil
+	// Signature is what Sinch signed the callback with; nil if it did not, or if Policy.KeepCallbacks is not set.
+	Signature *Signature
 }
 
 // Check returns an error if the plan, the entry or a required field of the entry is missing. Every callback that the

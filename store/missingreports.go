@@ -58,6 +58,16 @@ func (b *Batch) settled() int {
 	return max(named, claimed)
 }
 
+// Complete reports whether every message of the batch has a final status. It returns false while the number of messages
+// is unknown.
+func (b *Batch) Complete() bool {
+	known := b.Total > 0
+	if f := b.Info; f != nil && !f.Unknown && f.Groups == 0 {
+		known = known || f.Recipients > 0
+	}
+	return known && b.Missing() == 0
+}
+
 // Missing returns how many messages of the batch have no final status yet. It returns 0 while neither a report nor the
 // batch info says how many messages there are.
 func (b *Batch) Missing() int {

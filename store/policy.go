@@ -22,6 +22,8 @@ type Policy struct {
 	// from a clock that has since been set back. Zero means no limit.
 	MaxWait        time.Duration
 	MissingReports MissingReports // when missing reports are fetched
+	Events         bool           // store the events that follow from arrivals
+	KeepCallbacks  bool           // also store the callbacks in events; ignored without Events
 }
 
 // MaxRetryAfter is the longest wait after Sinch answers 429, even if the Retry-After header asks for more.

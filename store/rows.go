@@ -45,6 +45,7 @@ type Batch struct {
 	// NeedsFullReport is set if a report counts deliveries without naming the recipients, until the full report has
 	// named them.
 	NeedsFullReport bool
+	Version         int64 // Event.Version of the batch's latest event; 0 if it has none
 }
 
 // Key returns the key of the batch.

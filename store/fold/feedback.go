@@ -19,8 +19,10 @@ func (f *folding) settle(n store.Settlement, at time.Time) {
 	}
 	switch n.Outcome {
 	case store.OutcomeAccepted:
-		f.changes.Accepted += f.moveAll(n.Recipients, store.FeedbackSent, at, store.FeedbackOwed, store.FeedbackDead)
-		f.moveWholeBatch(n.WholeBatch, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
+		sent := f.moveAll(n.Recipients, store.FeedbackSent, at, store.FeedbackOwed, store.FeedbackDead)
+		f.changes.Accepted += len(sent)
+		wholeBatch := f.moveWholeBatch(n.WholeBatch, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
+		f.feedback(store.FeedbackAccepted, n, sent, wholeBatch)
 		f.clearDead()
 		f.succeeded(n, at)
 	case store.OutcomeProgress:
@@ -74,9 +76,10 @@ func (f *folding) markDead(n store.Settlement, at time.Time) {
 	unread := n.FullReportFetched && b.NeedsFullReport
 	b.NeedsFullReport = b.NeedsFullReport && !unread
 	dead := f.moveAll(n.Recipients, store.FeedbackDead, at, store.FeedbackOwed)
-	f.changes.Dead += dead
+	f.changes.Dead += len(dead)
 	wholeBatch := f.moveWholeBatch(n.WholeBatch, store.FeedbackDead, store.FeedbackOwed)
-	if dead > 0 || unread || wholeBatch {
+	f.feedback(store.FeedbackGivenUp, n, dead, wholeBatch)
+	if len(dead) > 0 || unread || wholeBatch {
 		full := unread || b.Dead != nil && b.Dead.FullReport
 		b.Dead = &store.Dead{At: at, Reason: n.Reason, Detail: n.Detail, FullReport: full}
 	}
@@ -87,7 +90,7 @@ func (f *folding) markDead(n store.Settlement, at time.Time) {
 func (f *folding) requeue(n store.Requeue, at time.Time) {
 	b := f.batch
 	f.changes.SendNow = true
-	requeued := f.moveAll(n.Recipients, store.FeedbackOwed, at, store.FeedbackDead)
+	requeued := len(f.moveAll(n.Recipients, store.FeedbackOwed, at, store.FeedbackDead))
 	f.changes.Requeued += requeued
 	wholeBatch := f.moveWholeBatch(n.WholeBatch, store.FeedbackOwed, store.FeedbackDead)
 	full := b.Dead != nil && b.Dead.FullReport
@@ -136,14 +139,26 @@ func (f *folding) moveWholeBatch(wholeBatch bool, next store.FeedbackState, prio
 }
 
 // moveAll changes the feedback state of the recipients with these numbers to next if their present state is one of
-// prior. It returns how many recipients it changed.
-func (f *folding) moveAll(numbers []string, next store.FeedbackState, at time.Time, prior ...store.FeedbackState) int {
-	moved := 0
-	for _, number := range numbers {
-		if r := f.rows.Recipients[dlr.Digits(number)]; r != nil && slices.Contains(prior, r.Feedback) {
-			f.move(r, next, at)
-			moved++
+// prior. It returns the numbers of those that it changed, sharing memory with numbers if these are all.
+func (f *folding) moveAll(
+	numbers []string, next store.FeedbackState, at time.Time, prior ...store.FeedbackState,
+) []string {
+	all, moved := true, []string(nil)
+	for i, number := range numbers {
+		r := f.rows.Recipients[dlr.Digits(number)]
+		if r == nil || !slices.Contains(prior, r.Feedback) {
+			if all {
+				all, moved = false, slices.Clone(numbers[:i])
+			}
+			continue
 		}
+		f.move(r, next, at)
+		if !all {
+			moved = append(moved, number)
+		}
+	}
+	if all {
+		return numbers
 	}
 	return moved
 }

@@ -25,6 +25,8 @@ type Rows struct {
 	Chunk uint64
 	// Log collects the new reports, which the store appends to the report log.
 	Log []store.Logged
+	// Events collects the events that follow from the arrivals, which the store appends to the event log.
+	Events []store.Event
 }
 
 // Row is the row of one recipient while Fold changes it.
@@ -57,6 +59,7 @@ func Fold(rows *Rows, arrivals []store.Arrival, p store.Policy) store.Changes {
 	f.changes = store.Changes{Plan: b.Plan, BatchID: b.ID, NewBatch: b.FirstAt.IsZero(), Before: b.Tally()}
 	f.changes.Applied = make([]store.Applied, 0, len(arrivals)) // usually one recipient per report
 	rows.Log = slices.Grow(rows.Log, len(arrivals))
+	f.done = p.Events && b.Complete()
 	for _, a := range arrivals {
 		f.apply(a)
 	}
@@ -71,10 +74,13 @@ type folding struct {
 	policy  store.Policy
 	changes store.Changes
 	claims  map[kind]int // counts in the current batch report
+	arrival store.Arrival // the one that is being applied
+	done    bool          // the batch was complete before this arrival; used only if policy.Events is set
 }
 
 func (f *folding) apply(a store.Arrival) {
 	b := f.batch
+	f.arrival = a
 	if b.FirstAt.IsZero() {
 		b.FirstAt = a.At
 	}
@@ -99,6 +105,7 @@ func (f *folding) apply(a store.Arrival) {
 	}
 	f.schedule(a.At)
 	f.scheduleFetch(a)
+	f.completed()
 }
 
 // replaceInfo replaces Batch.Info, the stored batch info, with n unless Batch.Info has a later ModifiedAt. It ignores a

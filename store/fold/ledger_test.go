@@ -33,6 +33,8 @@ type ledger struct {
 	batch      *store.Batch
 	recipients map[string]*store.Recipient
 	log        []store.Logged
+	events     []store.Event
+	seen       int // how many of events the test has looked at
 	chunk      uint64
 	stats      store.PlanStats
 	minutes    map[MinuteKey]int
@@ -64,6 +66,7 @@ func (l *ledger) fold(arrivals ...store.Arrival) store.Changes {
 	require.Equal(l.t, l.batch.Tally(), c.Before)
 	l.batch = rows.Batch
 	l.log = append(l.log, rows.Log...)
+	l.events = append(l.events, rows.Events...)
 	l.write(rows, touched)
 	AddChanges(&l.stats, c)
 	AddMinutes(l.minutes, c)
@@ -113,6 +116,7 @@ func (l *ledger) check(c store.Changes) {
 	dead := b.Feedback.Dead > 0 || b.WholeBatch == store.FeedbackDead || b.Dead != nil && b.Dead.FullReport
 	require.Equal(l.t, dead, b.Dead != nil, "Dead is set if and only if something is dead")
 	l.checkMissing()
+	l.checkEvents()
 	require.Equal(l.t, b.Tally(), c.After)
 	require.Equal(l.t, c.After, l.stats.Feedback, "the changes must add up to the present tally")
 	require.Equal(l.t, 1, l.stats.Batches)
@@ -120,6 +124,35 @@ func (l *ledger) check(c store.Changes) {
 	require.Equal(l.t, l.messages(), l.applied(), "the changes must add up to the batch's counts")
 	require.Equal(l.t, feedback.Owed+feedback.Sent+feedback.Dead, l.sum(func(c store.Changes) int { return c.Earned }))
 	require.Equal(l.t, feedback.Sent, l.sum(func(c store.Changes) int { return c.Accepted }))
+}
+
+// checkEvents compares the events with the recipients' rows and the batch's row.
+func (l *ledger) checkEvents() {
+	l.t.Helper()
+	if !l.policy.Events {
+		require.Empty(l.t, l.events)
+		require.Zero(l.t, l.batch.Version)
+		return
+	}
+	last, version := make(map[string]dlr.State), int64(0)
+	for _, e := range l.events {
+		require.Greater(l.t, e.Version, version, "versions must rise")
+		version = e.Version
+		if e.Type == store.RecipientStatus {
+			prior, known := last[dlr.Digits(e.Number)]
+			require.False(l.t, known && prior.Status == e.State.Status && prior.Code == e.State.Code, "a repeated event")
+			last[dlr.Digits(e.Number)] = e.State
+		}
+	}
+	require.Equal(l.t, version, l.batch.Version)
+	for digits, r := range l.recipients {
+		s, named := r.State()
+		require.Equal(l.t, s.Status, last[digits].Status)
+		require.Equal(l.t, s.Code, last[digits].Code)
+		if !named {
+			require.NotContains(l.t, last, digits)
+		}
+	}
 }
 
 // checkMissing compares the batch's Check with the recipients' rows.

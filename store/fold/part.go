@@ -107,6 +107,7 @@ func (f *folding) begin(n report, at time.Time) *store.BatchReport {
 		}
 		return r
 	}
+	f.received(n)
 	b.Reports = append(b.Reports, store.BatchReport{
 		Key: key, Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: f.log(n, at),
 	})

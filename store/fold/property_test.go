@@ -57,6 +57,7 @@ func drawPolicy(t *rapid.T) store.Policy {
 			Silence: time.Duration(rapid.IntRange(0, 3).Draw(t, "silence")) * 10 * time.Second,
 			Grace:   time.Duration(rapid.IntRange(0, 20).Draw(t, "grace")) * time.Second,
 		},
+		Events: rapid.Bool().Draw(t, "events"), KeepCallbacks: rapid.Bool().Draw(t, "callbacks"),
 	}
 }
 

@@ -19,12 +19,14 @@ func (f *folding) report(n report, at time.Time) {
 		}
 		ref = held.Ref
 		b.Total = max(b.Total, n.Total)
+		f.done = f.done && b.Complete() // the parts of a report have the same events as the whole
 	} else {
 		if f.repeated(n) {
 			f.duplicate(n)
 			return
 		}
 		ref = f.log(n, at)
+		f.received(n)
 	}
 	if b.ClientReference == "" {
 		b.ClientReference = n.ClientReference
@@ -83,6 +85,7 @@ func (f *folding) repeated(n report) bool {
 			s.OperatorAt = e.OperatorAt
 		}
 		f.updateStatus(held, r)
+		f.stateChanged(r, held, true)
 		s.Repeats++
 		r.Changed = true
 		return true
@@ -196,9 +199,10 @@ func (f *folding) addRecipientReport(r *Row, s store.RecipientReport) bool {
 	r.Changed = true
 	if !had {
 		f.moveStatus("", s.Status)
-		return fresh
+	} else {
+		f.updateStatus(held, r)
 	}
-	f.updateStatus(held, r)
+	f.stateChanged(r, held, had)
 	return fresh
 }
 

@@ -10,9 +10,9 @@ import (
 )
 
 // batchFormat is the latest format of a batch row. Format 1 ends with the batch info. Format 2 adds Batch.WholeBatch,
-// Batch.Fetch and BatchInfo.Groups. Format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of
-// these two is not zero.
-const batchFormat = 3
+// Batch.Fetch and BatchInfo.Groups. Format 3 adds BatchReport.Folded and Task.Limit, and format 4 Batch.Version. Both
+// are written only if a field that they add is not zero.
+const batchFormat = 4
 
 // EncodeBatch returns the encoded row of a batch, without its recipients, in a new slice.
 func EncodeBatch(b *store.Batch) []byte { return AppendBatch(make(Writer, 0, 256), b) }
@@ -65,20 +65,26 @@ func AppendBatch(p Writer, b *store.Batch) Writer {
 		p.folded(b.Reports)
 		p.limit(b.Task)
 	}
+	if format >= 4 {
+		p.Uint(uint64(b.Version))
+	}
 	return p
 }
 
 // formatOf returns the earliest format that can hold the batch, so that earlier versions of dlrloop can read the row.
 func formatOf(b *store.Batch) byte {
+	if b.Version > 0 {
+		return batchFormat
+	}
 	for _, r := range b.Reports {
 		if r.Folded > 0 {
-			return batchFormat
+			return batchFormat - 1
 		}
 	}
 	if b.Task != nil && b.Task.Limit > 0 {
-		return batchFormat
+		return batchFormat - 1
 	}
-	return batchFormat - 1
+	return batchFormat - 2
 }
 
 // folded appends the field BatchReport.Folded of each report, in order.
@@ -139,6 +145,9 @@ func DecodeBatch(row []byte) (*store.Batch, error) {
 	if format >= 3 {
 		u.folded(b.Reports)
 		u.limit(b.Task)
+	}
+	if format >= 4 {
+		b.Version = int64(u.Uint())
 	}
 	if u.Err != nil {
 		return nil, fmt.Errorf("batch: %w", u.Err)

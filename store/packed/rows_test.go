@@ -146,7 +146,7 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 func TestRowsOfANewerFormatAreRejected(t *testing.T) {
 	row := []byte{batchFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0}
 	_, err := DecodeBatch(row)
-	require.ErrorContains(t, err, "batch: row has format 4, this version reads 1 to 3")
+	require.ErrorContains(t, err, "batch: row has format 5, this version reads 1 to 4")
 	row[0] = rowFormat + 1
 	_, err = DecodeRecipient(row, "1")
 	require.ErrorContains(t, err, "recipient: row has format 2, this version reads 1")
