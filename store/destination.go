@@ -55,8 +55,9 @@ type EventLog interface {
 	EventsEnd(ctx context.Context) (string, error)
 	// EventBacklog counts the events after the cursor, of all types and plans. It returns the errors of Events.
 	EventBacklog(ctx context.Context, cursor string) (EventBacklog, error)
-	// TrimEvents deletes events older than before that lie before the cursors of all stored destinations. (DeleteOlder
-	// deletes older events even if a destination has not received them, and dead events that became dead before.)
+	// TrimEvents deletes the events that are older than before and lie before the cursors of all stored destinations.
+	// It may keep some that are stored together with newer ones. (DeleteOlder also deletes older events that a
+	// destination has not received, and dead events with an earlier Since.)
 	TrimEvents(ctx context.Context, before time.Time) error
 
 	// Destinations returns all stored destinations, sorted by name.
@@ -84,7 +85,7 @@ const (
 	DeliveryAccepted    DeliveryReason = "accepted"
 	DeliveryRateLimited DeliveryReason = "rate_limited" // 429
 	DeliveryServer      DeliveryReason = "server"       // 5xx
-	DeliveryRejected    DeliveryReason = "rejected"     // any other 4xx: retried, since the application may be mid-deployment
+	DeliveryRejected    DeliveryReason = "rejected"     // any other 4xx; retried like all of these
 	DeliveryRedirected  DeliveryReason = "redirected"   // 3xx: dlrloop does not follow redirects
 	DeliveryGone        DeliveryReason = "gone"         // 410: the destination is paused
 	DeliveryTimeout     DeliveryReason = "timeout"

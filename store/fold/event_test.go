@@ -64,7 +64,8 @@ func TestBatchCompletedOnce(t *testing.T) {
 	require.Equal(t, []store.EventType{store.RecipientStatus}, l.types())
 	l.fold(arrives(2, says(bob, dlr.Dispatched, 401, at(2))), arrives(3, says(bob, dlr.Expired, 406, at(3))))
 	require.Equal(t, []store.StatusCount{
-		{Status: dlr.Delivered, Messages: 1}, {Status: dlr.Dispatched, Code: 401, Messages: 1},
+		{Status: dlr.Delivered, Messages: 1},
+		{Status: dlr.Dispatched, Code: 401, Messages: 1},
 		{Status: dlr.Expired, Code: 406, Messages: 1},
 	}, l.events[len(l.events)-1].Counts)
 	require.Equal(t, []store.EventType{store.RecipientStatus, store.RecipientStatus, store.BatchCompleted}, l.types())
@@ -154,8 +155,10 @@ func TestEventIDs(t *testing.T) {
 	e.At, e.Number = at(1).Add(time.Hour), alice
 	require.Equal(t, id, e.ID(), "the id depends on the place of the change only")
 	for _, other := range []store.Event{
-		{Type: store.BatchCompleted, Plan: "p", BatchID: "b", Version: 7}, {Type: e.Type, Plan: "pb", Version: 7},
-		{Type: e.Type, Plan: "p", BatchID: "b", Version: 8}, {Type: e.Type, Plan: "p", Key: "b", Version: 7},
+		{Type: store.BatchCompleted, Plan: "p", BatchID: "b", Version: 7},
+		{Type: e.Type, Plan: "pb", Version: 7},
+		{Type: e.Type, Plan: "p", BatchID: "b", Version: 8},
+		{Type: e.Type, Plan: "p", Key: "b", Version: 7},
 	} {
 		require.NotEqual(t, id, other.ID())
 	}

@@ -73,7 +73,7 @@ type folding struct {
 	batch   *store.Batch
 	policy  store.Policy
 	changes store.Changes
-	claims  map[kind]int // counts in the current batch report
+	claims  map[kind]int  // counts in the current batch report
 	arrival store.Arrival // the one that is being applied
 	done    bool          // the batch was complete before this arrival; used only if policy.Events is set
 }
