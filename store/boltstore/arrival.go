@@ -23,6 +23,8 @@ const (
 	kindRequeue
 	kindReportFetched
 	kindInbound
+	// kindSigned precedes the signature of a callback. The arrival itself follows, beginning with its own kind.
+	kindSigned
 )
 
 // encodeArrival encodes an arrival (something recorded, such as a report) for the journal. Raw bytes that dlrloop
@@ -30,7 +32,14 @@ const (
 func encodeArrival(a store.Arrival) ([]byte, error) {
 	var p packed.Writer
 	head := func(kind byte, room int) {
+		if g := a.Signature; g != nil {
+			room += len(g.Algorithm) + len(g.Nonce) + len(g.Timestamp) + len(g.Value) + 8
+		}
 		p = make(packed.Writer, 0, room+len(a.Plan)+24)
+		if a.Signature != nil {
+			p.Byte(kindSigned)
+			p.Signature(a.Signature)
+		}
 		p.Byte(kind)
 		p.Text(a.Plan)
 		p.Time(a.At)
@@ -89,8 +98,12 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 // cannot be parsed becomes a store.Quarantined, which keeps the raw bytes.
 func decodeArrival(encoded []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: encoded}
-	kind := u.Byte()
 	var a store.Arrival
+	kind := u.Byte()
+	if kind == kindSigned {
+		a.Signature = u.Signature()
+		kind = u.Byte()
+	}
 	a.Plan = u.Text()
 	a.At = u.Time()
 	var err error

@@ -74,6 +74,13 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 		case 5:
 			a.Entry = store.ReportFetched{BatchID: id, Refused: text.Draw(t, "refused")}
 		}
+		if rapid.Bool().Draw(t, "signed") {
+			part := storetest.AnyText()
+			a.Signature = &store.Signature{
+				Algorithm: part.Draw(t, "algorithm"), Nonce: part.Draw(t, "nonce"),
+				Timestamp: part.Draw(t, "timestamp"), Value: part.Draw(t, "value"),
+			}
+		}
 		return a
 	})
 }
@@ -156,6 +163,25 @@ func TestArrivalOfOlderVersionIsNotForTheWholeBatch(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, entry, read.Entry)
 	}
+}
+
+// An arrival without a signature is encoded as before there were signatures, so that journals of both versions agree.
+func TestArrivalWithoutASignatureIsEncodedAsBefore(t *testing.T) {
+	raw := `{"type":"recipient_delivery_report_sms","batch_id":"1","recipient":"447700900001","status":"Delivered"}`
+	a := store.Arrival{Plan: "plan", At: noon, Entry: parsed(t, []byte(raw))}
+	before := append([]byte("\x01\x04plan\x80\xc8\xd3\xa8\x8a\x68\x00"), raw...)
+	require.Equal(t, string(before), string(asRecorded(t, a).encoded))
+	read, err := decodeArrival(before)
+	require.NoError(t, err)
+	require.Equal(t, a, read)
+
+	a.Signature = &store.Signature{Algorithm: "HmacSHA256", Nonce: "n", Timestamp: "1", Value: "c2ln"}
+	signed := asRecorded(t, a).encoded
+	require.Equal(t, kindSigned, signed[0])
+	require.True(t, bytes.HasSuffix(signed, before))
+	read, err = decodeArrival(signed)
+	require.NoError(t, err)
+	require.Equal(t, a, read)
 }
 
 // In the journal, batch info has always had a member FetchNow, set if missing reports must be fetched at once.
