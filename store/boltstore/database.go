@@ -20,8 +20,8 @@ import (
 )
 
 // format is the version of the database format. Open upgrades an older database and returns an error for a newer one.
-// Version 2 added BucketFetches, version 3 the checksums of rows, version 4 the inbound messages.
-const format = 4
+// Version 2 added BucketFetches, version 3 the checksums of rows, version 4 the inbound messages, version 5 the events.
+const format = 5
 
 // remedy is the advice at the end of every error about a database that cannot be used.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
@@ -227,6 +227,9 @@ func (s *Store) load() (reached schema.Position, err error) {
 		trash, _ := tx.Bucket(schema.BucketTrash).Cursor().Last()
 		s.last = max(schema.NumberOf(newest), schema.NumberOf(trash))
 		s.quarantine = countQuarantined(tx)
+		if s.eventRange, err = schema.ReadEventRange(tx); err != nil {
+			return err
+		}
 		s.totals, err = schema.LoadTotals(tx)
 		return err
 	}

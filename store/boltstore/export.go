@@ -26,7 +26,8 @@ type Source struct{ store *Store }
 var _ copying.Source = (*Source)(nil)
 
 // OpenSource opens the store in c.Path for copying. If a crash left reports in the journal, it first applies them to
-// the database. That needs the plans' feedback policies: if c.Policies is nil, it returns ErrUnfolded.
+// the database. That needs the plans' feedback policies: if c.Policies is nil, it returns ErrUnfolded. If events wait
+// for a destination, it returns copying.ErrWaiting.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	if _, err := os.Stat(filepath.Join(c.Path, "dlrloop.db")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open store: there is no store in %s", c.Path)
@@ -35,6 +36,9 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	s, err := Open(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	if err := copying.CheckDelivered(ctx, s); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %s: %w", c.Path, err), s.Close())
 	}
 	return &Source{s}, nil
 }

@@ -118,7 +118,7 @@ func (s *Store) foldStep(w backlog.Work) (err error) {
 	}
 	st.install()
 	stats := tx.Stats()
-	memory := int(stats.GetPageAlloc() + nodeBytes*stats.GetNodeCount())
+	memory := int(stats.GetPageAlloc()+nodeBytes*stats.GetNodeCount()) + eventMemory*st.events.count
 	s.measured.Step(w.Size, time.Since(begin)-st.yielder.yielded, memory)
 	s.journal.Release(w.To.Seq)
 	s.publish()

@@ -30,6 +30,7 @@ func (st *step) keepInbound(parts []backlog.Part) error {
 			if err := bucket.Put(key, schema.SealInbound(key, &m)); err != nil {
 				return err
 			}
+			st.noted(a, nil)
 			for _, e := range schema.InboundEntriesOf(key, &m) {
 				if bytes.Equal(e.Bucket, schema.BucketInboundTimes) {
 					times = append(times, e.Key)

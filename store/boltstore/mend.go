@@ -21,6 +21,7 @@ const (
 	isAside     = "it is set aside in bucket damaged"
 	isIndexed   = "the index is corrected"
 	isCopied    = "its bucket is rebuilt"
+	isRestarted = "the destination gets all events again that are kept"
 	isMisplaced = "its key is damaged: restart dlrloop to mend it (databases of up to 64 MiB)"
 )
 

@@ -20,11 +20,18 @@ func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	switch {
 	case row == nil && bytes.Equal(bucket, schema.BucketBatches):
 		return c.mendMissing(schema.NumberOf(key))
+	case row == nil && bytes.Equal(bucket, schema.BucketDestinations):
+		return isRestarted, c.restartDestination(key)
+	case row == nil && bytes.Equal(bucket, schema.BucketMeta) && bytes.Equal(key, schema.KeyEvents):
+		return c.mendRange(nil)
 	case row == nil:
 		return isMisplaced, nil
 	case schema.Sound(c.s.decoder, bucket, key, row) == nil:
 		if bytes.Equal(bucket, schema.BucketBatches) {
 			err = c.rebuildLater(schema.NumberOf(key)) // the row is sound, so its counts must be wrong
+		}
+		if bytes.Equal(bucket, schema.BucketDestinations) {
+			return c.recountDestination(key)
 		}
 		return "", err
 	}
@@ -40,6 +47,15 @@ func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 		return "", c.rebuildLater(schema.NumberOf(key))
 	case bytes.Equal(bucket, schema.BucketMeta):
 		return c.mendMeta(key, row)
+	case bytes.Equal(bucket, schema.BucketDestinations):
+		return isRestarted, errors.Join(c.setAside(bucket, key, row), c.restartDestination(key))
+	case bytes.Equal(bucket, schema.BucketDeferred):
+		destination := bytes.Clone(schema.DestinationOf(key))
+		if err := c.remove(bucket, key, row); err != nil {
+			return "", err
+		}
+		_, err := c.recountDestination(destination)
+		return isAside, err
 	case bytes.Equal(bucket, schema.BucketQuarantine):
 		c.quarantine.entries--
 		c.quarantine.bytes -= len(row)
@@ -68,7 +84,8 @@ func (c *writeTx) putRight(bucket, key, row []byte) error {
 }
 
 // mendMeta mends a row of BucketMeta. Totals are written again from memory or, before they are loaded, counted again
-// later. A damaged journal position is an error: it cannot be restored. Any other row goes to BucketDamaged.
+// later. The range of the event log is written again from memory or, before it is loaded, taken from the rows. A
+// damaged journal position is an error: it cannot be restored. Any other row goes to BucketDamaged.
 func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	switch {
 	case bytes.Equal(key, schema.KeyPosition):
@@ -79,9 +96,16 @@ func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 		err = errors.Join(c.remove(schema.BucketMeta, key, row), c.later(schema.KeyTotals, recountAll))
 		return "the totals are computed again", err
 	}
+	if bytes.Equal(key, schema.KeyEvents) {
+		return c.mendRange(row)
+	}
 	err = c.remove(schema.BucketMeta, key, row)
 	if !c.s.loaded && c.tx.Bucket(schema.BucketMeta).Get(schema.KeyTotals) == nil {
 		err = errors.Join(err, c.later(schema.KeyTotals, recountAll)) // it was the totals' row, under a damaged key
+	}
+	if !c.s.loaded && c.tx.Bucket(schema.BucketMeta).Get(schema.KeyEvents) == nil {
+		_, rangeErr := c.mendRange(nil) // or that of the event log
+		err = errors.Join(err, rangeErr)
 	}
 	return isAside, err
 }

@@ -210,12 +210,12 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		want     string
 	}{
 		{
-			"newer", schema.KeyFormat, binary.BigEndian.AppendUint64(nil, 5),
-			"has format 5, this version reads format 4: use the version that wrote it, or a newer one",
+			"newer", schema.KeyFormat, binary.BigEndian.AppendUint64(nil, format+1),
+			"has format 6, this version reads format 5: use the version that wrote it, or a newer one",
 		},
 		{
 			"of no format", schema.KeyFormat, binary.BigEndian.AppendUint64(nil, 0),
-			"has format 0, this version reads format 4",
+			"has format 0, this version reads format 5",
 		},
 		{"without format", schema.KeyFormat, nil, "its format is missing"},
 		{"with a damaged position", schema.KeyPosition, []byte("?"), "its journal position is damaged"},

@@ -31,6 +31,7 @@ func (st *step) keepQuarantined(parts []backlog.Part) error {
 			st.quarantine.entries++
 			st.quarantine.bytes += len(row)
 			st.totals.Plan(a.Plan).Quarantined++
+			st.noted(a, key)
 		}
 	}
 	return st.evict(bucket)

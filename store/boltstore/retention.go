@@ -32,7 +32,7 @@ func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (d
 	deleted, more, err = s.unindex(cutoff, limit)
 	for emptied := false; err == nil && !emptied && ctx.Err() == nil; {
 		err = s.write(func(c *writeTx) error {
-			emptied, err = purge(c.tx, &c.figures, cutoff)
+			emptied, err = c.purge(cutoff)
 			return err
 		})
 	}
@@ -126,10 +126,10 @@ func (s *Store) findOld(cutoff time.Time, limit int) (old []*store.Batch, number
 	return old, numbers, err
 }
 
-// purge deletes up to retentionStep keys: the rest of deleted batches, and counts per minute, unparsable callbacks and
-// inbound messages older than cutoff. emptied is true if nothing is left to delete.
-func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) {
-	room := retentionStep
+// purge deletes up to retentionStep keys: the rest of deleted batches, and counts per minute, unparsable callbacks,
+// inbound messages, events and dead events older than cutoff. emptied is true if nothing is left to delete.
+func (c *writeTx) purge(cutoff time.Time) (emptied bool, err error) {
+	tx, room := c.tx, retentionStep
 	trash := tx.Bucket(schema.BucketTrash)
 	for key, _ := trash.Cursor().First(); key != nil && room > 0; key, _ = trash.Cursor().First() {
 		n := schema.NumberOf(key)
@@ -152,10 +152,16 @@ func purge(tx *bolt.Tx, f *figures, cutoff time.Time) (emptied bool, err error) 
 	if err := purgeMinutes(tx, cutoff, &room); err != nil {
 		return false, err
 	}
-	if err := purgeQuarantine(tx, &f.quarantine, cutoff, &room); err != nil {
+	if err := purgeQuarantine(tx, &c.quarantine, cutoff, &room); err != nil {
 		return false, err
 	}
-	err = purgeInbound(tx, cutoff, &room)
+	if err := purgeInbound(tx, cutoff, &room); err != nil {
+		return false, err
+	}
+	if _, err := c.trimEvents(cutoff, c.eventRange.Next, &room); err != nil {
+		return false, err
+	}
+	err = c.purgeDead(cutoff, &room)
 	return room > 0, err
 }
 

@@ -28,6 +28,8 @@ type step struct {
 	totals     schema.Totals
 	minutes    map[fold.MinuteKey]int
 	quarantine quarantined
+	eventRange schema.EventRange
+	events     stepEvents
 	evicted    int
 	changes    []store.Changes
 	settled    []string // leases of the settlements in this step
@@ -37,13 +39,13 @@ type step struct {
 func newStep(s *Store, tx *bolt.Tx) *step {
 	return &step{
 		s: s, tx: tx, last: s.last, totals: s.totals.Clone(), quarantine: s.quarantine,
-		minutes: make(map[fold.MinuteKey]int),
+		eventRange: s.eventRange, minutes: make(map[fold.MinuteKey]int),
 	}
 }
 
 // install replaces the store's totals by the copies that the step has changed. Call it after the commit.
 func (st *step) install() {
-	st.s.last, st.s.totals, st.s.quarantine = st.last, st.totals, st.quarantine
+	st.s.last, st.s.totals, st.s.quarantine, st.s.eventRange = st.last, st.totals, st.quarantine, st.eventRange
 }
 
 // batchArrivals holds the arrivals (such as reports) of one batch that a step applies, in the order of the journal.
@@ -82,6 +84,9 @@ func (st *step) fold(w backlog.Work) error {
 		return err
 	}
 	if err := st.keepInbound(w.Parts); err != nil {
+		return err
+	}
+	if err := st.keepEvents(); err != nil {
 		return err
 	}
 	if err := st.addMinutes(); err != nil {
@@ -180,6 +185,7 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	st.settled = append(st.settled, changes.Settled...)
 	st.totals.Apply(changes)
 	fold.AddMinutes(st.minutes, changes)
+	st.events.add(rows.Events...)
 	return errors.Join(
 		st.saveRecipients(b.number, rows.Recipients),
 		st.tx.Bucket(schema.BucketBatches).Put(b.number.Key(), schema.SealBatch(b.number, rows.Batch)),

@@ -87,13 +87,16 @@ type Store struct {
 	leases    leases
 	decoder   *zstd.Decoder
 
-	// writing is held during every write transaction of db: fold steps, retention and mends.
-	writing    sync.Mutex
-	compressor *schema.Compressor // guarded by writing
-	totals     schema.Totals      // guarded by writing
-	last       schema.Number      // number of the newest batch; guarded by writing
-	quarantine quarantined        // guarded by writing
-	published  atomic.Pointer[published]
+	// writing is held during every write transaction of db, such as fold steps and retention.
+	writing         sync.Mutex
+	compressor      *schema.Compressor      // guarded by writing
+	eventCompressor *schema.EventCompressor // guarded by writing
+	totals          schema.Totals           // guarded by writing
+	last            schema.Number           // number of the newest batch; guarded by writing
+	quarantine      quarantined             // guarded by writing
+	eventRange      schema.EventRange       // guarded by writing
+	urgent          atomic.Int32            // how many writes wait for which a fold step must not sleep
+	published       atomic.Pointer[published]
 
 	reported    sync.Map    // damage already reported to the Observer, by row id or text
 	unmended    sync.Map    // damaged rows that a read found and the fold has not mended yet, by row id
@@ -141,6 +144,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.leases.held = make(map[schema.Number]lease)
 	var err error
 	if s.compressor, err = schema.NewCompressor(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if s.eventCompressor, err = schema.NewEventCompressor(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if s.decoder, err = schema.NewDecompressor(); err != nil {

@@ -10,18 +10,21 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Place {
-		path := t.TempDir()
-		return func(t *testing.T, c storetest.Config) store.Store {
-			t.Helper()
-			s, err := boltstore.Open(t.Context(), boltstore.Config{
-				Path: path, Policies: c.Policies, Observer: c.Observer, QuarantineEntries: c.QuarantineEntries,
-				// Small, because the suite opens hundreds of stores and each Open reads all segments.
-				Segment: 128 << 10,
-			})
-			require.NoError(t, err)
-			return s
-		}
-	})
+func TestStore(t *testing.T) { storetest.Run(t, newPlace) }
+
+func TestEvents(t *testing.T) { storetest.RunEvents(t, newPlace) }
+
+func newPlace(t *testing.T) storetest.Place {
+	t.Helper()
+	path := t.TempDir()
+	return func(t *testing.T, c storetest.Config) store.Store {
+		t.Helper()
+		s, err := boltstore.Open(t.Context(), boltstore.Config{
+			Path: path, Policies: c.Policies, Observer: c.Observer, QuarantineEntries: c.QuarantineEntries,
+			// Small, because the suite opens hundreds of stores and each Open reads all segments.
+			Segment: 128 << 10,
+		})
+		require.NoError(t, err)
+		return s
+	}
 }

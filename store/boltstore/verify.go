@@ -119,6 +119,9 @@ func (v *verifier) run(tx *bolt.Tx) error {
 	if err := v.batches(tx); err != nil {
 		return err
 	}
+	if err := v.destinations(tx); err != nil {
+		return err
+	}
 	return eachInbound(tx, v.add, func(e schema.Entry) error {
 		v.want[string(e.Bucket)] += v.hash(e.Key, e.Row)
 		return nil

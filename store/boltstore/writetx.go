@@ -10,14 +10,15 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// figures are the values in memory that change when batches are deleted or damaged rows are mended.
+// figures are the values in memory that change when old batches or events are deleted or damaged rows are mended.
 type figures struct {
 	totals     schema.Totals
 	quarantine quarantined
+	eventRange schema.EventRange
 }
 
-// writeTx is a write transaction that deletes old batches or mends damaged rows. It changes copies of the store's
-// totals, and commit replaces the originals by these copies.
+// writeTx is a write transaction other than a fold step, such as one of retention or of a mend. It changes copies of
+// the store's totals, and commit replaces the originals by these copies.
 type writeTx struct {
 	s  *Store
 	tx *bolt.Tx
@@ -32,7 +33,7 @@ func (s *Store) begin() (*writeTx, error) {
 		s.writing.Unlock()
 		return nil, err
 	}
-	return &writeTx{s, tx, figures{s.totals.Clone(), s.quarantine}}, nil
+	return &writeTx{s, tx, figures{s.totals.Clone(), s.quarantine, s.eventRange}}, nil
 }
 
 // commit commits the transaction and copies its totals to the store. Except on a full disk, an error is fatal: the
@@ -43,7 +44,7 @@ func (c *writeTx) commit() error {
 		_ = c.tx.Rollback() // a no-op unless bbolt panicked
 		return disk.Fatal(err)
 	}
-	c.s.totals, c.s.quarantine = c.totals, c.quarantine
+	c.s.totals, c.s.quarantine, c.s.eventRange = c.totals, c.quarantine, c.eventRange
 	if c.s.loaded {
 		c.s.publish()
 	}

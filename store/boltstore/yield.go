@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
@@ -16,9 +17,11 @@ const (
 )
 
 // yielder makes a large transaction of foldLoop sleep now and then, so that it does not delay responses to callbacks.
-// It does not sleep while a read waits or memory is short, or after three quarters of Config.FoldEvery.
+// It does not sleep while a read or an urgent write waits or memory is short, or after three quarters of
+// Config.FoldEvery.
 type yielder struct {
 	backlog *backlog.Queue
+	writers *atomic.Int32 // how many urgent writes wait for the end of the step
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
 	begun   time.Time     // since when the step works without a sleep
 	yielded time.Duration // time slept so far
@@ -26,14 +29,15 @@ type yielder struct {
 
 // newYielder returns the yielder of the transaction that applies w. A small one (see Work.Busy) never sleeps.
 func newYielder(s *Store, w backlog.Work) *yielder {
-	y := &yielder{backlog: s.backlog, begun: time.Now()}
+	y := &yielder{backlog: s.backlog, writers: &s.urgent, begun: time.Now()}
 	if w.Busy() {
 		y.until = y.begun.Add(s.config.FoldEvery * 3 / 4)
 	}
 	return y
 }
 
-// yield sleeps if the transaction has worked for yieldAfter since the last sleep. It wakes up early if a read waits.
+// yield sleeps if the transaction has worked for yieldAfter since the last sleep. It wakes up early if a read or an
+// urgent write waits.
 func (y *yielder) yield() {
 	now := time.Now()
 	worked := now.Sub(y.begun)
@@ -42,7 +46,7 @@ func (y *yielder) yield() {
 		return
 	}
 	for ; left > 0; left -= yieldSlice {
-		if urgent, ended := y.backlog.State(backlog.WhileFolding); urgent || ended {
+		if urgent, ended := y.backlog.State(backlog.WhileFolding); urgent || ended || y.writers.Load() > 0 {
 			break
 		}
 		time.Sleep(min(left, yieldSlice))

@@ -4,6 +4,10 @@
 //
 // References into the report log stay valid: an entry has the same chunk and index in both stores. Leases of feedback
 // tasks are not copied: a leased task is due in the destination as if it had not been claimed.
+//
+// Events are not copied either, and neither is the progress of the destinations that receive them. The event log of the
+// copy is empty, and cursors of the source are refused. So a copy is refused while an event waits for a destination:
+// see CheckDelivered.
 package copying
 
 import (

@@ -47,8 +47,8 @@ func Correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
 // flippedBit returns the index of the flipped bit in a message of n bits whose checksum does not match, or -1 if no
 // single bit explains the mismatch. syndrome is the XOR of the stored and the computed CRC-32C.
 func flippedBit(syndrome uint32, n int) int {
-	// The checksum processes the lowest bit of a byte first. A flip of the last bit leaves the polynomial in the register,
-	// and each bit after a flipped one shifts the register once.
+	// The checksum processes the lowest bit of a byte first. A flip of the last bit leaves the polynomial in the
+	// register, and each bit after a flipped one shifts the register once.
 	register := uint32(crc32.Castagnoli)
 	for i := n - 1; i >= 0; i-- {
 		if register == syndrome {
@@ -91,6 +91,18 @@ func Sound(d *zstd.Decoder, bucket, key, row []byte) error {
 	case bytes.Equal(bucket, BucketLog):
 		_, err := Unpack(d, key, row)
 		return err
+	case bytes.Equal(bucket, BucketEvents):
+		r, err := OpenEvents(key, row)
+		if err == nil {
+			_, err = r.Events(d)
+		}
+		return err
+	case bytes.Equal(bucket, BucketDestinations):
+		_, err := DecodeDestination(key, row)
+		return err
+	case bytes.Equal(bucket, BucketDeferred):
+		_, err := DecodeDeferred(key, row)
+		return err
 	default:
 		return soundMeta(key, row)
 	}
@@ -108,6 +120,8 @@ func soundMeta(key, row []byte) error {
 		err = Damage(BucketMeta, key, errors.New("it is not JSON"))
 	case bytes.Equal(key, KeyPosition) && len(content) != wholeLength && len(content) != wholeLength+16:
 		err = Damage(BucketMeta, key, errors.New("its length is wrong"))
+	case bytes.Equal(key, KeyEvents):
+		_, err = decodeEventRange(content)
 	}
 	return err
 }

@@ -12,7 +12,8 @@
 // ids, due, buried, checks, numbers, inbound_times and inbound_numbers are indexes: Open rebuilds one whose entries do
 // not match the rows. A row whose checksum does not match is corrected, rebuilt or set aside.
 //
-//	meta        format, journal position with the journal's salt, totals per plan, mark of an unfinished copy
+//	meta        format, journal position with the journal's salt, totals per plan, range of the event log, mark of an
+//	            unfinished copy
 //	ids         plan length, plan, batch id      → batch number
 //	batches     batch number                     → Batch
 //	recipients  batch number, digits             → Recipient
@@ -28,6 +29,10 @@
 //	inbound     plan length, plan, message id    → inbound message
 //	inbound_times    time, key in inbound        → empty: inbound messages by the time of their callback
 //	inbound_numbers  digits, 0, time, key in inbound → empty: inbound messages from or to a phone number
+//	events           sequence number of the first event → compressed events of one fold step; rows that follow each
+//	                 other have consecutive numbers, except where a damaged row was set aside
+//	destinations     name                        → cursor, epoch, pause, last id, numbers of deferred and dead events
+//	deferred         name length, name, dead, id → deferred or dead event of a destination
 //	trash       batch number                     → empty: batches deleted by retention that still have rows
 //	damaged     sequence                         → time, bucket, key and bytes of a damaged row; created when needed
 //	mending     batch number, or "totals"        → state of an unfinished mend; created when needed

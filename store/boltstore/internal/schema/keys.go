@@ -32,6 +32,10 @@ var (
 	BucketInboundTimes   = []byte("inbound_times")
 	BucketInboundNumbers = []byte("inbound_numbers")
 
+	BucketEvents       = []byte("events")
+	BucketDestinations = []byte("destinations")
+	BucketDeferred     = []byte("deferred")
+
 	BucketDamaged = []byte("damaged") // created when needed
 	BucketMending = []byte("mending") // created when needed
 
@@ -39,15 +43,17 @@ var (
 		BucketMeta, BucketIDs, BucketBatches, BucketRecipients, BucketDue, BucketDead, BucketFetches,
 		BucketNumbers, BucketLog, BucketMinutes, BucketQuarantine, BucketTrash,
 		BucketInbound, BucketInboundTimes, BucketInboundNumbers,
+		BucketEvents, BucketDestinations, BucketDeferred,
 	}
 )
 
 // These are the keys of BucketMeta. Their rows hold, in this order, the version of the database format, the Position in
-// the journal, the Totals, and the copying.Mark (progress) of an unfinished copy.
+// the journal, the Totals, the EventRange, and the copying.Mark (progress) of an unfinished copy.
 var (
 	KeyFormat   = []byte("format")
 	KeyPosition = []byte("position")
 	KeyTotals   = []byte("totals")
+	KeyEvents   = []byte("events")
 	KeyCopy     = []byte("copy") // the progress mark of an unfinished copy
 )
 

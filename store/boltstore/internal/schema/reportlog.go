@@ -47,11 +47,12 @@ func NewCompressor() (*Compressor, error) {
 	return &Compressor{Encoder: e}, err
 }
 
-// NewDecompressor returns the zstd decoder that Unpack and Sound need. The decoder may be used concurrently; the caller
-// closes it.
+// NewDecompressor returns the zstd decoder that Unpack, EventRow.Events and Sound need. The decoder may be used
+// concurrently; the caller closes it.
 func NewDecompressor() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxChunk),
-		zstd.WithDecoderDictRaw(dictionaryID, []byte(dictionary)))
+		zstd.WithDecoderDictRaw(dictionaryID, []byte(dictionary)),
+		zstd.WithDecoderDictRaw(eventDictionaryID, []byte(eventDictionary)))
 }
 
 // Pack compresses reports into one row with a checksum, to be stored in BucketLog under key. The row is a new slice,
