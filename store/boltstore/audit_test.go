@@ -44,6 +44,8 @@ func auditStore(ctx context.Context, t require.TestingT, s *Store, w *transcript
 	a.totals()
 	a.tasks()
 	a.indexes()
+	a.events()
+	a.destination()
 }
 
 // pages reads all pages of a list.

@@ -27,7 +27,9 @@ func long(factor int) int {
 
 // testPolicy is the policy of the child in testdata. A test that opens a child's store must use the same policy.
 func testPolicy(string) store.Policy {
-	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour}}
+	return store.Policy{
+		MissingReports: store.MissingReports{Silence: time.Hour}, Events: true, KeepCallbacks: true,
+	}
 }
 
 // skipIfShort skips a long computation with -short, which ./test sets when it runs the race detector. The computation

@@ -15,7 +15,7 @@ import (
 // sealedBuckets are the buckets whose rows are sealed.
 var sealedBuckets = [][]byte{
 	schema.BucketMeta, schema.BucketBatches, schema.BucketRecipients, schema.BucketLog, schema.BucketMinutes,
-	schema.BucketQuarantine, schema.BucketInbound,
+	schema.BucketQuarantine, schema.BucketInbound, schema.BucketEvents, schema.BucketDestinations, schema.BucketDeferred,
 }
 
 // sealedRow is a copy of a row.

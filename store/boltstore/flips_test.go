@@ -67,6 +67,16 @@ func variedStore(t *testing.T) string {
 			Outcome: []store.Outcome{store.OutcomeAccepted, store.OutcomeDead}[i%2],
 		})
 	}
+	page, err := s.Events(t.Context(), "", 5)
+	require.NoError(t, err)
+	var deferred []store.DeferredEvent
+	for i := range int64(20) {
+		deferred = append(deferred, store.DeferredEvent{ID: i + 1, Event: page.Events[0], Since: noon, Dead: i%2 == 0})
+	}
+	for _, name := range []string{"one", "two"} {
+		_, err = s.SaveDestination(t.Context(), name, store.DestinationChange{Cursor: page.Next, Put: deferred})
+		require.NoError(t, err)
+	}
 	require.NoError(t, s.Close())
 	return path
 }
@@ -138,7 +148,36 @@ func readAll(t *testing.T, s *Store) (all []any, err error) {
 	keep(stats, e)
 	minutes, e := s.Timeseries(ctx, "", noon.AddDate(0, 0, -1), noon.AddDate(0, 0, 2))
 	keep(minutes, e)
+	readEvents(t, s, keep)
 	return all, err
+}
+
+// readEvents passes the results of all reads of events and destinations to keep.
+func readEvents(t *testing.T, s *Store, keep func(v any, err error)) {
+	t.Helper()
+	end, err := s.EventsEnd(t.Context())
+	keep(end, err)
+	for cursor := ""; ; {
+		page, err := s.Events(t.Context(), cursor, 100)
+		keep(page.Events, err)
+		if len(page.Events) == 0 {
+			break
+		}
+		cursor = page.Next
+	}
+	backlog, err := s.EventBacklog(t.Context(), "")
+	keep(backlog, err)
+	destinations, err := s.Destinations(t.Context())
+	keep(destinations, err)
+	for _, name := range []string{"one", "two"} {
+		for _, dead := range []bool{false, true} {
+			page, err := s.DeferredEvents(t.Context(), name, dead, store.Paging{})
+			if errors.Is(err, store.ErrNotFound) {
+				err = nil
+			}
+			keep(page, err)
+		}
+	}
 }
 
 // The test flips one bit of the database at a time. Then Open fails, a read fails, damage is reported, or every answer

@@ -54,9 +54,12 @@ func main() {
 	flag.IntVar(&config.StepBytes, "step-bytes", 0, "memory of a fold step in bytes")
 	flag.IntVar(&c.exitAfter, "exit-after", 0, "exit abruptly after so many acknowledged arrivals")
 	flag.Parse()
+	c.clock.Store(int64(c.generation-1) * time.Minute.Milliseconds()) // times rise from one process to the next
 	config.Committer.Patience = 500 * time.Millisecond
 	config.Policies = func(string) store.Policy {
-		return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour}}
+		return store.Policy{
+			MissingReports: store.MissingReports{Silence: time.Hour}, Events: true, KeepCallbacks: true,
+		}
 	}
 
 	s, err := boltstore.Open(context.Background(), config)
@@ -78,6 +81,7 @@ func main() {
 	others.Go(func() { c.relay(ctx) })
 	others.Go(func() { c.reconcile(ctx) })
 	others.Go(func() { c.deleteOlder(ctx) })
+	others.Go(func() { c.deliver(ctx) })
 	loading.Wait()
 	stop()
 	others.Wait()
@@ -104,6 +108,10 @@ func (c *child) printNotClosed(ctx context.Context) {
 	_, closed["Stats"] = c.store.Stats(ctx)
 	_, closed["Requeue"] = c.store.Requeue(ctx, key, noon)
 	_, _, closed["DeleteOlder"] = c.store.DeleteOlder(ctx, noon, 1)
+	_, closed["Events"] = c.store.Events(ctx, "", 1)
+	_, closed["SaveDestination"] = c.store.SaveDestination(ctx, "new", store.DestinationChange{})
+	_, closed["RequeueEvents"] = c.store.RequeueEvents(ctx, "app", noon)
+	closed["TrimEvents"] = c.store.TrimEvents(ctx, noon)
 	for method, err := range closed {
 		if !errors.Is(err, store.ErrClosed) {
 			say("open %s: %v", method, err)
@@ -252,6 +260,36 @@ func (c *child) reconcile(ctx context.Context) {
 			c.record("fetched "+b.ID, store.Arrival{Plan: "live", At: later, Entry: store.ReportFetched{BatchID: b.ID}})
 		}
 		wait(ctx, 10*time.Millisecond)
+	}
+}
+
+// deliver reads events and saves the progress of a destination until ctx ends. It prints the epoch of each change. Each
+// change defers one event and deletes that of the change before.
+func (c *child) deliver(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait(ctx, 15*time.Millisecond)
+		all, err := c.store.Destinations(ctx)
+		if err != nil {
+			continue
+		}
+		d := store.Destination{Name: "app"}
+		if len(all) > 0 {
+			d = all[0]
+		}
+		page, err := c.store.Events(ctx, d.Cursor, 40)
+		if err != nil || len(page.Events) == 0 {
+			continue
+		}
+		change := store.DestinationChange{
+			Epoch: d.Epoch, Cursor: page.Next, Delete: []int64{d.LastID},
+			Put: []store.DeferredEvent{{ID: d.LastID + 1, Event: page.Events[0], Since: noon, Due: noon}},
+		}
+		say("begin destination %d", d.Epoch+1)
+		if _, err := c.store.SaveDestination(context.Background(), "app", change); err != nil {
+			say("failed destination %d: %v", d.Epoch+1, err)
+			continue
+		}
+		say("done destination %d", d.Epoch+1)
 	}
 }
 
