@@ -9,9 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// events checks that the event log has exactly the changes that the state shows: sequence numbers without gaps, versions
-// that rise, the stored state of each recipient as its last event, and one event for each inbound message, quarantined
-// callback and logged report.
+// events checks that the event log has exactly the changes that the state shows: sequence numbers without gaps,
+// versions that rise, the stored state of each recipient as its last event, and one event for each inbound message,
+// quarantined callback and logged report.
 func (a *audit) events() {
 	var all []store.Event
 	ids, last := make(map[string]bool), uint64(0)
@@ -26,8 +26,8 @@ func (a *audit) events() {
 			require.NoError(a.t, err)
 			require.True(a.t, last == 0 || seq == last+1, "event %d follows event %d", seq-1, last-1)
 			last = seq
-			// Retention deletes batches of the other plan within milliseconds of their last event, so that a new batch may
-			// get the same versions.
+			// Retention deletes batches of the other plan within milliseconds of their last event, so that a new batch
+			// may get the same versions.
 			require.False(a.t, e.Plan == "live" && ids[e.ID()], "id of event %d occurs twice", seq-1)
 			ids[e.ID()] = true
 		}

@@ -31,6 +31,7 @@ func (s *Store) TrimEvents(ctx context.Context, before time.Time) error {
 		if idle = limit <= all.First; idle || err != nil {
 			return err
 		}
+		idle = true
 		return s.eachEventRow(tx, all.First, func(r schema.EventRow) (bool, error) {
 			to, err := s.trimmed(r, max(all.First, r.First), limit, before)
 			idle = to == max(all.First, r.First)
@@ -104,8 +105,13 @@ func (s *Store) trimmed(r schema.EventRow, from, limit uint64, before time.Time)
 func (c *writeTx) trimEvents(before time.Time, limit uint64, room *int) (ended bool, err error) {
 	was := c.eventRange
 	cursor := c.tx.Bucket(schema.BucketEvents).Cursor()
-	for key, row := cursor.First(); key != nil && *room > 0 && !ended; key, row = cursor.First() {
+	key, row := cursor.First()
+	for next := []byte(nil); key != nil && *room > 0 && !ended; key, row = cursor.Seek(next) {
+		next = append(bytes.Clone(key), 0)
 		r, err := schema.OpenEvents(key, row)
+		if c.s.needsStart(err) {
+			continue
+		}
 		if err != nil {
 			return false, err
 		}
