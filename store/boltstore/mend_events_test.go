@@ -3,6 +3,7 @@ package boltstore
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
@@ -212,6 +213,20 @@ func TestEventsUnderADamagedKeyAreSkippedUntilTheStart(t *testing.T) {
 	require.Len(t, o.damage(), 1)
 	require.Contains(t, o.damage()[0], isMisplaced)
 	require.NoError(t, s.Close())
+
+	s = opened(t, Config{Path: copied(t, path), Policies: eventPolicy, Observer: o.observer(), verify: -1})
+	_, err = s.Events(t.Context(), "", 1000)
+	require.ErrorIs(t, err, store.ErrDamaged)
+	require.Eventually(t, func() bool {
+		_, _, err := s.DeleteOlder(t.Context(), noon.AddDate(0, 0, 1), 10)
+		return err == nil
+	}, time.Minute, time.Millisecond, "retention goes on")
+	require.NoError(t, s.db.View(func(tx *bolt.Tx) error {
+		require.Equal(t, 1, tx.Bucket(schema.BucketEvents).Stats().KeyN)
+		return nil
+	}))
+	require.NoError(t, s.Close())
+
 	s = opened(t, Config{Path: path, Policies: eventPolicy, Observer: o.observer()})
 	all, _ = eventsAfter(t, s, "")
 	require.Len(t, all, 10)
