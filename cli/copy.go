@@ -119,6 +119,9 @@ func copyAdvice(err error) error {
 		return advised{err, "no dlrloop opens this destination. Empty it and copy again while nothing uses the source"}
 	}
 	switch {
+	case errors.Is(err, copying.ErrWaiting):
+		return advised{err, "start dlrloop on the source, let it deliver what waits or is deferred, and requeue dead " +
+			"events; or purge the destination if its application no longer needs them"}
 	case errors.Is(err, copying.ErrOccupied):
 		return advised{err, "name a new directory, or a database without a store"}
 	case errors.Is(err, copying.ErrOtherSource):

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/boltstore"
 	"github.com/dlrloop/dlrloop/store/copying"
 )
@@ -87,6 +88,23 @@ func TestProgressInAFile(t *testing.T) {
 }
 
 // TestAnInterruptedCopyContinues checks that the error says how to continue, and that a second run completes the copy.
+func TestACopyIsRefusedWhileEventsWait(t *testing.T) {
+	dir := t.TempDir()
+	from := filepath.Join(dir, "from")
+	s, err := boltstore.Open(t.Context(), boltstore.Config{Path: from})
+	require.NoError(t, err)
+	_, err = s.SaveDestination(t.Context(), "app", store.DestinationChange{Put: []store.DeferredEvent{
+		{ID: 1, Event: store.Event{Type: store.InboundReceived}},
+	}})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	var stdout, stderr bytes.Buffer
+	args := []string{"copy", "--from", "bolt:" + from, "--to", "bolt:" + filepath.Join(dir, "to")}
+	require.Equal(t, exitFailed, run(t.Context(), args, &stdout, &stderr))
+	require.Contains(t, stderr.String(), "destination app (0 waiting, 1 deferred, 0 dead)\nWhat to do: start dlrloop")
+	require.NoDirExists(t, filepath.Join(dir, "to"))
+}
+
 func TestAnInterruptedCopyContinues(t *testing.T) {
 	dir := t.TempDir()
 	from := filepath.Join(dir, "from")

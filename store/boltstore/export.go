@@ -37,7 +37,8 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := copying.CheckDelivered(ctx, s); err != nil {
+	// The copy itself notices the end of ctx.
+	if err := copying.CheckDelivered(context.WithoutCancel(ctx), s); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %s: %w", c.Path, err), s.Close())
 	}
 	return &Source{s}, nil

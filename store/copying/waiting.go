@@ -14,7 +14,7 @@ import (
 var ErrWaiting = errors.New("not all events are delivered, and a copy leaves events out")
 
 // CheckDelivered returns ErrWaiting if an event of the source waits for a destination, is deferred or is dead. The
-// error says which destinations, and what to do. A store calls it when it is opened as a Source.
+// error names the destinations. A store calls it when it is opened as a Source.
 func CheckDelivered(ctx context.Context, source store.EventLog) error {
 	all, err := source.Destinations(ctx)
 	if err != nil {
@@ -36,6 +36,5 @@ func CheckDelivered(ctx context.Context, source store.EventLog) error {
 	if len(waiting) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: destination %s: start dlrloop on the source and let it deliver them, requeue the dead ones, "+
-		"or purge the destination", ErrWaiting, strings.Join(waiting, ", "))
+	return fmt.Errorf("%w: destination %s", ErrWaiting, strings.Join(waiting, ", "))
 }
