@@ -30,6 +30,7 @@ var imports = map[string][]string{
 	"config": {"handlers/access", "handlers/gateway", "handlers/webhook", "relay", "sinch", "store", "store/pgstore"},
 	"demo":   {"config", "dlr", "server", "simulator", "simulator/ledger", "store"},
 	"dlr":    {},
+	"events": {"dlr", "store"},
 
 	"handlers/access": {"handlers/problem"},
 	"handlers/api": {
