@@ -15,6 +15,7 @@ type Config struct {
 	Gateway Gateway `yaml:"gateway"`
 	Store   Store   `yaml:"store"`
 	Inbound Inbound `yaml:"inbound"`
+	Events  Events  `yaml:"events"`
 	Memory  Memory  `yaml:"memory"`
 	// The name of this replica in logs, metrics and `/api/v1/stats`. Replicas that share a PostgreSQL database need
 	// different names. Empty: the host name and a random suffix, such as `web-1-k3x9`. Letters, digits, `.`, `_` and
@@ -168,6 +169,13 @@ type Inbound struct {
 	// Whether inbound messages are stored. `false`: dlrloop acknowledges them, so Sinch does not send them again, and
 	// drops them.
 	Keep bool `yaml:"keep"`
+}
+
+// Events configures the events of which your applications hear, such as a new status of a recipient.
+type Events struct {
+	// How long events are kept for the feed, `/api/v1/events`. A reader that is absent for longer misses events. `0`:
+	// there is no feed.
+	Keep Duration `yaml:"keep" range:"0|1m..90d"`
 }
 
 // The values of Store.Driver, the key store.driver: a store in a directory, or in a PostgreSQL database.

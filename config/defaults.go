@@ -30,6 +30,7 @@ func Default() *Config {
 			Retention:        Duration(30 * 24 * time.Hour),
 		},
 		Inbound:         Inbound{Keep: true},
+		Events:          Events{Keep: Duration(24 * time.Hour)},
 		Log:             Log{Level: "info", Format: FormatAuto},
 		ShutdownTimeout: Duration(25 * time.Second),
 	}

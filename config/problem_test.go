@@ -88,7 +88,7 @@ func TestEachProblemHasPlaceKeyAndFix(t *testing.T) {
 			"config.yaml:7:1: a second document begins here; put everything into the first",
 		},
 		"a list as a whole": {"- a\n", "config.yaml:1:1: must be a block of keys: public, private, gateway, store, " +
-			"inbound, memory, replica, log, shutdown_delay, shutdown_timeout, plans"},
+			"inbound, events, memory, replica, log, shutdown_delay, shutdown_timeout, plans"},
 		"unknown alias": {full + "log: *other\n", "config.yaml:6:6: log: the alias has no anchor; write &name " +
 			"before the value that *name repeats"},
 		"alias of itself": {"plans:\n  - &a {<<: *a, id: x}\n", "config.yaml:2:8: plans[0]: an alias contains itself"},

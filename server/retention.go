@@ -19,8 +19,9 @@ const (
 	leaseDuration = 30 * time.Second
 )
 
-// runRetention deletes batches that are older than the configured retention. It blocks until ctx ends. If several
-// replicas share the store, only one of them deletes: the one that holds the leader lease.
+// runRetention deletes batches that are older than the configured retention, and events that neither the feed nor a
+// destination needs. It blocks until ctx ends. If several replicas share the store, only one of them deletes: the one
+// that holds the leader lease.
 func (s *Server) runRetention(ctx context.Context) error {
 	lease := s.leaderLease(store.LeaseRetention)
 	ticker := time.NewTicker(leaseDuration / 6) // also renews the lease between two rounds
@@ -47,9 +48,9 @@ func (s *Server) leaderLease(name string) *store.LeaderLease {
 	return &store.LeaderLease{Cluster: cluster, Name: name, Duration: leaseDuration}
 }
 
-// retentionRound deletes old batches if this replica holds the leader lease and the last round began at least
-// retentionInterval ago. It returns when the latest round began: just now, or the given time if this replica may not
-// delete now.
+// retentionRound deletes old batches and events if this replica holds the leader lease and the last round began at
+// least retentionInterval ago. It returns when the latest round began: just now, or the given time if this replica may
+// not delete now.
 func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, last time.Time) (time.Time, error) {
 	begin := time.Now()
 	before := begin.Add(-time.Duration(s.config.Store.Retention))
@@ -61,6 +62,9 @@ func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, l
 		if _, more, err = s.store.DeleteOlder(ctx, before, retentionStep); err != nil {
 			return begin, err
 		}
+	}
+	if log, ok := s.store.(store.EventLog); ok && ctx.Err() == nil {
+		return begin, log.TrimEvents(ctx, begin.UTC().Add(-time.Duration(s.config.Events.Keep)))
 	}
 	return begin, nil
 }

@@ -65,3 +65,41 @@ func TestOnlyTheLeaseHolderRunsRetention(t *testing.T) {
 		require.NoError(t, <-done)
 	})
 }
+
+// trimming is a store that records the calls of TrimEvents.
+type trimming struct {
+	*shared
+	store.EventLog
+	before []time.Time // the arguments; only the goroutine of runRetention writes it
+}
+
+func (s *trimming) TrimEvents(_ context.Context, before time.Time) error {
+	s.before = append(s.before, before)
+	return nil
+}
+
+func TestRetentionTrimsEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir()})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, kept.Close()) }()
+		replica := &trimming{shared: &shared{Failing: storetest.NewFailing(kept)}}
+		replica.elsewhere.Store(true)
+		s := &Server{config: config.Default(), log: slog.New(slog.DiscardHandler), store: replica}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.runRetention(ctx) }()
+
+		time.Sleep(3 * retentionInterval)
+		synctest.Wait()
+		require.Empty(t, replica.before, "another replica holds the lease")
+		replica.elsewhere.Store(false)
+		time.Sleep(3 * retentionInterval)
+		synctest.Wait()
+		require.Len(t, replica.before, 3)
+		require.WithinDuration(t, time.Now().Add(-24*time.Hour), replica.before[2], retentionInterval)
+		require.Equal(t, time.UTC, replica.before[2].Location())
+		cancel()
+		require.NoError(t, <-done)
+	})
+}

@@ -36,15 +36,15 @@ func postgresOf(c *config.Config, replica string, o store.Observer) pgstore.Conf
 func policiesOf(c *config.Config) store.Policies {
 	policies := make(map[string]store.Policy, len(c.Plans))
 	for _, p := range c.Plans {
-		policies[p.ID] = policyOf(p)
+		policies[p.ID] = policyOf(c, p)
 	}
 	return func(plan string) store.Policy { return policies[plan] }
 }
 
-// policyOf returns the store's policy for a service plan: which reports earn feedback, and when a report counts as
-// missing. Without credentials to fetch reports from Sinch, no report counts as missing.
-func policyOf(p config.Plan) store.Policy {
-	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
+// policyOf returns the store's policy for a service plan: which reports earn feedback, when a report counts as missing,
+// and whether events are stored. Without credentials to fetch reports from Sinch, no report counts as missing.
+func policyOf(c *config.Config, p config.Plan) store.Policy {
+	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce), Events: c.Events.Keep > 0}
 	policy.MaxWait = max(time.Duration(p.Feedback.Backoff.Cap), store.MaxRetryAfter)
 	if p.Callable() {
 		policy.MissingReports = store.MissingReports{
