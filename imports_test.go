@@ -34,7 +34,7 @@ var imports = map[string][]string{
 
 	"handlers/access": {"handlers/problem"},
 	"handlers/api": {
-		"batchinfo", "dlr", "handlers/access", "handlers/listener", "handlers/problem", "sinch", "store",
+		"batchinfo", "dlr", "events", "handlers/access", "handlers/listener", "handlers/problem", "sinch", "store",
 	},
 	"handlers/gateway": {
 		"batchinfo", "dlr", "handlers/access", "handlers/listener", "handlers/problem", "metrics", "sinch", "store",

@@ -6,6 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/handlers/api"
 	"github.com/dlrloop/dlrloop/handlers/webhook"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 func newWebhook(c *config.Config, s *Server) (*webhook.Webhook, error) {
@@ -27,6 +28,14 @@ func publicPlans(c *config.Config) []webhook.Plan {
 	return plans
 }
 
+// eventLog returns the log of events for the feed, or nil if the feed is turned off or the store keeps no events.
+func eventLog(c *config.Config, s store.Store) api.EventLog {
+	if log, ok := s.(store.EventLog); ok && c.Events.Keep > 0 {
+		return log
+	}
+	return nil
+}
+
 func newPrivate(c *config.Config, s *Server, scrape http.Handler) (http.Handler, error) {
 	p, err := api.New(api.Config{
 		Listen:   c.Private.Listen,
@@ -34,6 +43,7 @@ func newPrivate(c *config.Config, s *Server, scrape http.Handler) (http.Handler,
 		Bearer:   config.Reveal(c.Private.Credentials.Tokens),
 		Plans:    planIDs(c),
 		Draining: s.draining.Load,
+		Events:   eventLog(c, s.store),
 	}, s.store, scrape, s.log)
 	if err != nil {
 		return nil, err

@@ -29,6 +29,8 @@ type Config struct {
 	Plans []string
 	// Draining reports whether the process is shutting down; /readyz then answers 503. Nil means never.
 	Draining func() bool
+	// Events is the log of events that the feed shows. Nil means that there is no feed.
+	Events EventLog
 	// Patience limits how long a request waits for the store; default 10 s.
 	Patience time.Duration
 }
@@ -48,6 +50,8 @@ type API struct {
 	config   Config
 	store    Store
 	failures problem.Failures
+	feeds    chan struct{} // holds an element for each open answer of the feed
+	times    feedTimes
 	engine   *gin.Engine
 }
 
@@ -75,7 +79,10 @@ func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error)
 	if c.Draining == nil {
 		c.Draining = func() bool { return false }
 	}
-	p := &API{config: c, store: s, failures: problem.Failures{Log: log}}
+	p := &API{
+		config: c, store: s, failures: problem.Failures{Log: log},
+		feeds: make(chan struct{}, maxFeeds), times: defaultFeedTimes,
+	}
 	p.engine, err = p.routes(a, scrape)
 	if err != nil {
 		return nil, fmt.Errorf("private listener: %w", err)
@@ -84,7 +91,7 @@ func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error)
 }
 
 // Handler returns the HTTP handler of the private listener.
-func (p *API) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
+func (p *API) Handler() http.Handler { return listener.WithoutTrace(withConnection(p.engine)) }
 
 func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error) {
 	e, err := listener.NewEngine(p.failures, problem.KindInternal, nil)
@@ -122,6 +129,7 @@ func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error)
 	listener.Get(api, "/inbound", p.read(p.inboundMessages))
 	listener.Get(api, "/plans/:plan/inbound/:id", p.read(p.inboundMessage))
 	listener.Get(api, "/quarantine", p.read(p.quarantine))
+	listener.Get(api, "/events", p.feed)
 	listener.Get(api, "/stats", p.read(p.stats))
 	listener.Get(api, "/timeseries", p.read(p.timeseries))
 	return e, nil

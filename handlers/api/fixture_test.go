@@ -150,7 +150,9 @@ func serveSample(t *testing.T) server {
 	t.Helper()
 	s := handlerstest.OpenStore(t)
 	recordSample(t, s)
-	return serve(t, Config{Plans: []string{planEU, planUS}}, s, handlerstest.Quiet())
+	l := &memoryLog{}
+	l.add(sampleEvents()...)
+	return serve(t, Config{Plans: []string{planEU, planUS}, Events: l}, s, handlerstest.Quiet())
 }
 
 // get sends a GET and checks the answer against openapi.yaml.

@@ -16,7 +16,7 @@ func TestLinksOfTheIndexWork(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.StatusCode)
 	require.Equal(t, "text/html; charset=utf-8", a.Header.Get("Content-Type"))
 	links := regexp.MustCompile(`href="([^"]+)"`).FindAllSubmatch(a.Content, -1)
-	require.Len(t, links, 11)
+	require.Len(t, links, 12)
 	for _, link := range links {
 		require.Equal(t, http.StatusOK, s.get(t, string(link[1])).StatusCode, string(link[1]))
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -75,10 +76,24 @@ func (d document) check(t *testing.T, a handlerstest.Reply) {
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	}
 	in.SetBodyBytes(a.Content)
-	if ct := a.Header.Get("Content-Type"); strings.HasPrefix(ct, "text/html") {
+	if ct := a.Header.Get("Content-Type"); strings.HasPrefix(ct, "text/html") || ct == "application/x-ndjson" {
 		in.Options.ExcludeResponseBody = true // kin-openapi has no decoder for it
 	}
+	if a.Header.Get("Content-Type") == "application/x-ndjson" {
+		d.checkLines(t, a.Content)
+	}
 	require.NoError(t, openapi3filter.ValidateResponse(t.Context(), in), "%s %s: %s", method, a.Request.URL, a.Content)
+}
+
+// checkLines requires each line of an answer of the feed to match the document.
+func (d document) checkLines(t *testing.T, lines []byte) {
+	t.Helper()
+	for line := range bytes.Lines(lines) {
+		var v any
+		require.NoError(t, json.Unmarshal(line, &v), "%s", line)
+		schema := d.Components.Schemas["FeedLine"].Value
+		require.NoError(t, schema.VisitJSON(v, openapi3.EnableJSONSchema2020()), "%s", line)
+	}
 }
 
 // operations calls each for every operation of the document.
@@ -149,7 +164,13 @@ func TestDocumentAndClosedSetsAgree(t *testing.T) {
 	reasons, misread := store.FeedbackReasons(), dlr.Reasons()
 	require.Equal(t, texts(len(reasons), func(i int) string { return string(reasons[i]) }), set("Reason"))
 	require.Equal(t, texts(len(misread), func(i int) string { return string(misread[i]) }),
-		set("QuarantineEntry", "reason"))
+		set("Misread"))
+	types := store.EventTypes()
+	require.Len(t, schemas["Event"].Value.OneOf, len(types))
+	for i, kind := range schemas["Event"].Value.OneOf {
+		require.Equal(t, string(types[i]), kind.Value.Properties["type"].Value.Const)
+	}
+	require.Equal(t, []any{string(dlr.Permanent), string(dlr.Temporary), string(dlr.Unset)}, set("Permanence"))
 	require.Equal(t, texts(4, func(i int) string { return store.Source(i).String() }), set("Source"))
 	require.Equal(t, texts(3, func(i int) string { return store.Flag(i).String() }), set("BatchFeedback", "flag"))
 	states := append(texts(4, func(i int) string { return store.FeedbackState(i).String() }), "dropped")

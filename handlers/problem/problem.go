@@ -40,6 +40,7 @@ const (
 	KindShed
 	KindShedUnverified
 	KindUpstream
+	KindCursorGone
 )
 
 // Slug returns the name of the kind's section in docs/problems.md, such as "bad-parameter".
@@ -77,7 +78,8 @@ var kinds = [...]struct {
 	KindShedUnverified: {
 		"shed-unverified", "Too many unverified bodies", http.StatusServiceUnavailable, slog.LevelWarn,
 	},
-	KindUpstream: {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
+	KindUpstream:   {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
+	KindCursorGone: {"cursor-gone", "Events are no longer kept", http.StatusGone, slog.LevelWarn},
 }
 
 // Problem is an error that says how to answer the request, in the format of RFC 9457. Handlers may also return other
@@ -88,6 +90,8 @@ type Problem struct {
 	Parameter string // the faulty query parameter
 	Detail    string // for the caller: what happened and what to do; contains no secret
 	Cause     error  // for the log only
+	// OldestCursor is the cursor before the oldest event that is kept, for KindCursorGone. It may be empty.
+	OldestCursor string
 }
 
 // Error returns the Detail and the Cause, for the log. It must not be sent to the caller, who must not see the Cause.
@@ -214,8 +218,9 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 		Status    int    `json:"status"`
 		Detail    string `json:"detail,omitempty"`
 		Parameter string `json:"parameter,omitempty"`
+		Oldest    string `json:"oldest_cursor,omitempty"`
 		RequestID string `json:"request_id"`
-	}{typePrefix + k.slug, k.title, status, p.Detail, p.Parameter, id})
+	}{typePrefix + k.slug, k.title, status, p.Detail, p.Parameter, p.OldestCursor, id})
 	h := w.Header()
 	h.Set("X-Request-Id", id)
 	h.Set("Content-Type", "application/problem+json")

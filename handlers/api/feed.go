@@ -1,0 +1,180 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/dlrloop/dlrloop/handlers/problem"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// EventLog is the part of a store that the feed of events reads. store.EventLog documents the methods.
+type EventLog interface {
+	Events(ctx context.Context, cursor string, limit int) (store.EventPage, error)
+	EventsEnd(ctx context.Context) (string, error)
+}
+
+// maxFeeds is the maximum number of open answers of the feed. A further request is answered 503.
+const maxFeeds = 64
+
+// feedTimes are the time limits and intervals of the feed, which tests shorten.
+type feedTimes struct {
+	// poll is how long the feed waits at the end of the log before it reads the log again. The log is polled since
+	// stores cannot notify all replicas of a new event (pgstore uses no LISTEN). Such a read finds nothing and is cheap,
+	// and people do not notice a delay of poll.
+	poll      time.Duration
+	heartbeat time.Duration // the longest time without any line
+	write     time.Duration // how long the client may take to accept feedChunk bytes
+}
+
+var defaultFeedTimes = feedTimes{poll: 200 * time.Millisecond, heartbeat: 15 * time.Second, write: 30 * time.Second}
+
+// feed answers GET /api/v1/events with the events after a cursor, and then with new events until the client leaves,
+// unless the parameter follow is false. The answer is NDJSON, or server-sent events if the client accepts these.
+func (p *API) feed(c *gin.Context) {
+	q, err := p.feedQuery(c.Request)
+	if err != nil {
+		p.failures.Fail(c, err)
+		return
+	}
+	select {
+	case p.feeds <- struct{}{}:
+		defer func() { <-p.feeds }()
+	default:
+		p.failures.Fail(c, &problem.Problem{
+			Kind: problem.KindBusy, Detail: fmt.Sprintf("%d readers follow the feed already; retry later", maxFeeds),
+		})
+		return
+	}
+	ctx, cancel := connection(c.Request.Context())
+	defer cancel()
+	s := p.newFeedStream(c, q)
+	if err := s.start(ctx); err != nil {
+		p.failures.Fail(c, feedFailed(q, err))
+		return
+	}
+	if c.Request.Method == http.MethodHead {
+		return
+	}
+	switch err := s.run(ctx); {
+	case err == nil:
+	case ctx.Err() == nil:
+		p.failures.Log.LogAttrs(ctx, slog.LevelWarn, "feed of events interrupted", slog.Any("error", err))
+		panic(http.ErrAbortHandler) // the client must not take the answer for complete
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		p.failures.Log.LogAttrs(ctx, slog.LevelWarn, "reader of the feed disconnected: it accepts no data",
+			slog.String("client", c.ClientIP()))
+	}
+}
+
+// feedQuery is a request to the feed.
+type feedQuery struct {
+	after   string // the cursor; "" is the place before the oldest event
+	named   string // where the client named the cursor: the parameter after or the header Last-Event-ID
+	fromEnd bool   // start after the newest event
+	follow  bool   // wait for new events
+	limit   int    // the answer ends after so many events; 0 for no limit
+	sse     bool   // server-sent events instead of NDJSON
+	filter  eventFilter
+}
+
+// The header with which a client of server-sent events continues after a disconnect.
+const lastEventID = "Last-Event-ID"
+
+func (p *API) feedQuery(r *http.Request) (feedQuery, error) {
+	a := parseQuery(r.URL.RawQuery)
+	q := feedQuery{named: "after", after: a.text("after"), sse: acceptsEventStream(r)}
+	q.filter = a.eventFilter()
+	q.limit = a.atLeastOne("limit")
+	q.follow = a.oneOf("follow", "true", "false") == "true"
+	if err := a.err(); err != nil {
+		return q, err
+	}
+	if ids := r.Header.Values(lastEventID); len(ids) > 0 && ids[0] != "" {
+		q.after, q.named = ids[0], lastEventID
+	}
+	if q.fromEnd = q.after == "now"; q.fromEnd {
+		q.after = ""
+	}
+	switch {
+	case p.config.Events == nil:
+		return q, &problem.Problem{
+			Kind:   problem.KindNotFound,
+			Detail: "this dlrloop keeps no events: set events.keep in its configuration, for example to 24h",
+		}
+	case q.follow && p.config.Draining():
+		return q, &problem.Problem{Kind: problem.KindBusy, Detail: "draining: dlrloop is shutting down; retry later"}
+	}
+	return q, nil
+}
+
+// atLeastOne returns this query parameter, a positive number, or 0 if it is missing.
+func (q *query) atLeastOne(name string) int {
+	s := q.text(name)
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		q.fail(name, "not a valid number of events", "1 or more")
+	}
+	return n
+}
+
+// acceptsEventStream reports whether the client asks for server-sent events, as a browser's EventSource does.
+func acceptsEventStream(r *http.Request) bool {
+	for _, accept := range r.Header.Values("Accept") {
+		for element := range strings.SplitSeq(accept, ",") {
+			if t, _, err := mime.ParseMediaType(element); err == nil && t == "text/event-stream" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// feedFailed returns the problem for an error of the first read. It quotes no cursor.
+func feedFailed(q feedQuery, err error) error {
+	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
+		return &problem.Problem{
+			Kind: problem.KindCursorGone, OldestCursor: gone.Oldest, Cause: err,
+			Detail: "events after this cursor were deleted, or it is from another store; continue after oldest_cursor",
+		}
+	}
+	err = fmt.Errorf("read events: %w", err)
+	if errors.Is(err, store.ErrCursor) {
+		return problem.BadParameter(q.named, "not a cursor of this feed",
+			"a cursor of the feed, now, or nothing for the oldest event")
+	}
+	return problem.OfStore(err)
+}
+
+// connectionKey is the key of a request's context under which the context of its connection is stored.
+type connectionKey struct{}
+
+// withConnection returns a handler like next that keeps the context of the client's connection. Package listener
+// detaches the context of a request, but the feed must end when the client leaves.
+func withConnection(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, connectionKey{}, ctx)))
+	})
+}
+
+// connection returns a context that ends with ctx or when the client closes its connection or its sending side.
+func connection(ctx context.Context) (context.Context, context.CancelFunc) {
+	if client, ok := ctx.Value(connectionKey{}).(context.Context); ok {
+		ctx = client
+	}
+	return context.WithCancel(ctx)
+}
