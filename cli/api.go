@@ -158,6 +158,7 @@ type apiError struct {
 	code         int
 	Detail       string `json:"detail"`
 	RequestID    string `json:"request_id"`
+	OldestCursor string `json:"oldest_cursor"` // for 410 from the feed of events
 }
 
 func (e *apiError) Error() string {

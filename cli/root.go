@@ -36,6 +36,7 @@ func commands() []*cobra.Command {
 		reportCommand(),
 		serveCommand(),
 		simulateCommand(),
+		tailCommand(),
 		versionCommand(),
 	}
 }
