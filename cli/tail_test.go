@@ -93,7 +93,7 @@ func TestTailPrintsOneLineForEachEvent(t *testing.T) {
 			`{"status":"Failed","final":true,"messages":1}]`),
 		lineOf(5, "feedback.accepted", `"batch_id":"B","recipients":["1","2"]`),
 		lineOf(6, "feedback.dead", `"batch_id":"B","recipients":[],"whole_batch":true,"reason":"rejected","detail":"400 x"`),
-		lineOf(7, "inbound.received", `"inbound_id":"M","from":"447700900133","to":"54321","body":"STOP\n\u001b[m"`),
+		lineOf(7, "inbound.received", `"inbound_id":"M","from":"447700900133","to":"54321","body":"STOP\n"`),
 		lineOf(8, "callback.quarantined", `"key":"7","reason":"unknown_type","callback_type":"rcs"`),
 		lineOf(9, "later.version", `"batch_id":"B"`),
 		`{"cursor":"c9"}`))
@@ -108,7 +108,7 @@ func TestTailPrintsOneLineForEachEvent(t *testing.T) {
 2026-03-02T10:00:04.000Z  batch.completed                        B                           acme  2 Failed, 1 Delivered
 2026-03-02T10:00:05.000Z  feedback.accepted     2 recipients     B                           acme
 2026-03-02T10:00:06.000Z  feedback.dead         whole batch      B                           acme  rejected: 400 x
-2026-03-02T10:00:07.000Z  inbound.received      447700900133     M                           acme  to 54321: STOP\n\x1b[m
+2026-03-02T10:00:07.000Z  inbound.received      447700900133     M                           acme  to 54321: STOP\n
 2026-03-02T10:00:08.000Z  callback.quarantined                   7                           acme  unknown_type rcs
 2026-03-02T10:00:09.000Z  later.version                          B                           acme
 `, "\n"+out)

@@ -29,6 +29,7 @@ type memoryLog struct {
 	mu     sync.Mutex // guards the fields below
 	events []store.Event
 	first  int   // how many of the events were deleted
+	reads  int   // calls of Events
 	err    error // what each call returns, if set
 }
 
@@ -51,11 +52,22 @@ func (l *memoryLog) fail(err error) {
 	l.err = err
 }
 
+// wait waits until the feed has read the log several times.
+func (l *memoryLog) wait(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.reads > 2
+	}, 10*time.Second, time.Millisecond)
+}
+
 func cursorAt(n int) string { return "c" + strconv.Itoa(n) }
 
 func (l *memoryLog) Events(ctx context.Context, cursor string, limit int) (store.EventPage, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.reads++
 	if err := ctx.Err(); err != nil || l.err != nil {
 		return store.EventPage{}, cmp.Or(err, l.err)
 	}
