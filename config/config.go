@@ -174,7 +174,7 @@ type Inbound struct {
 // Events configures the events of which your applications hear, such as a new status of a recipient.
 type Events struct {
 	// How long events are kept for the feed, `/api/v1/events`. A reader that is absent for longer misses events. `0`:
-	// there is no feed.
+	// there is no feed. Events older than `store.retention` are deleted in any case.
 	Keep Duration `yaml:"keep" range:"0|1m..90d"`
 }
 
