@@ -45,17 +45,24 @@ func (p *API) newFeedStream(c *gin.Context, q feedQuery) *feedStream {
 
 // start reads the first page and writes the headers. It returns the error of the store, and then writes nothing.
 func (s *feedStream) start(ctx context.Context) (err error) {
-	if s.fromEnd {
+	var end string
+	if s.after == "" {
 		err = s.withPatience(ctx, func(ctx context.Context) error {
-			s.cursor, err = s.config.Events.EventsEnd(ctx)
+			end, err = s.config.Events.EventsEnd(ctx)
 			return err
 		})
+	}
+	if s.fromEnd {
+		s.cursor = end
 	}
 	if err == nil {
 		err = s.read(ctx)
 	}
 	if err != nil {
 		return err
+	}
+	if s.cursor == "" && len(s.page.Events) == 0 {
+		s.cursor = end // the log was empty after this place was read, so it is the beginning
 	}
 	h := s.w.Header()
 	h.Set("Content-Type", "application/x-ndjson")

@@ -68,7 +68,7 @@ func TestAFailingStoreBreaksTheFeedOff(t *testing.T) {
 	var log handlerstest.Log
 	s := serveFeed(t, Config{}, &memoryLog{}, log.Logger())
 	r := s.open(t, "", nil)
-	require.Equal(t, `{"cursor":""}`, r.line(t))
+	require.Equal(t, `{"cursor":"c0"}`, r.line(t))
 	s.log.fail(errors.New("disk full"))
 	_, err := io.ReadAll(r.lines)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)

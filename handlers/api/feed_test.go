@@ -78,6 +78,8 @@ func TestTheFeedBeginsAfterTheCursor(t *testing.T) {
 	got, last := read("after=c3&limit=2", "")
 	require.Equal(t, []int{3, 4}, got)
 	require.Equal(t, "c5", last, "the next request continues after the limit")
+	_, last = ids(t, quietFeed(t).open(t, "?follow=false", nil).rest(t))
+	require.Equal(t, "c0", last, "an empty log has a cursor, too")
 }
 
 // A log longer than many pages arrives completely and in order, whatever the filter leaves out.
