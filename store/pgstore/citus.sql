@@ -32,6 +32,9 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'quaranti
 SELECT create_distributed_table('inbound', 'slot', colocate_with => 'batch')
 WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'inbound'::regclass);
 
+SELECT create_distributed_table('event_log', 'slot', colocate_with => 'batch')
+WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'event_log'::regclass);
+
 SELECT create_reference_table('meta')
 WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'meta'::regclass);
 
@@ -43,3 +46,12 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'duty'::r
 
 SELECT create_reference_table('copy_mark')
 WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'copy_mark'::regclass);
+
+SELECT create_reference_table('event_stream')
+WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'event_stream'::regclass);
+
+SELECT create_reference_table('destination')
+WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'destination'::regclass);
+
+SELECT create_reference_table('deferred_event')
+WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'deferred_event'::regclass);

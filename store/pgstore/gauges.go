@@ -40,7 +40,7 @@ FROM total GROUP BY plan`
 SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema() AND c.relkind = 'r'
     AND c.relname IN ('batch', 'recipient', 'report_log', 'minute_count', 'total', 'message_total', 'quarantine',
-        'inbound', 'meta', 'replica', 'duty')`
+        'inbound', 'event_log', 'deferred_event', 'meta', 'replica', 'duty')`
 
 	// readSizeOfShards replaces readSize with Citus, where the tables are empty and the rows are in their shards.
 	readSizeOfShards = `
