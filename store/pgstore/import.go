@@ -179,7 +179,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	for _, m := range p.Inbound {
 		all.inbound = append(all.inbound, s.inboundRowOf(m))
 	}
-	s.queueInbound(queue, all.inbound)
+	s.queueInbound(queue, saveInbound, all.inbound)
 	s.queueTotals(queue, rows.totals)
 	return nil
 }

@@ -25,6 +25,10 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[
     AS k (slot, plan, id, arrived_at, sender, receiver, raw)
 ON CONFLICT (slot, plan, id) DO NOTHING`
 
+	// saveInboundWithEvents returns the keys of the messages that it inserts.
+	saveInboundWithEvents keyedSQL = saveInbound + `
+RETURNING plan, id`
+
 	readInbound keyedSQL = `
 SELECT m.plan, m.arrived_at, m.raw
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, id)
@@ -62,6 +66,9 @@ type inboundRow struct {
 	plan, id, sender, receiver string
 	arrivedAt                  time.Time
 	raw                        []byte
+
+	arrival store.Arrival // the arrival with the message; zero in a copy
+	new     bool          // see step.inbound
 }
 
 // inboundRowOf returns the columns of m.
@@ -81,11 +88,11 @@ func digitsOf(number string) string {
 	return escape(digits)
 }
 
-// queueInbound adds to queue the statement that inserts the messages of rows that are not stored yet. It sorts rows by
-// key, so that concurrent transactions insert in the same order.
-func (s *Store) queueInbound(queue *pgx.Batch, rows []inboundRow) {
+// queueInbound adds to queue the statement q, which inserts the messages of rows that are not stored yet. It adds
+// nothing if there are no rows. It sorts rows by key, so that concurrent transactions insert in the same order.
+func (s *Store) queueInbound(queue *pgx.Batch, q keyedSQL, rows []inboundRow) *pgx.QueuedQuery {
 	if len(rows) == 0 {
-		return
+		return nil
 	}
 	slices.SortStableFunc(rows, func(a, b inboundRow) int {
 		return cmp.Or(cmp.Compare(a.slot, b.slot), strings.Compare(a.plan, b.plan), strings.Compare(a.id, b.id))
@@ -101,7 +108,7 @@ func (s *Store) queueInbound(queue *pgx.Batch, rows []inboundRow) {
 		plans, ids = append(plans, r.plan), append(ids, r.id)
 		senders, receives = append(senders, r.sender), append(receives, r.receiver)
 	}
-	s.queue(queue, saveInbound, slots, plans, ids, arrived, senders, receives, raws)
+	return s.queue(queue, q, slots, plans, ids, arrived, senders, receives, raws)
 }
 
 // InboundMessage returns the inbound message with this id, or store.ErrNotFound.

@@ -28,6 +28,7 @@ func (s *Store) openLanes() {
 	half := s.config.Memory / (s.config.Lanes + 1) / 2
 	s.maxPart = max(min(half/foldBytes, maxPartSize), store.MaxRecipients)
 	c := commit.Config{QueueBytes: half, Bytes: half}
+	s.openStreams()
 	s.lanes = make([]*commit.Committer[recorded], s.config.Lanes)
 	for i := range s.lanes {
 		s.lanes[i] = commit.New(c, func(r recorded) int { return r.size + r.arrival.Entry.Names()*foldBytes }, s.commit)

@@ -31,7 +31,13 @@ SELECT slot, plan, batch_id FROM unnest($1::smallint[], $2::text[], $3::text[]) 
 ON CONFLICT (slot, plan, batch_id) DO NOTHING`
 
 	lockBatches keyedSQL = `
-SELECT k.n, b.chunk, b.first_at, coalesce(b.lease, ''), b.row, b.gone
+SELECT k.n, b.chunk, b.first_at, coalesce(b.lease, ''), b.row, b.gone` + fromLocked
+
+	// lockBatchesWithEvents also reads where the latest event of each batch is.
+	lockBatchesWithEvents keyedSQL = `
+SELECT k.n, b.chunk, b.first_at, coalesce(b.lease, ''), b.row, b.gone, b.event_stream, b.event_seq` + fromLocked
+
+	fromLocked = `
 FROM unnest($1::smallint[], $2::text[], $3::text[]) WITH ORDINALITY AS k (slot, plan, batch_id, n)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
@@ -43,8 +49,9 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 JOIN recipient r ON r.slot = k.slot AND r.plan = k.plan AND r.batch_id = k.batch_id AND r.digits = k.digits`
 )
 
-// load begins the transaction, locks its batches and reads their rows and recipients, in one round trip. It returns
-// errHidden if retention is deleting a batch.
+// load begins the transaction, locks its batches and reads their rows and recipients, in one round trip. With events it
+// also inserts the inbound messages, because only a new message has an event. load returns errHidden if retention is
+// deleting a batch.
 func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 	var uncached, batches, recipients keys
 	var digits []string
@@ -66,11 +73,18 @@ func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 		st.s.queue(&queue, insertBatches, uncached.slots, uncached.plans, uncached.ids)
 	}
 	if len(st.batches) > 0 {
-		st.s.queue(&queue, lockBatches, batches.slots, batches.plans, batches.ids).Query(st.scanBatches)
+		lock := lockBatches
+		if st.events {
+			lock = lockBatchesWithEvents
+		}
+		st.s.queue(&queue, lock, batches.slots, batches.plans, batches.ids).Query(st.scanBatches)
 	}
 	if len(digits) > 0 {
 		st.s.queue(&queue, loadRecipients, recipients.slots, recipients.plans, recipients.ids, digits, numbers).
 			Query(st.scanRecipients)
+	}
+	if st.events && len(st.inbound) > 0 {
+		st.s.queueInbound(&queue, saveInboundWithEvents, st.inbound).Query(st.scanInbound)
 	}
 	if err := conn.SendBatch(ctx, &queue).Close(); err != nil {
 		return fmt.Errorf("load: %w", err)
@@ -108,11 +122,17 @@ func (st *step) scanBatches(rows pgx.Rows) error {
 			lease         string
 			row           []byte
 			hidden        bool
+			stream, seq   *int64
 		)
-		if err := rows.Scan(&number, &chunk, &firstAt, &lease, &row, &hidden); err != nil {
+		columns := []any{&number, &chunk, &firstAt, &lease, &row, &hidden}
+		if st.events {
+			columns = append(columns, &stream, &seq)
+		}
+		if err := rows.Scan(columns...); err != nil {
 			return err
 		}
 		b := st.batches[number-1]
+		b.stream, b.seq = stream, seq
 		if hidden {
 			st.hidden = append(st.hidden, entry{slot: b.slot, plan: escape(b.key.Plan), id: escape(b.key.BatchID)})
 			continue

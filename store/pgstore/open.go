@@ -76,6 +76,7 @@ type Store struct {
 	firstCountSlot int // random per process; see countsOf
 	salt           []byte
 	lanes          []*commit.Committer[recorded]
+	streams        []*stream // of the lanes, then of the slow lane; each is used only by its lane
 	deleting       deletingBatches
 	slow           *commit.Committer[recorded] // runs arrivals that take many transactions
 	maxPart        int                         // maximum recipients of one arrival that one transaction folds
@@ -194,14 +195,16 @@ func (s *Store) Close() error {
 }
 
 // readError returns the error of a read for the caller: store.ErrClosed after Close, else err, which may be wrapped. It
-// passes failures of the database to the observer. ErrNotFound, ErrCursor and the end of a context are not failures.
+// passes failures of the database to the observer. ErrNotFound, ErrCursor, a *CursorGoneError and the end of a context
+// are not failures.
 func (s *Store) readError(err error) error {
+	_, gone := errors.AsType[*store.CursorGoneError](err)
 	switch {
 	case err == nil:
 		return nil
 	case s.closed.Load():
 		return store.ErrClosed
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrCursor):
+	case gone, errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrCursor):
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("read: %w", err)

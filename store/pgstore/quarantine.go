@@ -3,7 +3,6 @@ package pgstore
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,17 +44,19 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 		received                   []time.Time
 		ids, plans, reasons, types []string
 		raws                       [][]byte
-		group                      = rand.Text()
 	)
 	for i, r := range st.quarantined {
 		n := r.arrival.Entry.(store.Quarantined)
 		slots, received = append(slots, r.slot), append(received, r.arrival.At)
-		ids, plans = append(ids, fmt.Sprintf("%s %06d", group, i)), append(plans, escape(r.arrival.Plan))
+		ids, plans = append(ids, st.quarantineID(i)), append(plans, escape(r.arrival.Plan))
 		reasons, types = append(reasons, escape(string(n.Reason))), append(types, escape(string(n.Type)))
 		raws = append(raws, notNull(n.Raw))
 	}
 	st.s.queue(queue, saveQuarantined, slots, received, ids, plans, reasons, types, raws)
 }
+
+// quarantineID returns the id of the i-th quarantined callback of the transaction.
+func (st *step) quarantineID(i int) string { return fmt.Sprintf("%s %06d", st.quarantineGroup, i) }
 
 // pageBytes is the total size in bytes at which raw reports fill a page, however few they are: one may have megabytes.
 const pageBytes = 16 << 20

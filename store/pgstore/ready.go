@@ -147,7 +147,7 @@ func (s *Store) newTrial() *step {
 		{arrival: store.Arrival{At: trialAt, Entry: store.Report{Report: report}}, slot: slot},
 		{arrival: store.Arrival{At: trialAt, Entry: store.Quarantined{}}, slot: slot},
 	})
-	st.trial, st.batches[0].firstAt = true, trialAt
+	st.trial, st.events, st.batches[0].firstAt = true, false, trialAt
 	for k := range s.progress.pendingTotals(s.countsOf) {
 		if !s.config.Dialect.oneSlot() || k.slot == st.counts {
 			st.total(k.slot, k.plan)

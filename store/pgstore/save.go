@@ -20,13 +20,25 @@ import (
 // SQL statements that write the rows that arrivals have changed. Columns check_due and check_minute say when the
 // missing reports of a batch are due to be fetched from Sinch.
 const (
-	saveBatches keyedSQL = `
+	saveBatches keyedSQL = setBatches + fromSaved + asSaved + whereSaved
+
+	// saveBatchesWithEvents also writes where the latest event of each batch is.
+	saveBatchesWithEvents keyedSQL = setBatches + `, event_stream = k.event_stream, event_seq = k.event_seq` +
+		fromSaved + `, $13::bigint[], $14::bigint[]` + asSaved + `, event_stream, event_seq` + whereSaved
+
+	setBatches = `
 UPDATE batch b SET chunk = k.chunk, first_at = k.first_at, last_at = k.last_at, reference = k.reference, due = k.due,
     dead = k.dead, check_due = k.check_due, check_minute = date_trunc('minute', k.check_due), lease = nullif(k.lease, ''), lease_until = CASE WHEN k.lease = '' THEN NULL ELSE b.lease_until END,
-    row = k.row
+    row = k.row`
+
+	fromSaved = `
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::bytea[], $8::timestamptz[],
-    $9::boolean[], $10::timestamptz[], $11::text[], $12::bytea[])
-    AS k (slot, plan, batch_id, chunk, first_at, last_at, reference, due, dead, check_due, lease, row)
+    $9::boolean[], $10::timestamptz[], $11::text[], $12::bytea[]`
+
+	asSaved = `)
+    AS k (slot, plan, batch_id, chunk, first_at, last_at, reference, due, dead, check_due, lease, row`
+
+	whereSaved = `)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id`
 
 	// Which recipients have a row is known since their batch was locked, so new ones need a plain INSERT. INSERT … ON
@@ -62,7 +74,11 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	}
 	st.queueMinutes(&queue)
 	st.queueQuarantined(&queue)
-	st.s.queueInbound(&queue, st.inbound)
+	if st.events {
+		st.queueEvents(&queue)
+	} else {
+		st.s.queueInbound(&queue, saveInbound, st.inbound)
+	}
 	st.s.queueTotals(&queue, st.totals) // last, because concurrent commits wait for the locks on these rows
 	if st.trial {
 		st.queueDeletion(&queue)
@@ -93,6 +109,7 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		due, fetchDue    []*time.Time
 		dead             []bool
 		leases           []string
+		streams, seqs    []*int64
 	)
 	for _, b := range st.batches {
 		batch, chunk := b.rows.Batch, b.rows.Chunk
@@ -109,9 +126,14 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		leases = append(leases, b.lease)
 		b.saved = packed.EncodeBatch(batch)
 		rows = append(rows, b.saved)
+		streams, seqs = append(streams, b.stream), append(seqs, b.seq)
 	}
-	st.s.queue(queue, saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, fetchDue, leases,
-		rows)
+	columns := []any{k.plans, k.ids, chunks, first, last, references, due, dead, fetchDue, leases, rows}
+	if st.events {
+		st.s.queue(queue, saveBatchesWithEvents, k.slots, append(columns, streams, seqs)...)
+		return
+	}
+	st.s.queue(queue, saveBatches, k.slots, columns...)
 }
 
 // referenceOf returns the indexed form of a client reference: the first 16 bytes of its SHA-256, because the text may

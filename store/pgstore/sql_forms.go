@@ -30,6 +30,14 @@ FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $
     AS k (plan, id, arrived_at, sender, receiver, raw)
 ON CONFLICT (slot, plan, id) DO NOTHING`,
 
+	saveInboundWithEvents: `
+INSERT INTO inbound (slot, plan, id, arrived_at, sender, receiver, size, raw)
+SELECT $1::smallint, plan, id, arrived_at, nullif(sender, ''), nullif(receiver, ''), octet_length(raw), raw
+FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::bytea[])
+    AS k (plan, id, arrived_at, sender, receiver, raw)
+ON CONFLICT (slot, plan, id) DO NOTHING
+RETURNING plan, id`,
+
 	readInbound: `
 SELECT m.plan, m.arrived_at, m.raw
 FROM unnest($2::text[], $3::text[]) AS k (plan, id)
@@ -52,6 +60,12 @@ ON CONFLICT (slot, plan, batch_id) DO NOTHING`,
 
 	lockBatches: `
 SELECT k.n, b.chunk, b.first_at, coalesce(b.lease, ''), b.row, b.gone
+FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS k (plan, batch_id, n)
+JOIN batch b ON b.slot = $1 AND b.plan = k.plan AND b.batch_id = k.batch_id
+ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`,
+
+	lockBatchesWithEvents: `
+SELECT k.n, b.chunk, b.first_at, coalesce(b.lease, ''), b.row, b.gone, b.event_stream, b.event_seq
 FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS k (plan, batch_id, n)
 JOIN batch b ON b.slot = $1 AND b.plan = k.plan AND b.batch_id = k.batch_id
 ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`,
@@ -99,6 +113,15 @@ UPDATE batch b SET chunk = k.chunk, first_at = k.first_at, last_at = k.last_at, 
 FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::bytea[], $8::timestamptz[],
     $9::boolean[], $10::timestamptz[], $11::text[], $12::bytea[])
     AS k (plan, batch_id, chunk, first_at, last_at, reference, due, dead, check_due, lease, row)
+WHERE b.slot = $1 AND b.plan = k.plan AND b.batch_id = k.batch_id`,
+
+	saveBatchesWithEvents: `
+UPDATE batch b SET chunk = k.chunk, first_at = k.first_at, last_at = k.last_at, reference = k.reference, due = k.due,
+    dead = k.dead, check_due = k.check_due, check_minute = date_trunc('minute', k.check_due), lease = nullif(k.lease, ''), lease_until = CASE WHEN k.lease = '' THEN NULL ELSE b.lease_until END,
+    row = k.row, event_stream = k.event_stream, event_seq = k.event_seq
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::bytea[], $8::timestamptz[],
+    $9::boolean[], $10::timestamptz[], $11::text[], $12::bytea[], $13::bigint[], $14::bigint[])
+    AS k (plan, batch_id, chunk, first_at, last_at, reference, due, dead, check_due, lease, row, event_stream, event_seq)
 WHERE b.slot = $1 AND b.plan = k.plan AND b.batch_id = k.batch_id`,
 
 	addRecipients: `

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"bytes"
 	"cmp"
+	"crypto/rand"
 	"slices"
 	"strings"
 	"time"
@@ -16,10 +17,16 @@ type step struct {
 	s           *Store
 	batches     []*batchArrivals // ordered by key: all transactions lock batches in this order
 	quarantined []recorded
-	inbound     []inboundRow
-	hidden      []entry // batches of the step that retention is deleting; if there are any, nothing is saved
-	counts      int16   // the slot of the totals and minute counts that this step adds to
-	trial       bool    // the rows written are deleted again before the commit; see newTrial
+	inbound     []inboundRow // with events, the field new tells which of them load has inserted
+	hidden      []entry      // batches of the step that retention is deleting; if there are any, nothing is saved
+	counts      int16        // the slot of the totals and minute counts that this step adds to
+	trial       bool         // the rows written are deleted again before the commit; see newTrial
+
+	quarantineGroup string // the beginning of the ids of the quarantined callbacks; random
+
+	events    bool       // some plan of the group has Policy.Events
+	stream    *stream    // of the lane
+	eventRows []eventRow // the rows that the step appends to stream
 
 	totals  map[slotPlan]*store.PlanStats // additions to tables total and message_total
 	minutes map[slotMinute]int
@@ -37,6 +44,8 @@ type batchArrivals struct {
 	changes  []store.Changes
 	firstAt  time.Time // zero until a new batch is folded
 	lease    string    // lease token in the row; empty if there is none
+
+	stream, seq *int64 // the row of the latest event; nil if there is none, and unknown without step.events
 }
 
 // slotPlan is the key of a row of table total, which holds totals per plan in each slot (hash partition).
@@ -55,13 +64,15 @@ type slotMinute struct {
 func newStep(s *Store, group []recorded) *step {
 	st := &step{s: s, totals: make(map[slotPlan]*store.PlanStats), minutes: make(map[slotMinute]int)}
 	if len(group) > 0 {
-		st.counts = s.countsOf(group[0].slot)
+		st.counts, st.stream = s.countsOf(group[0].slot), s.streamOf(&group[0])
 	}
+	st.events = s.anyEvents(group)
 	byKey := make(map[store.BatchKey]*batchArrivals, len(group))
 	for _, r := range group {
 		key := r.arrival.Key()
 		if m, ok := r.arrival.Entry.(store.Inbound); ok {
 			row := s.inboundRowOf(store.InboundMessage{Plan: r.arrival.Plan, ArrivedAt: r.arrival.At, Inbound: m})
+			row.arrival = r.arrival
 			st.inbound = append(st.inbound, row)
 			continue
 		}
@@ -81,13 +92,18 @@ func newStep(s *Store, group []recorded) *step {
 		return cmp.Or(cmp.Compare(a.slot, b.slot), strings.Compare(escape(a.key.Plan), escape(b.key.Plan)),
 			strings.Compare(escape(a.key.BatchID), escape(b.key.BatchID)))
 	})
+	if len(st.quarantined) > 0 {
+		st.quarantineGroup = rand.Text()
+	}
 	return st
 }
 
 // fold applies the arrivals to the loaded rows, in memory, and adds what changed to the totals of the transaction.
 func (st *step) fold() {
 	for _, b := range st.batches {
-		changes := fold.Fold(&b.rows, b.arrivals, st.s.config.Policies(b.key.Plan))
+		policy := st.s.config.Policies(b.key.Plan)
+		policy.Events = policy.Events && st.events
+		changes := fold.Fold(&b.rows, b.arrivals, policy)
 		b.changes = append(b.changes, changes)
 		fold.AddChanges(st.total(st.counts, b.key.Plan), changes)
 		counts := make(map[fold.MinuteKey]int)
@@ -104,6 +120,9 @@ func (st *step) fold() {
 	}
 	for _, q := range st.quarantined {
 		st.total(st.counts, q.arrival.Plan).Quarantined++
+	}
+	if st.events {
+		st.packEvents()
 	}
 }
 

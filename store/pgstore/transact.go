@@ -53,6 +53,7 @@ func (s *Store) transact(group []recorded) (*step, error) {
 	for try := 1; ; {
 		st := newStep(s, group)
 		err := s.runStep(ctx, st)
+		st.stream.ran(st, err)
 		st.addCommitted(unconfirmed)
 		_, unknown := errors.AsType[unknownError](err)
 		if unknown {
@@ -76,7 +77,7 @@ func (s *Store) transact(group []recorded) (*step, error) {
 			}
 			continue // the gate of the pool delays the next attempt
 		}
-		if !unknown && !retryable(err) || try == maxTries || ctx.Err() != nil {
+		if !unknown && !retryable(err) && !isStreamConflict(err) || try == maxTries || ctx.Err() != nil {
 			return nil, err
 		}
 		pause(ctx, retryDelay(try))
@@ -84,8 +85,9 @@ func (s *Store) transact(group []recorded) (*step, error) {
 	}
 }
 
-// runStep runs the transaction of st once, in two round trips: BEGIN with the reads, then the writes with COMMIT. It
-// returns the same kinds of errors as write, or errHidden.
+// runStep runs the transaction of st once, in two round trips: BEGIN with the reads, then the writes with COMMIT. With
+// events it first prepares the stream, which rarely needs a round trip. It returns the same kinds of errors as write,
+// or errHidden.
 func (s *Store) runStep(ctx context.Context, st *step) error {
 	pooled, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -93,7 +95,13 @@ func (s *Store) runStep(ctx context.Context, st *step) error {
 	}
 	defer pooled.Release()
 	conn := pooled.Conn()
-	if err = st.load(ctx, conn); err == nil && !conn.IsClosed() {
+	if st.events {
+		err = st.prepareStream(ctx, conn)
+	}
+	if err == nil {
+		err = st.load(ctx, conn)
+	}
+	if err == nil && !conn.IsClosed() {
 		st.fold()
 		if err = st.save(ctx, conn); err == nil {
 			if !st.trial {
