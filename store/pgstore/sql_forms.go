@@ -23,6 +23,16 @@ WHERE b.slot = $1 AND b.plan = k.plan AND b.batch_id = k.batch_id
     AND (b.due <= $5 OR b.due > $7) AND (b.lease_until IS NULL OR b.lease_until <= $5 OR b.lease_until > $8)
 RETURNING b.lease, b.row`,
 
+	readHeads: `
+SELECT l.slot, l.stream, l.seq, l.newest, l.events, l.total, l.size, l.deps
+FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS k (stream, after, last)
+JOIN event_log l ON l.slot = $1 AND l.stream = k.stream AND l.seq > k.after AND l.seq <= k.last`,
+
+	readEvents: `
+SELECT l.stream, l.seq, l.row
+FROM unnest($2::bigint[], $3::bigint[]) AS k (stream, seq)
+JOIN event_log l ON l.slot = $1 AND l.stream = k.stream AND l.seq = k.seq`,
+
 	saveInbound: `
 INSERT INTO inbound (slot, plan, id, arrived_at, sender, receiver, size, raw)
 SELECT $1::smallint, plan, id, arrived_at, nullif(sender, ''), nullif(receiver, ''), octet_length(raw), raw
