@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -21,7 +22,7 @@ import (
 )
 
 // largeTables are the tables that no statement may scan sequentially.
-var largeTables = []string{"batch", "recipient", "report_log", "minute_count", "quarantine", "inbound"}
+var largeTables = []string{"batch", "recipient", "report_log", "minute_count", "quarantine", "inbound", "event_log", "deferred_event"}
 
 // TestNoSequentialScans runs every statement on tables with many rows and checks the query plans: the custom plan for
 // the parameters used, and the generic plan.
@@ -45,9 +46,10 @@ func TestNoSequentialScans(t *testing.T) {
 func fillTables(t *testing.T, address string) {
 	t.Helper()
 	execute(t, address, `UPDATE meta SET slots = 32`)
-	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: address})
+	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: address, Policies: withEvents})
 	require.NoError(t, err)
 	record(t, s, "seed")
+	deferEvents(t, s, "seed")
 	require.NoError(t, s.Close())
 	copies := func(table string, n int, columns string) {
 		execute(t, address, fmt.Sprintf(`
@@ -61,6 +63,8 @@ FROM (SELECT r FROM %[1]s r LIMIT 1) x (r) CROSS JOIN generate_series(1, %[3]d) 
 	copies("minute_count", 20_000, `'minute', `+at)
 	copies("quarantine", 30_000, `'id', n`)
 	copies("inbound", 30_000, `'id', n, 'arrived_at', `+at)
+	copies("event_log", 30_000, `'stream', n % 100, 'seq', n`)
+	copies("deferred_event", 30_000, `'name', 'app ' || n % 100, 'id', n, 'dead', n % 2 = 0`)
 	execute(t, address, `ANALYZE`)
 }
 
@@ -82,6 +86,40 @@ func record(t *testing.T, s *pgstore.Store, id string) {
 	}
 }
 
+func withEvents(string) store.Policy { return store.Policy{Events: true} }
+
+// deferEvents stores a destination with a deferred and a dead event, and replaces both.
+func deferEvents(t *testing.T, s *pgstore.Store, name string) {
+	t.Helper()
+	put := []store.DeferredEvent{{ID: 1, Since: epoch}, {ID: 2, Since: epoch, Dead: true}}
+	for i := range put {
+		put[i].Event = store.Event{Type: store.RecipientStatus, At: epoch, Plan: "plan", BatchID: name}
+	}
+	for change := range int64(2) {
+		saved, err := s.SaveDestination(t.Context(), name, store.DestinationChange{Epoch: change, Put: put})
+		require.NoError(t, err)
+		require.Equal(t, change+1, saved)
+	}
+}
+
+// readsEvents runs each read of events and destinations, and what deletes them.
+func readsEvents(t *testing.T, s *pgstore.Store) error {
+	ctx := t.Context()
+	page, err := s.Events(ctx, "", 5)
+	if err != nil || len(page.Events) == 0 {
+		return fmt.Errorf("%d events: %w", len(page.Events), err)
+	}
+	_, err = s.EventBacklog(ctx, page.Next)
+	deferEvents(t, s, "another")
+	for _, dead := range []bool{false, true} {
+		_, listErr := s.DeferredEvents(ctx, "seed", dead, store.Paging{})
+		err = errors.Join(err, listErr)
+	}
+	_, requeueErr := s.RequeueEvents(ctx, "another", epoch)
+	_, _, oldErr := s.DeleteOlder(ctx, epoch.Add(time.Second), 5)
+	return errors.Join(err, requeueErr, oldErr, s.TrimEvents(ctx, epoch.Add(time.Second)), s.DeleteDestination(ctx, "another"))
+}
+
 // texts returns an inbound message.
 func texts(id string) store.Inbound {
 	raw := fmt.Appendf(nil, `{"type":"mo_text","id":%q,"from":%q,"to":"54321","body":"STOP"}`, id, number(1))
@@ -96,7 +134,7 @@ func texts(id string) store.Inbound {
 func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 	t.Helper()
 	s := newStore(t, pgstore.Config{URL: address, Dialect: d, Policies: func(string) store.Policy {
-		return store.Policy{MissingReports: store.MissingReports{Silence: time.Minute, Grace: time.Minute}}
+		return store.Policy{MissingReports: store.MissingReports{Silence: time.Minute, Grace: time.Minute}, Events: true}
 	}})
 	ctx, late := t.Context(), epoch.Add(time.Hour)
 	record(t, s, "another")
@@ -152,6 +190,7 @@ func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 	} {
 		require.NoError(t, read(), list)
 	}
+	require.NoError(t, readsEvents(t, s))
 	require.Eventually(t, func() bool {
 		return queryOne[int](t, address, `SELECT count(*) FROM quarantine`) <= 10_000
 	}, timeout, 10*time.Millisecond)

@@ -85,6 +85,7 @@ type Store struct {
 	rowCache       rowCache
 	firstOwed      firstOwed
 	bounds         bounds // of the quarantine
+	idleStreams    idleStreams
 
 	replicas membership
 
@@ -103,7 +104,10 @@ type Store struct {
 	stopping <-chan struct{}    // closed by stop
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store    = (*Store)(nil)
+	_ store.EventLog = (*Store)(nil)
+)
 
 // Open connects to the database of c, migrates its schema to the version of this program and starts the goroutines of
 // the Store. If c.NoMigrate is set, an older schema is an error instead. A newer schema is always an error. ctx limits

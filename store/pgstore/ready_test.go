@@ -68,7 +68,7 @@ func TestReadyFailsWhileCommitsBlock(t *testing.T) {
 			unlock()
 			wait()
 			require.Eventually(t, ready, timeout, 10*time.Millisecond)
-			for _, table := range slotTables {
+			for _, table := range planTables {
 				require.Zero(t, queryOne[int](t, address, `SELECT count(*) FROM `+table+` WHERE plan = ''`), table)
 			}
 		})

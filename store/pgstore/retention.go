@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -99,7 +100,8 @@ const (
 )
 
 // DeleteOlder deletes up to limit batches that have no pending task and whose last arrival was before the given time.
-// It also deletes all minute counts, quarantine entries and inbound messages from before that time. It first hides the
+// It also deletes all minute counts, quarantine entries, inbound messages, events and dead events from before that
+// time. It first hides the
 // batches and then deletes their rows, in several transactions; after a crash the next call continues. deleted is the
 // number of batches that it hid, also after an error. more reports whether another call may delete more.
 func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
@@ -116,6 +118,12 @@ func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (d
 	}
 	if err == nil {
 		err = s.deleteOlderRows(ctx, before)
+	}
+	if err == nil {
+		err = s.trimEvents(ctx, before, func(int64) int64 { return math.MaxInt64 })
+	}
+	if err == nil {
+		err = s.deleteDead(ctx, before)
 	}
 	switch {
 	case err == nil:

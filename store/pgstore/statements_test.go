@@ -12,8 +12,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
+// planTables are tables whose rows have a slot and a plan.
+var planTables = []string{"batch", "recipient", "report_log", "minute_count", "total", "message_total", "quarantine"}
+
 // slotTables are the tables whose rows have a slot.
-var slotTables = []string{"batch", "recipient", "report_log", "minute_count", "total", "message_total", "quarantine"}
+var slotTables = append([]string{"inbound", "event_log"}, planTables...)
 
 // allSlotReads are the beginnings of the reads that may cover all slots in one statement with every dialect: sums and
 // sizes.
