@@ -18,12 +18,29 @@ type eventMerge struct {
 	heads   map[int64][]*eventHead // the rows after that, in the order of seq
 	more    map[int64]bool         // streams that may have rows after those in heads
 
-	// What earlier reads of the same call found, or nothing in the first: the smallest seq that followed missing rows,
-	// and streams in deps that had no row in event_stream. What is still missing was lost or deleted.
-	gaps   map[int64]int64
-	absent map[int64]bool
-	again  bool // gaps or absent has grown, so another read may find more
+	missing missing // what this read does not find
+	before  missing // what the earlier reads of the same call did not find; if it is still missing, it was lost or deleted
 }
+
+// missing holds what a read of the streams did not find although later rows follow it. It may not be visible yet.
+type missing struct {
+	rows    map[int64]int64 // by stream, the seq of the row that follows the missing ones
+	streams map[int64]bool  // streams in deps that have no row in event_stream
+}
+
+// begin begins another read, with these streams, from the place at, which has a place in each of them. heads are up to n
+// rows after that of each stream.
+func (m *eventMerge) begin(streams *eventStreams, at eventPosition, heads map[int64][]*eventHead, n int64) {
+	m.streams, m.at, m.heads, m.more = streams, at.clone(), heads, make(map[int64]bool)
+	for id, h := range heads {
+		m.more[id] = h[len(h)-1].seq == at.streams[id].seq+n
+	}
+	m.before = m.missing
+	m.missing = missing{make(map[int64]int64), make(map[int64]bool)}
+}
+
+// again reports whether another read may find what this one did not.
+func (m *eventMerge) again() bool { return len(m.missing.rows)+len(m.missing.streams) > 0 }
 
 // segment is a part of a row of events.
 type segment struct {
@@ -81,11 +98,10 @@ func (m *eventMerge) next() (oldest *eventHead) {
 
 // follows reports whether no row is missing before h in its stream.
 func (m *eventMerge) follows(h *eventHead) bool {
-	if h.seq <= m.at.streams[h.stream].seq+1 || h.seq <= m.gaps[h.stream] {
+	if h.seq <= m.at.streams[h.stream].seq+1 || h.seq <= m.before.rows[h.stream] {
 		return true
 	}
-	m.gaps[h.stream] = h.seq
-	m.again = true
+	m.missing.rows[h.stream] = h.seq
 	return false
 }
 
@@ -93,8 +109,8 @@ func (m *eventMerge) follows(h *eventHead) bool {
 func (m *eventMerge) passed(deps map[int64]int64) bool {
 	for id, seq := range deps {
 		if _, exists := m.streams.rows[id]; !exists {
-			if !m.absent[id] {
-				m.absent[id], m.again = true, true
+			if !m.before.streams[id] {
+				m.missing.streams[id] = true
 				return false
 			}
 		} else if m.at.streams[id].seq < seq {

@@ -34,7 +34,7 @@ func (s *Store) readPage(ctx context.Context, cursor string, limit int) (page st
 		cursor = start.encode(s.databaseID())
 	}
 	empty := store.EventPage{Next: cursor, Cursor: func(int) string { return cursor }}
-	m := &eventMerge{gaps: make(map[int64]int64), absent: make(map[int64]bool)}
+	var m eventMerge
 	for reads := 1; limit > 0; reads++ {
 		if reads > 1 {
 			if streams, err = s.readStreams(ctx); err != nil {
@@ -46,13 +46,11 @@ func (s *Store) readPage(ctx context.Context, cursor string, limit int) (page st
 			}
 		}
 		n := int64(min(max(limit, leastHeads), mostHeads))
-		m.streams, m.at, m.more, m.again = streams, start.clone(), make(map[int64]bool), false
-		if m.heads, err = s.readHeads(ctx, streams, start, n); err != nil {
+		heads, err := s.readHeads(ctx, streams, start, n)
+		if err != nil {
 			return page, err
 		}
-		for id, heads := range m.heads {
-			m.more[id] = heads[len(heads)-1].seq == start.streams[id].seq+n
-		}
+		m.begin(streams, start, heads, n)
 		taken := m.take(limit)
 		if page, err = s.readTaken(ctx, taken, start); err != nil || len(page.Events) > 0 {
 			return page, err
@@ -61,7 +59,7 @@ func (s *Store) readPage(ctx context.Context, cursor string, limit int) (page st
 			start = m.at // after empty rows
 			continue
 		}
-		if reads >= maxReads || len(taken) == 0 && !m.again {
+		if reads >= maxReads || len(taken) == 0 && !m.again() {
 			break
 		}
 	}
