@@ -13,7 +13,7 @@ import (
 
 // SQL statements on the deferred and dead events of the destinations.
 const (
-	hasDestination = `SELECT 1 FROM destination WHERE name = $1`
+	hasDestination = `SELECT 1 FROM destination WHERE name = $1 AND NOT deleted`
 
 	addDeferred = `
 INSERT INTO deferred_event (name, id, dead, since, row)

@@ -16,22 +16,29 @@ import (
 
 // SQL statements that read and change the progress of the destinations. Column place holds the cursor.
 const (
-	readDestinations = `SELECT name, place, epoch, paused_at, last_id, deferred, dead FROM destination`
+	readDestinations = `SELECT name, place, epoch, paused_at, last_id, deferred, dead FROM destination WHERE NOT deleted`
 
 	addDestination = `
 INSERT INTO destination (name, place, epoch, paused_at, last_id, deferred, dead) VALUES ($1, $2, 1, $3, $4, 0, 0)
-ON CONFLICT (name) DO NOTHING`
+ON CONFLICT (name) DO UPDATE SET place = excluded.place, epoch = destination.epoch + 1, paused_at = excluded.paused_at,
+    last_id = excluded.last_id, deleted = false
+WHERE destination.deleted
+RETURNING epoch`
 
 	changeDestination = `
 UPDATE destination SET place = $2, epoch = epoch + 1, paused_at = $3, last_id = greatest(last_id, $4)
-WHERE name = $1 AND epoch = $5`
+WHERE name = $1 AND epoch = $5 AND NOT deleted
+RETURNING epoch`
 
 	countDeferred = `UPDATE destination SET deferred = deferred + $2, dead = dead + $3 WHERE name = $1`
 
 	requeueDestination = `
-UPDATE destination SET epoch = epoch + 1, paused_at = NULL, deferred = deferred + dead, dead = 0 WHERE name = $1`
+UPDATE destination SET epoch = epoch + 1, paused_at = NULL, deferred = deferred + dead, dead = 0
+WHERE name = $1 AND NOT deleted`
 
-	deleteDestination = `DELETE FROM destination WHERE name = $1`
+	deleteDestination = `
+UPDATE destination SET deleted = true, place = '', epoch = epoch + 1, paused_at = NULL, last_id = 0, deferred = 0, dead = 0
+WHERE name = $1 AND NOT deleted`
 )
 
 // Destinations returns all stored destinations, sorted by name.
@@ -70,8 +77,8 @@ func (s *Store) SaveDestination(ctx context.Context, name string, c store.Destin
 		if c.Epoch != 0 {
 			statement, arguments = changeDestination, append(arguments, c.Epoch)
 		}
-		done, err := tx.Exec(ctx, statement, arguments...)
-		if err == nil && done.RowsAffected() == 0 {
+		err := tx.QueryRow(ctx, statement, arguments...).Scan(&epoch)
+		if errors.Is(err, pgx.ErrNoRows) {
 			err = store.ErrConflict
 		}
 		if err != nil || len(put) == 0 && len(c.Delete) == 0 {
@@ -79,7 +86,7 @@ func (s *Store) SaveDestination(ctx context.Context, name string, c store.Destin
 		}
 		return replaceDeferred(ctx, tx, name, put, c.Delete)
 	})
-	return c.Epoch + 1, err
+	return epoch, err
 }
 
 // replaceDeferred deletes the deferred and dead events of a destination with the ids in deleted and in put, stores put,
@@ -157,8 +164,8 @@ func (s *Store) RequeueEvents(ctx context.Context, name string, now time.Time) (
 	return requeued, err
 }
 
-// DeleteDestination deletes a destination with its deferred and dead events. It returns store.ErrNotFound for an
-// unknown destination.
+// DeleteDestination deletes a destination with its deferred and dead events. If it is created again, its epoch
+// continues to rise. DeleteDestination returns store.ErrNotFound for an unknown destination.
 func (s *Store) DeleteDestination(ctx context.Context, name string) error {
 	return s.changeDestination(ctx, "delete", name, func(tx pgx.Tx) error {
 		if err := mustFind(tx.Exec(ctx, deleteDestination, escape(name))); err != nil {

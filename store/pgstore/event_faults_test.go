@@ -169,6 +169,22 @@ func TestStreamOfStoppedReplicaIsDeleted(t *testing.T) {
 	})
 }
 
+// TestEpochRisesAfterADestinationIsDeleted lets a change of a deleted destination come late.
+func TestEpochRisesAfterADestinationIsDeleted(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, pgstore.Config{URL: postgres.Database(t)})
+	first, err := s.SaveDestination(t.Context(), "app", store.DestinationChange{})
+	require.NoError(t, err)
+	require.NoError(t, s.DeleteDestination(t.Context(), "app"))
+	_, err = s.SaveDestination(t.Context(), "app", store.DestinationChange{Epoch: first})
+	require.ErrorIs(t, err, store.ErrConflict)
+	again, err := s.SaveDestination(t.Context(), "app", store.DestinationChange{})
+	require.NoError(t, err)
+	require.Greater(t, again, first)
+	_, err = s.SaveDestination(t.Context(), "app", store.DestinationChange{Epoch: first})
+	require.ErrorIs(t, err, store.ErrConflict)
+}
+
 // TestWithoutEventsNoStatementNamesThem records arrivals with the policy off.
 func TestWithoutEventsNoStatementNamesThem(t *testing.T) {
 	t.Parallel()

@@ -28,8 +28,8 @@ type missing struct {
 	streams map[int64]bool  // streams in deps that have no row in event_stream
 }
 
-// begin begins another read, with these streams, from the place at, which has a place in each of them. heads are up to n
-// rows after that of each stream.
+// begin begins another read, with these streams, from the place at, which has a place in each of them. heads are up to
+// n rows after that of each stream.
 func (m *eventMerge) begin(streams *eventStreams, at eventPosition, heads map[int64][]*eventHead, n int64) {
 	m.streams, m.at, m.heads, m.more = streams, at.clone(), heads, make(map[int64]bool)
 	for id, h := range heads {

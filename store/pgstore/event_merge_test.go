@@ -53,7 +53,8 @@ func TestMergeStopsAtMissingRow(t *testing.T) {
 	m := merging(head(1, 1, 1, nil), head(1, 3, 2, nil), head(2, 1, 3, map[int64]int64{1: 2}))
 	require.Equal(t, [][2]int64{{1, 1}}, keysTaken(m.take(10)))
 	require.True(t, m.again())
-	m.read(head(1, 1, 1, nil), head(1, 2, 2, nil), head(1, 3, 2, nil), head(1, 5, 9, nil), head(2, 1, 3, map[int64]int64{1: 2}))
+	m.read(head(1, 1, 1, nil), head(1, 2, 2, nil), head(1, 3, 2, nil), head(1, 5, 9, nil),
+		head(2, 1, 3, map[int64]int64{1: 2}))
 	require.Equal(t, [][2]int64{{1, 1}, {1, 2}, {1, 3}, {2, 1}}, keysTaken(m.take(10)))
 	require.True(t, m.again())
 }
@@ -113,18 +114,19 @@ func TestCursorAfterDeletions(t *testing.T) {
 	at := func(deleted int64, streams map[int64]streamPosition) eventPosition {
 		return eventPosition{deleted: deleted, streams: streams}
 	}
+	end := streamPosition{seq: 4, total: 40}
 	for name, c := range map[string]struct {
 		p     eventPosition
 		valid bool
 	}{
-		"after the deleted rows":           {at(10, map[int64]streamPosition{1: {seq: 4, total: 40}}), true},
+		"after the deleted rows":           {at(10, map[int64]streamPosition{1: end}), true},
 		"within a deleted row":             {at(10, map[int64]streamPosition{1: {seq: 3, offset: 1, total: 31}}), false},
 		"only empty rows deleted":          {at(10, map[int64]streamPosition{1: {seq: 3, total: 40}}), true},
 		"before a stream with a beginning": {at(10, nil), false},
-		"all of a deleted stream":          {at(4, map[int64]streamPosition{1: {seq: 4, total: 40}, 9: {seq: 2, total: 6}}), true},
-		"a part of a deleted stream":       {at(4, map[int64]streamPosition{1: {seq: 4, total: 40}, 9: {seq: 1, total: 5}}), false},
-		"a stream created and deleted":     {at(9, map[int64]streamPosition{1: {seq: 4, total: 40}}), false},
-		"another database":                 {at(10, map[int64]streamPosition{1: {seq: 4, total: 40}, 8: {seq: 1, total: 1}}), false},
+		"all of a deleted stream":          {at(4, map[int64]streamPosition{1: end, 9: {seq: 2, total: 6}}), true},
+		"a part of a deleted stream":       {at(4, map[int64]streamPosition{1: end, 9: {seq: 1, total: 5}}), false},
+		"a stream created and deleted":     {at(9, map[int64]streamPosition{1: end}), false},
+		"another database":                 {at(10, map[int64]streamPosition{1: end, 8: {seq: 1, total: 1}}), false},
 	} {
 		p, valid := all.complete(c.p)
 		require.Equal(t, c.valid, valid, name)

@@ -126,7 +126,9 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		leases = append(leases, b.lease)
 		b.saved = packed.EncodeBatch(batch)
 		rows = append(rows, b.saved)
-		streams, seqs = append(streams, b.stream), append(seqs, b.seq)
+		if st.events {
+			streams, seqs = append(streams, b.stream), append(seqs, b.seq)
+		}
 	}
 	columns := []any{k.plans, k.ids, chunks, first, last, references, due, dead, fetchDue, leases, rows}
 	if st.events {

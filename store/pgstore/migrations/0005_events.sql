@@ -34,7 +34,8 @@ CREATE TABLE event_log (
     PRIMARY KEY (slot, stream, seq)
 );
 
--- The progress of the destinations. deferred and dead count the rows of deferred_event.
+-- The progress of the destinations. deferred and dead count the rows of deferred_event. The row of a deleted
+-- destination stays, so that the epoch of a new one with the same name is larger.
 CREATE TABLE destination (
     name      text COLLATE "C" PRIMARY KEY,
     place     text NOT NULL, -- the cursor
@@ -42,7 +43,8 @@ CREATE TABLE destination (
     paused_at timestamptz,
     last_id   bigint NOT NULL,
     deferred  bigint NOT NULL,
-    dead      bigint NOT NULL
+    dead      bigint NOT NULL,
+    deleted   boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 30);
 
 -- requeued_at is when a dead event was requeued, which is then its due time; row is still that of the dead event.
