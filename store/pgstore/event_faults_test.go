@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/copying"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
@@ -183,6 +184,32 @@ func TestEpochRisesAfterADestinationIsDeleted(t *testing.T) {
 	require.Greater(t, again, first)
 	_, err = s.SaveDestination(t.Context(), "app", store.DestinationChange{Epoch: first})
 	require.ErrorIs(t, err, store.ErrConflict)
+}
+
+// TestSourceRefusesUndeliveredEvents copies a database of which a destination has not received all events.
+func TestSourceRefusesUndeliveredEvents(t *testing.T) {
+	t.Parallel()
+	c := pgstore.Config{URL: postgres.Database(t), Policies: withEvents}
+	s := newStore(t, c)
+	begin, err := s.EventsEnd(t.Context())
+	require.NoError(t, err)
+	saved, err := s.SaveDestination(t.Context(), "app", store.DestinationChange{Cursor: begin})
+	require.NoError(t, err)
+	recordFrom(t, s, 0, 3)
+	end, err := s.EventsEnd(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	_, err = pgstore.OpenSource(t.Context(), c)
+	require.ErrorIs(t, err, copying.ErrWaiting)
+	require.ErrorContains(t, err, "app (3 waiting, 0 deferred, 0 dead)")
+
+	s = newStore(t, c)
+	_, err = s.SaveDestination(t.Context(), "app", store.DestinationChange{Epoch: saved, Cursor: end})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	source, err := pgstore.OpenSource(t.Context(), c)
+	require.NoError(t, err)
+	require.NoError(t, source.Close())
 }
 
 // TestWithoutEventsNoStatementNamesThem records arrivals with the policy off.

@@ -38,14 +38,16 @@ var errNoStore = errors.New("the database has no dlrloop store: give the URL of 
 
 // OpenSource opens the database of c to copy its content, and changes nothing there. It returns an error if the
 // database has no store, another schema version or the mark of an unfinished copy. The error wraps copying.ErrInUse if
-// a replica is running; finding out may take about 10 seconds. The caller must call Close.
+// a replica is running; finding out may take about 10 seconds. It wraps copying.ErrWaiting if a destination has not
+// received all events. The caller must call Close.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	s, err := connectBare(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	source := &Source{store: s}
-	for _, refuse := range []func(context.Context) error{s.refuseOlder, s.refuseUnfinished, s.refuseUsed} {
+	undelivered := func(ctx context.Context) error { return copying.CheckDelivered(ctx, s) }
+	for _, refuse := range []func(context.Context) error{s.refuseOlder, s.refuseUnfinished, s.refuseUsed, undelivered} {
 		if err := refuse(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open store: %w", err), source.Close())
 		}

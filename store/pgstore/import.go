@@ -33,7 +33,7 @@ const (
 	holdsAny = `
 SELECT EXISTS (SELECT 1 FROM batch) OR EXISTS (SELECT 1 FROM recipient) OR EXISTS (SELECT 1 FROM report_log)
     OR EXISTS (SELECT 1 FROM minute_count) OR EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM quarantine)
-    OR EXISTS (SELECT 1 FROM inbound)`
+    OR EXISTS (SELECT 1 FROM inbound) OR EXISTS (SELECT 1 FROM event_log) OR EXISTS (SELECT 1 FROM destination WHERE NOT deleted)`
 )
 
 // refuseUnfinished returns copying.ErrUnfinished if the database is the destination of an unfinished copy.
