@@ -17,9 +17,10 @@ type eventMerge struct {
 	at      eventPosition          // the place after the rows taken so far
 	heads   map[int64][]*eventHead // the rows after that, in the order of seq
 	more    map[int64]bool         // streams that may have rows after those in heads
+	cut     bool                   // the rows after those in heads are needed
 
-	missing missing // what this read does not find
-	before  missing // what the earlier reads of the same call did not find; if it is still missing, it was lost or deleted
+	missing missing // what is not found
+	before  missing // what was not found before; if it still is not, it was lost or deleted
 }
 
 // missing holds what a read of the streams did not find although later rows follow it. It may not be visible yet.
@@ -28,18 +29,21 @@ type missing struct {
 	streams map[int64]bool  // streams in deps that have no row in event_stream
 }
 
-// begin begins another read, with these streams, from the place at, which has a place in each of them. heads are up to
-// n rows after that of each stream.
-func (m *eventMerge) begin(streams *eventStreams, at eventPosition, heads map[int64][]*eventHead, n int64) {
-	m.streams, m.at, m.heads, m.more = streams, at.clone(), heads, make(map[int64]bool)
-	for id, h := range heads {
-		m.more[id] = h[len(h)-1].seq == at.streams[id].seq+n
-	}
-	m.before = m.missing
+// begin sets the streams, which were just read, and the place to start from, with a place in each of them.
+func (m *eventMerge) begin(streams *eventStreams, at eventPosition) {
+	m.streams, m.at, m.before = streams, at.clone(), m.missing
 	m.missing = missing{make(map[int64]int64), make(map[int64]bool)}
 }
 
-// again reports whether another read may find what this one did not.
+// read sets the heads: up to n rows of each stream after its place.
+func (m *eventMerge) read(heads map[int64][]*eventHead, n int64) {
+	m.heads, m.more, m.cut = heads, make(map[int64]bool), false
+	for id, h := range heads {
+		m.more[id] = h[len(h)-1].seq == m.at.streams[id].seq+n
+	}
+}
+
+// again reports whether reading the streams and their rows again may find what is missing.
 func (m *eventMerge) again() bool { return len(m.missing.rows)+len(m.missing.streams) > 0 }
 
 // segment is a part of a row of events.
@@ -56,11 +60,19 @@ func (g segment) place() streamPosition {
 	return streamPosition{seq: g.head.seq - 1, offset: g.to, total: g.head.total - int64(g.head.events-g.to)}
 }
 
-// take returns the next segments, with up to limit events.
-func (m *eventMerge) take(limit int) (taken []segment) {
-	for size := 0; limit > 0; {
+// take returns taken with the next segments added, up to limit events and pageEventBytes in all, and whether these
+// limits are reached.
+func (m *eventMerge) take(taken []segment, limit int) (more []segment, full bool) {
+	size := 0
+	for _, g := range taken {
+		size, limit = size+g.head.size, limit-(g.to-g.from)
+	}
+	for limit > 0 {
 		h := m.next()
-		if h == nil || len(taken) > 0 && size+h.size > pageEventBytes {
+		if h == nil {
+			return taken, false
+		}
+		if len(taken) > 0 && size+h.size > pageEventBytes {
 			break
 		}
 		size += h.size
@@ -77,7 +89,7 @@ func (m *eventMerge) take(limit int) (taken []segment) {
 			limit -= g.to - g.from
 		}
 	}
-	return taken
+	return taken, true
 }
 
 // next returns the oldest row that may come next, or nil if there is none.
@@ -85,7 +97,8 @@ func (m *eventMerge) next() (oldest *eventHead) {
 	for id, heads := range m.heads {
 		if len(heads) == 0 {
 			if m.more[id] {
-				return nil // its next row, which is not read yet, may be the oldest
+				m.cut = true // its next row, which is not read yet, may be the oldest
+				return nil
 			}
 			continue
 		}

@@ -21,17 +21,24 @@ func merging(heads ...*eventHead) *eventMerge {
 	m := &eventMerge{
 		streams: &eventStreams{rows: map[int64]streamRow{1: {ID: 1}, 2: {ID: 2}}},
 	}
-	m.read(heads...)
+	m.readAgain(heads...)
 	return m
 }
 
-// read starts from the beginning with these heads, as if they were read again.
-func (m *eventMerge) read(heads ...*eventHead) {
+// readAgain starts from the beginning with these heads, as if they were read again.
+func (m *eventMerge) readAgain(heads ...*eventHead) {
 	byStream := make(map[int64][]*eventHead)
 	for _, h := range heads {
 		byStream[h.stream] = append(byStream[h.stream], h)
 	}
-	m.begin(m.streams, m.streams.oldest(), byStream, 100)
+	m.begin(m.streams, m.streams.oldest())
+	m.read(byStream, 100)
+}
+
+// takeAll takes up to ten events.
+func (m *eventMerge) takeAll() []segment {
+	taken, _ := m.take(nil, 10)
+	return taken
 }
 
 // keysTaken returns the stream and seq of each segment.
@@ -44,34 +51,34 @@ func keysTaken(taken []segment) (all [][2]int64) {
 
 func TestMergeByTimeAndDeps(t *testing.T) {
 	m := merging(head(1, 1, 5, nil), head(1, 2, 6, map[int64]int64{2: 2}), head(2, 1, 4, nil), head(2, 2, 9, nil))
-	require.Equal(t, [][2]int64{{2, 1}, {1, 1}, {2, 2}, {1, 2}}, keysTaken(m.take(10)))
+	require.Equal(t, [][2]int64{{2, 1}, {1, 1}, {2, 2}, {1, 2}}, keysTaken(m.takeAll()))
 	require.False(t, m.again())
 }
 
 // TestMergeStopsAtMissingRow reads a row whose predecessor is not visible yet, and then both.
 func TestMergeStopsAtMissingRow(t *testing.T) {
 	m := merging(head(1, 1, 1, nil), head(1, 3, 2, nil), head(2, 1, 3, map[int64]int64{1: 2}))
-	require.Equal(t, [][2]int64{{1, 1}}, keysTaken(m.take(10)))
+	require.Equal(t, [][2]int64{{1, 1}}, keysTaken(m.takeAll()))
 	require.True(t, m.again())
-	m.read(head(1, 1, 1, nil), head(1, 2, 2, nil), head(1, 3, 2, nil), head(1, 5, 9, nil),
+	m.readAgain(head(1, 1, 1, nil), head(1, 2, 2, nil), head(1, 3, 2, nil), head(1, 5, 9, nil),
 		head(2, 1, 3, map[int64]int64{1: 2}))
-	require.Equal(t, [][2]int64{{1, 1}, {1, 2}, {1, 3}, {2, 1}}, keysTaken(m.take(10)))
+	require.Equal(t, [][2]int64{{1, 1}, {1, 2}, {1, 3}, {2, 1}}, keysTaken(m.takeAll()))
 	require.True(t, m.again())
 }
 
 // TestMergeSkipsLostRow finds the same row missing twice.
 func TestMergeSkipsLostRow(t *testing.T) {
 	m := merging(head(1, 1, 1, nil), head(1, 3, 2, nil))
-	require.Len(t, m.take(10), 1)
-	m.read(head(1, 1, 1, nil), head(1, 3, 2, nil))
-	require.Equal(t, [][2]int64{{1, 1}, {1, 3}}, keysTaken(m.take(10)))
+	require.Len(t, m.takeAll(), 1)
+	m.readAgain(head(1, 1, 1, nil), head(1, 3, 2, nil))
+	require.Equal(t, [][2]int64{{1, 1}, {1, 3}}, keysTaken(m.takeAll()))
 }
 
 // TestMergeWaitsForUnknownStream reads a row that depends on a stream that was created, or deleted, meanwhile.
 func TestMergeWaitsForUnknownStream(t *testing.T) {
 	for _, created := range []bool{true, false} {
 		m := merging(head(1, 1, 1, map[int64]int64{3: 1}))
-		require.Empty(t, m.take(10))
+		require.Empty(t, m.takeAll())
 		require.True(t, m.again())
 		want := [][2]int64{{1, 1}}
 		all := []*eventHead{head(1, 1, 1, map[int64]int64{3: 1})}
@@ -80,16 +87,20 @@ func TestMergeWaitsForUnknownStream(t *testing.T) {
 			all = append(all, head(3, 1, 2, nil))
 			want = [][2]int64{{3, 1}, {1, 1}}
 		}
-		m.read(all...)
-		require.Equal(t, want, keysTaken(m.take(10)), "created: %t", created)
+		m.readAgain(all...)
+		require.Equal(t, want, keysTaken(m.takeAll()), "created: %t", created)
 	}
 }
 
 // TestMergeEndsWhereMoreRowsFollow keeps the order of time if a stream has more rows than were read.
 func TestMergeEndsWhereMoreRowsFollow(t *testing.T) {
 	m := merging(head(1, 1, 1, nil), head(2, 1, 9, nil))
-	m.begin(m.streams, m.at, m.heads, 1)
-	require.Equal(t, [][2]int64{{1, 1}}, keysTaken(m.take(10)))
+	m.read(m.heads, 1)
+	require.Equal(t, [][2]int64{{1, 1}}, keysTaken(m.takeAll()))
+	require.True(t, m.cut)
+	m.read(map[int64][]*eventHead{1: {head(1, 2, 5, nil)}, 2: {head(2, 1, 9, nil)}}, 100)
+	require.Equal(t, [][2]int64{{1, 2}, {2, 1}}, keysTaken(m.takeAll()))
+	require.False(t, m.cut)
 }
 
 func TestEventCursor(t *testing.T) {

@@ -7,14 +7,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The number of rows of each stream of which one read of Events reads the heads: as many as the limit of the caller,
-// within these bounds.
+// The number of rows of each stream of which Events reads the heads at once: few at first, since a row may have many
+// events, and then more.
 const (
 	leastHeads = 16
 	mostHeads  = 256
 )
 
-// maxReads is the maximum number of times that one call of Events reads again because rows or streams were missing.
+// maxReads is the maximum number of times that one call of Events reads the streams if rows or streams are missing.
 const maxReads = 3
 
 // Events returns up to limit events after the cursor, about in the order of their time. The events of one batch have
@@ -33,37 +33,48 @@ func (s *Store) readPage(ctx context.Context, cursor string, limit int) (page st
 	if cursor == "" {
 		cursor = start.encode(s.databaseID())
 	}
-	empty := store.EventPage{Next: cursor, Cursor: func(int) string { return cursor }}
-	var m eventMerge
-	for reads := 1; limit > 0; reads++ {
-		if reads > 1 {
-			if streams, err = s.readStreams(ctx); err != nil {
-				return page, err
-			}
-			var valid bool
-			if start, valid = streams.complete(start); !valid {
-				return page, s.cursorGone(streams)
-			}
-		}
-		n := int64(min(max(limit, leastHeads), mostHeads))
-		heads, err := s.readHeads(ctx, streams, start, n)
+	if limit > 0 {
+		taken, start, err := s.takeEvents(ctx, streams, start, limit)
 		if err != nil {
 			return page, err
 		}
-		m.begin(streams, start, heads, n)
-		taken := m.take(limit)
 		if page, err = s.readTaken(ctx, taken, start); err != nil || len(page.Events) > 0 {
 			return page, err
 		}
-		if len(taken) == 0 && m.at.encode(s.databaseID()) != start.encode(s.databaseID()) {
-			start = m.at // after empty rows
-			continue
+	}
+	return store.EventPage{Next: cursor, Cursor: func(int) string { return cursor }}, nil
+}
+
+// takeEvents returns the segments of the rows with the next events, up to limit. from is the place before them, with a
+// place in each stream; so is start, which has a place in more streams if it read the streams again.
+func (s *Store) takeEvents(ctx context.Context, streams *eventStreams, from eventPosition, limit int,
+) (taken []segment, start eventPosition, err error) {
+	var m eventMerge
+	start = from
+	for reads := 1; ; reads++ {
+		m.begin(streams, start)
+		for n := int64(leastHeads); ; n = min(2*n, mostHeads) {
+			heads, err := s.readHeads(ctx, streams, m.at, n)
+			if err != nil {
+				return nil, start, err
+			}
+			m.read(heads, n)
+			var full bool
+			if taken, full = m.take(taken, limit); full || !m.cut {
+				break
+			}
 		}
-		if reads >= maxReads || len(taken) == 0 && !m.again() {
-			break
+		if len(taken) > 0 || !m.again() || reads == maxReads {
+			return taken, start, nil
+		}
+		if streams, err = s.readStreams(ctx); err != nil {
+			return nil, start, err
+		}
+		var valid bool
+		if start, valid = streams.complete(start); !valid {
+			return nil, start, s.cursorGone(streams)
 		}
 	}
-	return empty, nil
 }
 
 // locate returns the streams and the place of a cursor, with a place in each stream. It returns a
