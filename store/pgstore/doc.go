@@ -18,6 +18,12 @@
 // statement for each slot and merges the results. On plain PostgreSQL such a read is one statement. go generate writes
 // the second form of each statement (sql_forms.go).
 //
+// Events (Policy.Events) are appended in the transaction that causes them (event_pack.go), each lane to a stream of its
+// own (event_stream.go), so that writers never wait for each other. Readers merge the streams (event_heads.go,
+// event_merge.go, event_read.go) and keep a place in each of them as their cursor (event_cursor.go). event_trim.go
+// deletes old events. The progress of the destinations is in destinations.go and deferred_events.go. Without events no
+// statement of a commit differs.
+//
 // Retention first hides a batch (column gone) and then deletes its rows in several transactions. An arrival for a
 // hidden batch waits until all these rows are deleted, and then starts the batch anew.
 //
