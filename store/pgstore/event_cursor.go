@@ -45,10 +45,21 @@ func (p eventPosition) clone() eventPosition {
 
 // encode returns the position as a cursor for the database with this id. Equal positions have equal cursors.
 func (p eventPosition) encode(id databaseID) string {
-	b := append([]byte{eventCursorFormat}, id[:]...)
-	b = binary.AppendUvarint(b, uint64(p.deleted))
-	for _, stream := range slices.Sorted(maps.Keys(p.streams)) {
-		at := p.streams[stream]
+	streams := slices.Sorted(maps.Keys(p.streams))
+	places := make([]streamPosition, len(streams))
+	for i, stream := range streams {
+		places[i] = p.streams[stream]
+	}
+	return encodePlaces(id, p.deleted, streams, places)
+}
+
+// encodePlaces returns the cursor of a position, whose streams are sorted.
+func encodePlaces(id databaseID, deleted int64, streams []int64, places []streamPosition) string {
+	b := make([]byte, 0, 16+16*len(streams))
+	b = append(append(b, eventCursorFormat), id[:]...)
+	b = binary.AppendUvarint(b, uint64(deleted))
+	for i, stream := range streams {
+		at := places[i]
 		b = binary.BigEndian.AppendUint64(b, uint64(stream))
 		b = binary.AppendUvarint(b, uint64(at.seq))
 		b = binary.AppendUvarint(b, uint64(at.offset))

@@ -2,6 +2,8 @@ package pgstore
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -150,19 +152,28 @@ func pageOf(taken []segment, events map[eventKey][]store.Event, start eventPosit
 		}
 		page.Events = append(page.Events, all[g.from:g.to]...)
 	}
-	page.Cursor = func(i int) string {
-		p, rest := start.clone(), i+1
+	page.Cursor = cursors(taken, start, id)
+	return page
+}
+
+// cursors returns EventPage.Cursor for a page with these segments. Its caller may call it for each event of the page.
+func cursors(taken []segment, start eventPosition, id databaseID) func(i int) string {
+	streams := slices.Sorted(maps.Keys(start.streams))
+	index := make(map[int64]int, len(streams))
+	places := make([]streamPosition, len(streams))
+	for i, stream := range streams {
+		index[stream], places[i] = i, start.streams[stream]
+	}
+	return func(i int) string {
+		at, rest := slices.Clone(places), i+1
 		for _, g := range taken {
-			if n := g.to - g.from; rest < n {
-				g.to = g.from + rest
-			}
+			g.to = min(g.to, g.from+rest)
 			if g.to == g.from {
 				break
 			}
-			p.streams[g.head.stream] = g.place()
+			at[index[g.head.stream]] = g.place()
 			rest -= g.to - g.from
 		}
-		return p.encode(id)
+		return encodePlaces(id, start.deleted, streams, at)
 	}
-	return page
 }

@@ -19,9 +19,9 @@ const saveEvents = `
 INSERT INTO event_log (slot, stream, seq, newest, events, total, size, deps, row) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 
 // Limits of a row of table event_log; a transaction with more events appends several rows. One event may have more
-// bytes.
+// bytes. A reader decodes a whole row even if it needs only one event.
 const (
-	rowEvents = 1000
+	rowEvents = 256
 	rowBytes  = 1 << 20
 )
 
