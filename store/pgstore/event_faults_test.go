@@ -126,6 +126,31 @@ func TestEventsAfterFailoverWithLoss(t *testing.T) {
 	require.Zero(t, queryOne[int](t, address, `SELECT count(*) FROM event_log`))
 }
 
+// TestInterruptedTrimIsCompleted finds rows that a trim has left, and then trims more rows than one transaction does.
+func TestInterruptedTrimIsCompleted(t *testing.T) {
+	t.Parallel()
+	address := postgres.Database(t)
+	s := newStore(t, pgstore.Config{URL: address, Lanes: 1, Policies: withEvents})
+	recordFrom(t, s, 0, 5)
+	execute(t, address, `UPDATE event_stream SET trimmed = 2, trimmed_total = 2`)
+	numbers, _ := feed(t, s, "")
+	requireNumbers(t, 2, 5, numbers)
+	require.NoError(t, s.TrimEvents(t.Context(), epoch))
+	require.Equal(t, 3, queryOne[int](t, address, `SELECT count(*) FROM event_log`))
+	numbers, end := feed(t, s, "")
+	requireNumbers(t, 2, 5, numbers)
+
+	execute(t, address, `INSERT INTO event_log (slot, stream, seq, newest, events, total, size, row)
+		SELECT slot, stream, n, newest, 0, total, 0, '' FROM event_log, generate_series(6, 1000) n WHERE seq = 5`)
+	numbers, _ = feed(t, s, end)
+	require.Empty(t, numbers)
+	require.NoError(t, s.TrimEvents(t.Context(), epoch.Add(time.Second)))
+	require.Zero(t, queryOne[int](t, address, `SELECT count(*) FROM event_log`))
+	require.Equal(t, 1000, queryOne[int](t, address, `SELECT trimmed::int FROM event_stream`))
+	numbers, _ = feed(t, s, end)
+	require.Empty(t, numbers, "only empty rows follow, so the cursor is valid")
+}
+
 // TestStreamOfStoppedReplicaIsDeleted deletes all events of a replica that was closed, and then its stream.
 func TestStreamOfStoppedReplicaIsDeleted(t *testing.T) {
 	t.Parallel()

@@ -137,8 +137,8 @@ func (s *Store) trimEvents(ctx context.Context, before time.Time, passed func(st
 // trim deletes the rows of a stream up to the last one that is older than before and not after passed. It updates r,
 // and reports whether the stream has no rows now.
 func (s *Store) trim(ctx context.Context, r *streamRow, before time.Time, passed int64) (empty bool, err error) {
-	for {
-		heads, err := s.headsToTrim(ctx, *r)
+	for after := int64(0); ; after = r.Trimmed { // rows up to r.Trimmed may be left from an interrupted call
+		heads, err := s.headsToTrim(ctx, *r, after)
 		if err != nil || len(heads) == 0 {
 			return err == nil, err
 		}
@@ -169,13 +169,13 @@ func (s *Store) trim(ctx context.Context, r *streamRow, before time.Time, passed
 	}
 }
 
-// headsToTrim returns the heads of the oldest rows of a stream. It reads them again if one seems to be missing, which
-// may only not have been visible yet. What is missing in both reads was lost.
-func (s *Store) headsToTrim(ctx context.Context, r streamRow) (heads []*eventHead, err error) {
+// headsToTrim returns the heads of the oldest rows of a stream after this row. It reads them again if one seems to
+// be missing, which may only not have been visible yet. What is missing in both reads was lost.
+func (s *Store) headsToTrim(ctx context.Context, r streamRow, after int64) (heads []*eventHead, err error) {
 	one := &eventStreams{rows: map[int64]streamRow{r.ID: r}}
-	start := eventPosition{streams: map[int64]streamPosition{r.ID: {}}} // rows up to r.Trimmed may be left
+	start := eventPosition{streams: map[int64]streamPosition{r.ID: {seq: after}}}
 	for range 2 {
-		found, err := s.readHeads(ctx, one, start, r.Trimmed+trimStep)
+		found, err := s.readHeads(ctx, one, start, r.Trimmed-after+trimStep)
 		if err != nil {
 			return nil, err
 		}
