@@ -28,12 +28,12 @@ func publicPlans(c *config.Config) []webhook.Plan {
 	return plans
 }
 
-// eventLog returns the log of events for the feed, or nil if the feed is turned off or the store keeps no events.
+// eventLog returns the log of events for the feed, or nil if the feed is turned off.
 func eventLog(c *config.Config, s store.Store) api.EventLog {
-	if log, ok := s.(store.EventLog); ok && c.Events.Keep > 0 {
-		return log
+	if c.Events.Keep <= 0 {
+		return nil
 	}
-	return nil
+	return s
 }
 
 func newPrivate(c *config.Config, s *Server, scrape http.Handler) (http.Handler, error) {

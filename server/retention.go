@@ -63,8 +63,8 @@ func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, l
 			return begin, err
 		}
 	}
-	if log, ok := s.store.(store.EventLog); ok && ctx.Err() == nil {
-		return begin, log.TrimEvents(ctx, begin.UTC().Add(-time.Duration(s.config.Events.Keep)))
+	if ctx.Err() == nil {
+		return begin, s.store.TrimEvents(ctx, begin.UTC().Add(-time.Duration(s.config.Events.Keep)))
 	}
 	return begin, nil
 }

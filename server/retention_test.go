@@ -69,7 +69,6 @@ func TestOnlyTheLeaseHolderRunsRetention(t *testing.T) {
 // trimming is a store that records the calls of TrimEvents.
 type trimming struct {
 	*shared
-	store.EventLog
 	before []time.Time // the arguments; only the goroutine of runRetention writes it
 }
 

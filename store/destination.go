@@ -68,8 +68,8 @@ type EventLog interface {
 	// DeferredEvents returns one page of the deferred or, if dead is set, the dead events of a destination, in the
 	// order of their ids. It returns ErrNotFound for an unknown destination.
 	DeferredEvents(ctx context.Context, name string, dead bool, p Paging) (Page[DeferredEvent], error)
-	// RequeueEvents makes all dead events of a destination due at now, ends its pause, and returns how many events were
-	// dead. It returns ErrNotFound for an unknown destination.
+	// RequeueEvents makes all dead events of a destination due at now, with Since now and no attempts, ends its pause,
+	// and returns how many events were dead. It returns ErrNotFound for an unknown destination.
 	RequeueEvents(ctx context.Context, name string, now time.Time) (int, error)
 	// DeleteDestination deletes a destination with its deferred and dead events. It returns ErrNotFound for an unknown
 	// destination.

@@ -97,9 +97,11 @@ type Store interface {
 	// for an unknown batch.
 	Requeue(ctx context.Context, key BatchKey, now time.Time) (int, error)
 	// DeleteOlder deletes up to limit batches that have no task and a LastAt earlier than before, with their recipients
-	// and reports, and minute counts, quarantine entries and inbound messages of that age. It returns how many batches it
-	// deleted, and in more whether another call would delete more.
+	// and reports, and minute counts, quarantine entries, inbound messages and events of that age. It returns how many
+	// batches it deleted, and in more whether another call would delete more.
 	DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error)
+
+	EventLog
 
 	// Gauges returns cached figures, up to some seconds old. It does not block. The caller must not change the maps.
 	Gauges() Gauges

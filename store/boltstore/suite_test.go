@@ -12,8 +12,6 @@ import (
 
 func TestStore(t *testing.T) { storetest.Run(t, newPlace) }
 
-func TestEvents(t *testing.T) { storetest.RunEvents(t, newPlace) }
-
 func newPlace(t *testing.T) storetest.Place {
 	t.Helper()
 	path := t.TempDir()

@@ -90,7 +90,8 @@ func (s *Store) DeferredEvents(ctx context.Context, name string, dead bool, p st
 			return page, err
 		}
 		if f.RequeuedAt != nil {
-			d.Dead, d.Due, d.Attempts = false, f.RequeuedAt.UTC(), 0
+			d.Dead, d.Attempts = false, 0
+			d.Due, d.Since = f.RequeuedAt.UTC(), f.RequeuedAt.UTC()
 		}
 		page.Items = append(page.Items, d)
 	}

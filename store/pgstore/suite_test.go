@@ -63,19 +63,6 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// TestEvents runs the suite of stores that keep events.
-func TestEvents(t *testing.T) {
-	t.Parallel()
-	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable, pgstore.Citus} {
-		t.Run(string(d), func(t *testing.T) {
-			t.Parallel()
-			w := newRecorder()
-			t.Cleanup(func() { checkStatements(t, w, d) })
-			storetest.RunEvents(t, func(t *testing.T) storetest.Place { return newPlace(t, w, d) })
-		})
-	}
-}
-
 // newPlace creates a database for the dialect: for Citus with stand-ins for its functions, for Portable with
 // serializable transactions.
 func newPlace(t *testing.T, w *recorder, d pgstore.Dialect) storetest.Place {

@@ -121,7 +121,7 @@ func destinationRace(t *testing.T, place Place) {
 		var won, next atomic.Int64
 		for range 8 {
 			g.Go(func() error {
-				e, err := o.Store.(store.EventLog).SaveDestination(context.Background(), "app",
+				e, err := o.SaveDestination(context.Background(), "app",
 					store.DestinationChange{Epoch: epoch, Cursor: end})
 				if err == nil {
 					won.Add(1)
@@ -176,6 +176,7 @@ func eventsRequeued(t *testing.T, place Place) {
 	for _, i := range []int{0, 2} {
 		require.False(t, all[i].Dead)
 		require.Equal(t, sec(9), all[i].Due)
+		require.Equal(t, sec(9), all[i].Since)
 		require.Zero(t, all[i].Attempts)
 		require.Equal(t, dead(int64(i+1)).Event, all[i].Event)
 	}

@@ -13,14 +13,6 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// RunEvents runs the tests of a store that implements store.EventLog. The parameters and subtests are as for Run.
-func RunEvents(t *testing.T, newPlace func(t *testing.T) Place) {
-	foreign := behavior{"a cursor of another store is refused", func(t *testing.T, place Place) {
-		eventsForeignCursor(t, place, newPlace(t))
-	}}
-	run(t, newPlace, []subject{{"Events", append(events, foreign)}, {"Destinations", destinations}})
-}
-
 var events = []behavior{
 	{"events follow arrivals", eventsFollow},
 	{"a store without the policy keeps no events", eventsDisabled},
@@ -45,15 +37,13 @@ func openEvents(t *testing.T, place Place) *opened {
 	return open(t, place, Config{Policies: eventPolicy})
 }
 
-// log returns the store as the event log that it is. It reads the totals first, because a read waits until every
+// log returns the event log of the store. It reads the totals first, because a read waits until every
 // earlier arrival is folded, and Events does not.
 func (o *opened) log() store.EventLog {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
 	require.NoError(o.t, err)
-	l, ok := o.Store.(store.EventLog)
-	require.True(o.t, ok, "the store keeps no events")
-	return l
+	return o.Store
 }
 
 // events returns all events after the cursor, read in pages of at most limit events, and the last cursor. It checks

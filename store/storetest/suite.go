@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -23,6 +24,9 @@ var long = os.Getenv("DLRLOOP_LONG") != ""
 // Run runs the suite in parallel subtests, which end after Run returns and before the cleanup of t. newPlace returns
 // the Place of a new, empty store and registers the cleanup of that store with t.
 func Run(t *testing.T, newPlace func(t *testing.T) Place) {
+	foreignCursor := behavior{"a cursor of another store is refused", func(t *testing.T, place Place) {
+		eventsForeignCursor(t, place, newPlace(t))
+	}}
 	run(t, newPlace, []subject{
 		{"Record", recording},
 		{"Parts", partial},
@@ -35,6 +39,8 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"MissingReports", missingReports},
 		{"Retention", retaining},
 		{"Inbound", inbound},
+		{"Events", append(slices.Clip(events), foreignCursor)},
+		{"Destinations", destinations},
 		{"Concurrency", concurrency},
 		{"Lifecycle", lifecycle},
 		{"Model", models},
