@@ -27,6 +27,8 @@ type Config struct {
 	Bearer []string
 	// Plans are the ids of the configured service plans. Batches can be registered only for these.
 	Plans []string
+	// Destinations are the names of the configured destinations. These cannot be purged.
+	Destinations []string
 	// Draining reports whether the process is shutting down; /readyz then answers 503. Nil means never.
 	Draining func() bool
 	// Events is the log of events that the feed shows. Nil means that there is no feed.
@@ -128,6 +130,10 @@ func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error)
 	api.POST("/feedback/requeue", p.requeue)
 	listener.Get(api, "/inbound", p.read(p.inboundMessages))
 	listener.Get(api, "/plans/:plan/inbound/:id", p.read(p.inboundMessage))
+	listener.Get(api, "/destinations", p.read(p.destinations))
+	listener.Get(api, "/destinations/:name/events", p.read(p.destinationEvents))
+	api.POST("/destinations/:name/requeue", p.read(p.requeueDestination))
+	api.DELETE("/destinations/:name", p.read(p.purgeDestination))
 	listener.Get(api, "/quarantine", p.read(p.quarantine))
 	listener.Get(api, "/events", p.feed)
 	listener.Get(api, "/stats", p.read(p.stats))

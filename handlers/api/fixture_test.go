@@ -104,6 +104,34 @@ func recordSample(t *testing.T, s store.Store) {
 	message, err := dlr.Parse(stop)
 	require.NoError(t, err)
 	add(planEU, seconds(1801), store.Inbound{Inbound: message.Inbound, Raw: stop})
+	saveDestinations(t, s)
+}
+
+// saveDestinations stores two destinations: app has a deferred and a dead event, former-app nothing.
+func saveDestinations(t *testing.T, s store.Store) {
+	t.Helper()
+	failed := store.Event{
+		Type: store.RecipientStatus, At: morning(9 * time.Second), Plan: planEU, BatchID: batchOTP, Number: "+" + bob,
+		Version: morning(9 * time.Second).UnixMilli(), State: dlr.State{Status: dlr.Failed, Code: 153},
+	}
+	message := store.Event{Type: store.InboundReceived, At: morning(1801 * time.Second), Plan: planEU, Key: "mo"}
+	end, err := s.EventsEnd(t.Context())
+	require.NoError(t, err)
+	for name, put := range map[string][]store.DeferredEvent{
+		"app": {
+			{
+				ID: 1, Event: failed, Since: morning(10 * time.Second), Dead: true, Attempts: 31,
+				Reason: store.DeliveryGaveUp, Detail: "400 unknown batch",
+			}, {
+				ID: 2, Event: message, Since: morning(1802 * time.Second), Due: morning(1810 * time.Second), Attempts: 3,
+				Reason: store.DeliveryServer, Detail: "503 Service Unavailable",
+			},
+		},
+		"former-app": nil,
+	} {
+		_, err := s.SaveDestination(t.Context(), name, store.DestinationChange{Cursor: end, Put: put})
+		require.NoError(t, err)
+	}
 }
 
 // killTask claims the plan's next task, which must be that of the batch, and settles it as dead.
@@ -152,7 +180,8 @@ func serveSample(t *testing.T) server {
 	recordSample(t, s)
 	l := &memoryLog{}
 	l.add(sampleEvents()...)
-	return serve(t, Config{Plans: []string{planEU, planUS}, Events: l}, s, handlerstest.Quiet())
+	return serve(t, Config{Plans: []string{planEU, planUS}, Destinations: []string{"app"}, Events: l}, s,
+		handlerstest.Quiet())
 }
 
 // get sends a GET and checks the answer against openapi.yaml.

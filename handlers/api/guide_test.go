@@ -56,6 +56,9 @@ func (s server) run(t *testing.T, command string) string {
 	for i := 2; i < len(args) && word(i) != "|"; i++ {
 		switch w := word(i); w {
 		case "-s":
+		case "-X":
+			i++
+			method = word(i)
 		case "--json", "--data-binary":
 			i++
 			method, body = http.MethodPost, word(i)

@@ -15,6 +15,7 @@ type Store interface {
 	Totals
 	Queue
 	Recorder
+	Destinations
 	// Ready blocks until it is known whether an arrival would be made durable now, and returns nil if so.
 	Ready(ctx context.Context) error
 }
@@ -51,6 +52,15 @@ type Totals interface {
 type Queue interface {
 	Tasks(ctx context.Context, q store.TaskQuery) (store.Page[*store.Batch], error)
 	Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error)
+}
+
+// Destinations is the part of Store that lists and changes the destinations of events.
+type Destinations interface {
+	Destinations(ctx context.Context) ([]store.Destination, error)
+	EventBacklog(ctx context.Context, cursor string) (store.EventBacklog, error)
+	DeferredEvents(ctx context.Context, name string, dead bool, p store.Paging) (store.Page[store.DeferredEvent], error)
+	RequeueEvents(ctx context.Context, name string, now time.Time) (int, error)
+	DeleteDestination(ctx context.Context, name string) error
 }
 
 // Recorder is the part of Store that records registered batches. Record blocks until the batch is durable.

@@ -22,15 +22,18 @@ import (
 // second before it may be sent. If a batch gets no report for one hour, its remaining reports count as missing.
 func OpenStore(t *testing.T) *boltstore.Store {
 	t.Helper()
-	s, err := boltstore.Open(t.Context(), boltstore.Config{
-		Path: t.TempDir(),
-		Policies: func(string) store.Policy {
-			return store.Policy{
-				Coalesce:       time.Second,
-				MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute},
-			}
-		},
+	return OpenStoreWith(t, func(string) store.Policy {
+		return store.Policy{
+			Coalesce:       time.Second,
+			MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute},
+		}
 	})
+}
+
+// OpenStoreWith returns an empty store with these policies. It is closed when the test ends.
+func OpenStoreWith(t *testing.T, p store.Policies) *boltstore.Store {
+	t.Helper()
+	s, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir(), Policies: p})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s

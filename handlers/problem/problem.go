@@ -41,6 +41,7 @@ const (
 	KindShedUnverified
 	KindUpstream
 	KindCursorGone
+	KindConflict
 )
 
 // Slug returns the name of the kind's section in docs/problems.md, such as "bad-parameter".
@@ -80,6 +81,7 @@ var kinds = [...]struct {
 	},
 	KindUpstream:   {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
 	KindCursorGone: {"cursor-gone", "Events are no longer kept", http.StatusGone, slog.LevelWarn},
+	KindConflict:   {"conflict", "Not in the present state", http.StatusConflict, slog.LevelDebug},
 }
 
 // Problem is an error that says how to answer the request, in the format of RFC 9457. Handlers may also return other

@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dlrloop/dlrloop/handlers/problem"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// The values of the query parameter state of GET /api/v1/destinations/{name}/events: events that are retried (the
+// default), or events that dlrloop has given up.
+const (
+	eventsDeferred = "deferred"
+	eventsDead     = "dead"
+)
+
+// destinationView is a destination of events. Waiting counts the events that it has not received and that are not dead.
+type destinationView struct {
+	Name       string  `json:"name"`
+	Configured bool    `json:"configured"`
+	Waiting    int     `json:"waiting"`
+	Oldest     instant `json:"oldest_at,omitzero"`
+	Deferred   int     `json:"deferred"`
+	Dead       int     `json:"dead"`
+	PausedAt   instant `json:"paused_at,omitzero"`
+}
+
+// destinations answers with all destinations that are stored, also those that are no longer configured.
+func (p *API) destinations(ctx context.Context, a *request) (any, error) {
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	all, err := p.store.Destinations(ctx)
+	if err != nil {
+		return nil, failed("list destinations", err)
+	}
+	views := make([]destinationView, 0, len(all))
+	for _, d := range all {
+		v := destinationView{
+			Name: d.Name, Configured: slices.Contains(p.config.Destinations, d.Name),
+			Waiting: d.Deferred, Deferred: d.Deferred, Dead: d.Dead, PausedAt: instant{d.PausedAt},
+		}
+		b, err := p.backlog(ctx, d.Cursor)
+		if err != nil {
+			return nil, failed("count the events of a destination", err)
+		}
+		v.Waiting, v.Oldest = v.Waiting+b.Events, instant{b.Oldest}
+		views = append(views, v)
+	}
+	return pageView[destinationView]{Items: views}, nil
+}
+
+// backlog returns the events after the cursor of a destination. If retention deleted some of them, it counts the
+// others.
+func (p *API) backlog(ctx context.Context, cursor string) (store.EventBacklog, error) {
+	b, err := p.store.EventBacklog(ctx, cursor)
+	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
+		return p.store.EventBacklog(ctx, gone.Oldest)
+	}
+	return b, err
+}
+
+// deferredView is an event that a destination did not accept. Due is when it is tried again; a dead event has none.
+type deferredView struct {
+	ID       int64                `json:"id"`
+	EventID  string               `json:"event_id"`
+	Type     store.EventType      `json:"type"`
+	Plan     string               `json:"plan"`
+	BatchID  string               `json:"batch_id,omitempty"`
+	At       instant              `json:"at"`
+	Since    instant              `json:"since"`
+	Due      instant              `json:"due,omitzero"`
+	Attempts int                  `json:"attempts"`
+	Reason   store.DeliveryReason `json:"reason"`
+	Detail   string               `json:"detail,omitempty"`
+}
+
+func viewDeferred(d store.DeferredEvent) deferredView {
+	return deferredView{
+		ID: d.ID, EventID: d.Event.ID(), Type: d.Event.Type, Plan: d.Event.Plan, BatchID: d.Event.BatchID,
+		At: instant{d.Event.At}, Since: instant{d.Since}, Due: instant{d.Due},
+		Attempts: d.Attempts, Reason: d.Reason, Detail: d.Detail,
+	}
+}
+
+func (p *API) destinationEvents(ctx context.Context, a *request) (any, error) {
+	dead := a.oneOf("state", eventsDeferred, eventsDead) == eventsDead
+	paging := a.paging()
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	name := a.segment("name")
+	page, err := p.store.DeferredEvents(ctx, name, dead, paging)
+	if err != nil {
+		return nil, failedDestination("list the events of", name, err)
+	}
+	return viewPage(page, viewDeferred), nil
+}
+
+// requeuedView is the answer to a request that requeues the dead events of a destination: how many there were.
+type requeuedView struct {
+	Events int `json:"events"`
+}
+
+// requeueDestination makes the dead events of a destination due now and ends its pause.
+func (p *API) requeueDestination(ctx context.Context, a *request) (any, error) {
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	name := a.segment("name")
+	n, err := p.store.RequeueEvents(ctx, name, store.Now())
+	if err != nil {
+		return nil, failedDestination("requeue the events of", name, err)
+	}
+	return requeuedView{n}, nil
+}
+
+// purgedView is the answer to a request that deletes a destination: how many events it had not received.
+type purgedView struct {
+	Waiting int `json:"waiting"`
+	Dead    int `json:"dead"`
+}
+
+// purgeDestination deletes a destination that is no longer configured, with the events that it has not received.
+func (p *API) purgeDestination(ctx context.Context, a *request) (any, error) {
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	name := a.segment("name")
+	if slices.Contains(p.config.Destinations, name) {
+		return nil, &problem.Problem{Kind: problem.KindConflict, Detail: fmt.Sprintf(
+			"destination %s is configured; remove it from the configuration of all replicas and restart them first", name)}
+	}
+	all, err := p.store.Destinations(ctx)
+	if err != nil {
+		return nil, failed("list destinations", err)
+	}
+	at := slices.IndexFunc(all, func(d store.Destination) bool { return d.Name == name })
+	if at < 0 {
+		return nil, failedDestination("delete", name, store.ErrNotFound)
+	}
+	b, err := p.backlog(ctx, all[at].Cursor)
+	if err != nil {
+		return nil, failed("count the events of a destination", err)
+	}
+	if err := p.store.DeleteDestination(ctx, name); err != nil {
+		return nil, failedDestination("delete", name, err)
+	}
+	return purgedView{Waiting: all[at].Deferred + b.Events, Dead: all[at].Dead}, nil
+}
+
+// failedDestination is like failed, for a store call about one destination, which it adds to the description. For an
+// unknown destination it returns a problem with status 404.
+func failedDestination(tried, name string, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return problem.NotFound("destination " + name)
+	}
+	return failed(tried+" destination "+name, err)
+}
