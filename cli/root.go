@@ -28,6 +28,7 @@ func commands() []*cobra.Command {
 		checkCommand(),
 		copyCommand(),
 		demoCommand(),
+		destinationCommand(),
 		feedbackCommand(),
 		healthcheckCommand(),
 		inboundCommand(),

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func destinationCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "destination",
+		Short: "Manage the destinations to which a running dlrloop delivers events",
+		Long: `Destination lists the URLs to which a running dlrloop delivers events, and the events that one of them did not
+accept. It sends dead events again, and deletes a destination that is no longer configured. It calls the
+private API.
+
+` + exitCodes,
+		Example: `  dlrloop destination list
+  dlrloop destination events app --dead
+  dlrloop destination requeue app`,
+	}
+	group(c, destinationListCommand(), destinationEventsCommand(), destinationRequeueCommand(), destinationPurgeCommand())
+	return c
+}
+
+// destinationsPath is the path of the private API below which all operations on destinations are.
+const destinationsPath = "/api/v1/destinations"
+
+// destination is a destination of events, as the private API lists it.
+type destination struct {
+	Name       string    `json:"name"`
+	Configured bool      `json:"configured"`
+	Waiting    int       `json:"waiting"`
+	Oldest     time.Time `json:"oldest_at"`
+	Deferred   int       `json:"deferred"`
+	Dead       int       `json:"dead"`
+	PausedAt   time.Time `json:"paused_at"`
+}
+
+// state returns the state of the destination in one word or two.
+func (d destination) state() string {
+	switch {
+	case !d.Configured:
+		return "not configured"
+	case !d.PausedAt.IsZero():
+		return "paused"
+	}
+	return "active"
+}
+
+func destinationListCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the destinations of events",
+		Long: `List prints each destination with its state and how many events wait for it or are dead. A destination is
+paused after it answered 410 (Gone); requeue resumes it. A destination that is no longer configured keeps its
+events until dlrloop destination purge deletes it, or retention deletes the events. With --json each line is a
+destination in the format of the API (NDJSON).
+
+` + exitCodes,
+		Example: `  dlrloop destination list
+  dlrloop destination list --json | jq 'select(.dead > 0)'`,
+		Args: cobra.NoArgs,
+	}
+	l := localFlags(c)
+	asJSON := jsonFlag(c, jsonList)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		a, _, err := l.api()
+		if err != nil {
+			return err
+		}
+		return printList(c, items[destination](c.Context(), a, destinationsPath, url.Values{}), 0, *asJSON,
+			listing[item[destination]]{
+				table: func(w io.Writer) *table {
+					return newTable(w, "NAME", "STATE", "WAITING", "OLDEST", "DEFERRED", "DEAD")
+				},
+				row: func(t *table, i item[destination]) {
+					d := i.value
+					t.row(d.Name, d.state(), strconv.Itoa(d.Waiting), clock(d.Oldest), strconv.Itoa(d.Deferred), strconv.Itoa(d.Dead))
+				},
+				none:     "no destinations",
+				document: func(w io.Writer, i item[destination]) error { return printRaw(w, i.raw) },
+			})
+	}
+	return c
+}
+
+// deferredEvent is an event that a destination did not accept, as the private API lists it.
+type deferredEvent struct {
+	EventID  string    `json:"event_id"`
+	Type     string    `json:"type"`
+	Plan     string    `json:"plan"`
+	BatchID  string    `json:"batch_id"`
+	Since    time.Time `json:"since"`
+	Due      time.Time `json:"due"`
+	Attempts int       `json:"attempts"`
+	Reason   string    `json:"reason"`
+	Detail   string    `json:"detail"`
+}
+
+func destinationEventsCommand() *cobra.Command {
+	var dead bool
+	var limit int
+	c := &cobra.Command{
+		Use:   "events NAME",
+		Short: "List the deferred or dead events of a destination",
+		Long: `Events prints the events that the destination did not accept and that dlrloop will deliver again, with the
+reason. With --dead it prints the events that dlrloop has given up. Events that wait for their first attempt
+are only counted, by dlrloop destination list. With --json each line is an event in the format of the API
+(NDJSON).
+
+` + exitCodes,
+		Example: `  dlrloop destination events app
+  dlrloop destination events app --dead --json | jq -r .detail`,
+		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	l := localFlags(c)
+	c.Flags().BoolVar(&dead, "dead", false, "dead events")
+	limitFlag(c, &limit)
+	asJSON := jsonFlag(c, jsonList)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a, _, err := l.api()
+		if err != nil {
+			return err
+		}
+		query, none := url.Values{"state": {"deferred"}}, "no deferred events"
+		if dead {
+			query.Set("state", "dead")
+			none = "no dead events"
+		}
+		path := destinationsPath + escaped(args[0], "events")
+		return printList(c, items[deferredEvent](c.Context(), a, path, query), limit, *asJSON,
+			listing[item[deferredEvent]]{
+				table: deferredTable, row: deferredRow, none: none,
+				document: func(w io.Writer, i item[deferredEvent]) error { return printRaw(w, i.raw) },
+			})
+	}
+	return c
+}
+
+func deferredTable(w io.Writer) *table {
+	return newTable(w, "EVENT", "TYPE", "PLAN", "BATCH", "SINCE", "DUE", "ATTEMPTS", "REASON", "DETAIL")
+}
+
+func deferredRow(t *table, i item[deferredEvent]) {
+	e := i.value
+	t.row(e.EventID, e.Type, e.Plan, e.BatchID, clock(e.Since), clock(e.Due), strconv.Itoa(e.Attempts), e.Reason,
+		shortened(e.Detail, 80))
+}
+
+func destinationRequeueCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "requeue NAME",
+		Short: "Deliver the dead events of a destination now",
+		Long: `Requeue makes a running dlrloop deliver the dead events of a destination now, in their order, and resumes the
+destination if it is paused. With --json the answer is one JSON document: the number of events that were dead.
+
+` + exitCodes,
+		Example: `  dlrloop destination requeue app`,
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	l := localFlags(c)
+	asJSON := jsonFlag(c, jsonOne)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a, _, err := l.api()
+		if err != nil {
+			return err
+		}
+		var done struct {
+			Events int `json:"events"`
+		}
+		path := destinationsPath + escaped(args[0], "requeue")
+		if err := a.call(c.Context(), http.MethodPost, path, "", nil, &done); err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), done)
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "due now: %s\n", count(done.Events, "event"))
+		return err
+	}
+	return c
+}
+
+func destinationPurgeCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "purge NAME",
+		Short: "Delete a destination that is no longer configured, with its events",
+		Long: `Purge deletes what a running dlrloop stores for a destination that is no longer configured. The events that the
+destination has not received are then never delivered to it; other destinations and the feed are not affected.
+With --json the answer is one JSON document: the number of events that waited, and of dead events.
+
+` + exitCodes,
+		Example: `  dlrloop destination purge former-app`,
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	l := localFlags(c)
+	asJSON := jsonFlag(c, jsonOne)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a, _, err := l.api()
+		if err != nil {
+			return err
+		}
+		var done struct {
+			Waiting int `json:"waiting"`
+			Dead    int `json:"dead"`
+		}
+		if err := a.call(c.Context(), http.MethodDelete, destinationsPath+escaped(args[0]), "", nil, &done); err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), done)
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "destination %s is deleted; not delivered: %s waiting, %d dead\n",
+			printable(args[0]), count(done.Waiting, "event"), done.Dead)
+		return err
+	}
+	return c
+}
