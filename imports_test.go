@@ -80,16 +80,17 @@ var imports = map[string][]string{
 	"store/pgstore/sqlforms": {},
 
 	"simulator": {
-		"simulator/batches", "simulator/callbacks", "simulator/fault", "simulator/groups", "simulator/ledger",
-		"simulator/random", "simulator/xms",
+		"simulator/batches", "simulator/callbacks", "simulator/fault", "simulator/groups", "simulator/inbound",
+		"simulator/ledger", "simulator/random", "simulator/xms",
 	},
 	"simulator/batches": {
-		"simulator/callbacks", "simulator/fault", "simulator/groups", "simulator/ledger", "simulator/random",
-		"simulator/schedule", "simulator/xms",
+		"simulator/callbacks", "simulator/fault", "simulator/groups", "simulator/inbound", "simulator/ledger",
+		"simulator/random", "simulator/schedule", "simulator/xms",
 	},
 	"simulator/callbacks": {"simulator/ledger", "simulator/random", "simulator/schedule", "simulator/xms"},
 	"simulator/fault":     {"simulator/xms"},
 	"simulator/groups":    {"simulator/xms"},
+	"simulator/inbound":   {"simulator/callbacks", "simulator/ledger", "simulator/random", "simulator/xms"},
 	"simulator/ledger":    {"simulator/fault"},
 	"simulator/random":    {},
 	"simulator/schedule":  {},

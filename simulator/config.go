@@ -27,6 +27,9 @@ type Config struct {
 	Calm bool
 	// Anomalies sets how often each anomaly occurs. Calm overrides it.
 	Anomalies Anomalies
+	// Replies is the probability that the recipient of a delivered message replies to its sender, whether or not Calm is
+	// set. Each reply is an inbound message, called back to the plan's default URL. 0 means that nobody replies.
+	Replies float64
 	// Speed is the factor by which Sinch's own waiting times are shortened: the time until send_at, from there until
 	// expire_at, Pace, RetryUnit and Anomalies.LateBy. It must be at least 1; 0 means 1. Times in answers and reports
 	// are real times; see the package documentation.
@@ -112,6 +115,9 @@ func (c Config) resolve() (Config, error) {
 	}
 	if c.Speed != 0 && !(c.Speed >= 1 && c.Speed <= math.MaxInt64) {
 		return c, errors.New("speed must be at least 1, or 0 for the default 1")
+	}
+	if !(c.Replies >= 0 && c.Replies <= 1) {
+		return c, errors.New("replies must be between 0 and 1")
 	}
 	if !(c.RequestsPerSecond >= 0 && c.RequestsPerSecond <= maxRequestsPerSecond) {
 		return c, fmt.Errorf("requests per second must be between 0 and %d", maxRequestsPerSecond)

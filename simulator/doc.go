@@ -1,9 +1,9 @@
 // Package simulator imitates Sinch's SMS REST API for tests and demonstrations. It accepts batches and delivery
 // feedback, calls back a report for each message, and keeps a ledger of everything, against which a customer's
 // software can be checked. Its entry point is New; the example shows how to test a receiver of callbacks. The packages
-// below it hold one subject each: batches, callbacks, groups, fault, ledger, xms (the JSON of the API), text (one SMS),
-// schedule and random. They import no package of this module outside this directory, so that a parser error in dlrloop
-// cannot hide in the simulator too. Only demo, cli and tests import them.
+// below it hold one subject each: batches, callbacks, groups, inbound (messages from phones), fault, ledger, xms (the
+// JSON of the API), text (one SMS), schedule and random. They import no package of this module outside this directory,
+// so that a parser error in dlrloop cannot hide in the simulator too. Only demo, cli and tests import them.
 //
 // # Behavior
 //
@@ -30,6 +30,11 @@
 // (407). At expire_at, a message that is not final ends as Aborted (406) if it has not reached the SMSC, else as
 // Expired (159). A message ends as Aborted (405) if a parameter of its body has neither a value for its number nor a
 // default, and as Aborted (411) if it has more parts than the batch allows.
+//
+// Recipients of delivered messages reply with the probability Config.Replies: an inbound message (MO) with an id of its
+// own, which is called back to the plan's default URL, whatever delivery_report says. A third of the texts ask to stop.
+// A phone cannot answer an alphanumeric sender. Ledger.AcknowledgedInbound returns the messages that the customer must
+// have stored.
 //
 // If the plan has a secret, each attempt of a callback is signed anew: HMAC-SHA256 over body, nonce and Unix time.
 //
@@ -100,6 +105,9 @@
 // Updating or replacing a cancelled batch is batch_already_dispatched too. to_add is applied before to_remove.
 // to_remove may name entries that the batch does not have. An update that removes from where from is required is
 // refused like a send without it. Cancelling again changes nothing, not even modified_at.
+//
+// Inbound: half of the replies to a batch with a client_reference have it too, and half have sent_at and operator_id. A
+// tenth are mo_binary, a tenth mo_media. A number that asked to stop still gets messages.
 //
 // Text: every ${key} in a body is a parameter. A character of two septets is never split between two parts. With
 // truncate_concat a longer text is cut to one part. Members that the batch's type does not have are ignored like

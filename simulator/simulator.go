@@ -16,6 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/callbacks"
 	"github.com/dlrloop/dlrloop/simulator/fault"
 	"github.com/dlrloop/dlrloop/simulator/groups"
+	"github.com/dlrloop/dlrloop/simulator/inbound"
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 	"github.com/dlrloop/dlrloop/simulator/random"
 	"github.com/dlrloop/dlrloop/simulator/xms"
@@ -47,8 +48,8 @@ type plan struct {
 	batches  *batches.Plan
 	groups   *groups.Groups
 	account  *callbacks.Account
+	inbound  *inbound.Plan
 	requests *rate.Limiter // nil: no limit
-	inbounds atomic.Int64  // number of inbound messages
 }
 
 // New returns a Simulator with the plans in c. It starts no goroutine. If c is invalid, the error names the field.
@@ -92,13 +93,23 @@ func (s *Simulator) newPlan(described Plan) *plan {
 	for i, sender := range p.Originators {
 		senders[i] = xms.NormaliseSender(sender)
 	}
+	p.inbound = inbound.NewPlan(s.inboundConfig(), p.ID, p.account)
 	p.batches = s.batches.NewPlan(batches.PlanConfig{
 		ID: p.ID, Originators: senders, SmartEncoding: p.SmartEncoding, Groups: p.groups, Account: p.account,
+		Inbound: p.inbound,
 	})
 	if limit := s.config.RequestsPerSecond; limit > 0 {
 		p.requests = rate.NewLimiter(rate.Limit(limit), int(math.Ceil(limit)))
 	}
 	return p
+}
+
+func (s *Simulator) inboundConfig() inbound.Config {
+	c, a := s.config, s.config.Anomalies
+	return inbound.Config{
+		Random: s.random, Sender: s.sender, Pace: c.Pace, Calm: c.Calm, Replies: c.Replies,
+		Repeated: a.Repeated, Late: a.Late, Lost: a.Lost, Plus: a.Plus, LateBy: a.LateBy,
+	}
 }
 
 // API returns the handler of Sinch's API under /xms/v1/{plan}/. net/http answers an unknown path with 404 and a wrong
@@ -178,6 +189,7 @@ type State struct {
 	Batches      int  `json:"batches"`
 	Recipients   int  `json:"recipients"`
 	Callbacks    int  `json:"callbacks"`
+	Inbound      int  `json:"callbacks_inbound"` // of them about inbound messages
 	Pending      int  `json:"callbacks_pending"`
 	Acknowledged int  `json:"callbacks_acknowledged"`
 	GaveUp       int  `json:"callbacks_gave_up"`
@@ -195,7 +207,8 @@ func (s *Simulator) State() State {
 	return State{
 		Batches: n.Batches, Recipients: n.Recipients, Settled: n.Settled, Feedback: s.history.feedbackCalls(),
 		Callbacks: c.Callbacks, Pending: c.Callbacks - c.Acknowledged - c.GaveUp - c.Lost,
-		Acknowledged: c.Acknowledged, GaveUp: c.GaveUp, Lost: c.Lost, Attempts: c.Attempts, InFlight: c.InFlight,
+		Inbound: c.Inbound, Acknowledged: c.Acknowledged, GaveUp: c.GaveUp, Lost: c.Lost, Attempts: c.Attempts,
+		InFlight: c.InFlight,
 	}
 }
 

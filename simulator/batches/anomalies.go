@@ -15,7 +15,7 @@ type Anomalies struct {
 	Overtaken   float64 // recipients whose Dispatched is called back after their final status; 0 means 0.03
 	Late        float64 // callbacks delayed by LateBy; 0 means 0.02
 	Lost        float64 // callbacks never sent; report reads still return the status; 0 means never
-	Plus        float64 // recipient reports that write the number with a plus sign; 0 means 0.05
+	Plus        float64 // callbacks that write the phone's number with a plus sign; 0 means 0.05
 	Queued      float64 // recipients whose Queued status is called back too; 0 means 0.05
 	Skipped     float64 // recipients whose Dispatched is never called back; 0 means 0.03
 

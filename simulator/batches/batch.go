@@ -129,14 +129,19 @@ func (p *Plan) Send(body []byte) (any, error) {
 	return p.store.addBatch(p, c, now).view(), nil
 }
 
+// clientReference returns the client reference of b, or "" if b has none.
+func (b *batch) clientReference() string {
+	if b.request.ClientReference == nil {
+		return ""
+	}
+	return *b.request.ClientReference
+}
+
 func (b *batch) ledger() ledger.Batch {
 	l := ledger.Batch{
 		Plan: b.plan.ID, ID: b.id, FeedbackEnabled: b.request.WantsFeedback(), Report: string(b.kind),
-		Waiting: b.waits, Canceled: b.canceled, Updated: b.updated, Replaced: b.replaced,
-		Recipients: make([]ledger.Recipient, len(b.recipients)),
-	}
-	if b.request.ClientReference != nil {
-		l.ClientReference = *b.request.ClientReference
+		ClientReference: b.clientReference(), Waiting: b.waits, Canceled: b.canceled, Updated: b.updated,
+		Replaced: b.replaced, Recipients: make([]ledger.Recipient, len(b.recipients)),
 	}
 	for i := range b.recipients {
 		m := &b.recipients[i]

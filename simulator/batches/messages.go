@@ -1,8 +1,10 @@
 package batches
 
 import (
+	"strings"
 	"time"
 
+	"github.com/dlrloop/dlrloop/simulator/inbound"
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
@@ -120,7 +122,8 @@ func (s *Store) isOvertaken(b *batch, i int) bool {
 		s.occurs(overtaken, b, i, dispatched)
 }
 
-// finish makes message i of b final and schedules its callback. If all messages of b are final, it calls finishBatch.
+// finish makes message i of b final and schedules its callback. The recipient of a delivered message may reply. If all
+// messages of b are final, finish calls finishBatch.
 func (s *Store) finish(b *batch, i int, at time.Time) {
 	m := &b.recipients[i]
 	m.stage, m.at = final, xms.Stamp(at).Time
@@ -132,6 +135,12 @@ func (s *Store) finish(b *batch, i int, at time.Time) {
 		} else {
 			s.sendReport(b, i, final, at, at, "")
 		}
+	}
+	if strings.EqualFold(m.outcome.Status, statusDelivered) {
+		b.plan.Inbound.Reply(inbound.Delivered{
+			Batch: b.id, Sender: s.sender(b, i), Recipient: m.digits, ClientReference: b.clientReference(), At: at,
+			Subject: b.subject(i, 0),
+		})
 	}
 	if b.open == 0 {
 		s.finishBatch(b, at)

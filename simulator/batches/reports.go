@@ -120,6 +120,14 @@ func (s *Store) originator(b *batch, i int) string {
 	return pool[s.config.Random.Uint64("originator", b.subject(i, 0))%uint64(len(pool))]
 }
 
+// sender returns the sender of message i: from of the batch, or what originator returns.
+func (s *Store) sender(b *batch, i int) string {
+	if b.request.From != nil {
+		return *b.request.From
+	}
+	return s.originator(b, i)
+}
+
 // BatchReport returns the report on a batch as a JSON-encodable value: a summary, or the full report with recipients if
 // the query has type=full.
 func (p *Plan) BatchReport(id string, query url.Values, now time.Time) (any, error) {

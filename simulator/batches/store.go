@@ -8,6 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/callbacks"
 	"github.com/dlrloop/dlrloop/simulator/fault"
 	"github.com/dlrloop/dlrloop/simulator/groups"
+	"github.com/dlrloop/dlrloop/simulator/inbound"
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 	"github.com/dlrloop/dlrloop/simulator/random"
 	"github.com/dlrloop/dlrloop/simulator/schedule"
@@ -60,6 +61,7 @@ type PlanConfig struct {
 	SmartEncoding bool     // recipient reports show the encoding
 	Groups        *groups.Groups
 	Account       *callbacks.Account
+	Inbound       *inbound.Plan // of the same plan
 }
 
 // Plan answers the API operations on the batches of one service plan. Most methods return the answer as a

@@ -28,6 +28,7 @@ type Description struct {
 	Recipient string // digits of the number of a recipient report or the sender of an inbound message
 	Status    string // of a recipient report
 	Code      int
+	Inbound   *ledger.Inbound // nil for a report; must not change later
 }
 
 // callback is a callback with its content, its URL and the requests that have sent it so far.
@@ -54,7 +55,7 @@ func (c *callback) ledger() ledger.Callback {
 	d := c.message.Describe()
 	l := ledger.Callback{
 		Ordinal: c.ordinal, Plan: c.target.account.config.ID, Batch: d.Batch, Type: d.Type,
-		Recipients: c.message.Recipients(), Status: d.Status, Code: d.Code, Result: c.result,
+		Recipients: c.message.Recipients(), Status: d.Status, Code: d.Code, Inbound: d.Inbound, Result: c.result,
 		Attempts: make([]ledger.Attempt, len(c.attempts)),
 	}
 	for i, a := range c.attempts {

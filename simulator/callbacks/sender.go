@@ -49,6 +49,7 @@ type work struct {
 // Counts counts the callbacks, in total and by result, and the HTTP requests that sent them.
 type Counts struct {
 	Callbacks    int
+	Inbound      int // of them about inbound messages
 	Acknowledged int
 	GaveUp       int
 	Lost         int
@@ -78,6 +79,9 @@ func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost boo
 	defer s.mu.Unlock()
 	c := &callback{target: a.target(url), message: m, ordinal: len(s.callbacks) + 1, result: ledger.Pending}
 	s.callbacks = append(s.callbacks, c)
+	if m.Describe().Inbound != nil {
+		s.counts.Inbound++
+	}
 	if lost {
 		c.result = ledger.Lost
 		s.counts.Lost++

@@ -46,8 +46,18 @@ type Callback struct {
 	Recipients []string  `json:"recipients,omitempty"` // digits; empty for a summary
 	Status     string    `json:"status,omitempty"`     // of a recipient report
 	Code       int       `json:"code"`
+	Inbound    *Inbound  `json:"inbound,omitempty"` // of a message from a phone
 	Result     Result    `json:"result"`
 	Attempts   []Attempt `json:"attempts"`
+}
+
+// Inbound describes the message from a phone (MO) that a callback is about. Type and sender are in the Callback.
+type Inbound struct {
+	ID         string    `json:"id"`
+	To         string    `json:"to"`
+	Text       string    `json:"text,omitempty"`    // of an mo_text
+	Answers    string    `json:"answers,omitempty"` // the batch that the message is a reply to
+	ReceivedAt time.Time `json:"received_at"`
 }
 
 // Attempt is one HTTP request that sent a callback. All requests after the first 2xx answer are repetitions.
@@ -72,6 +82,18 @@ const (
 type BatchRecipient struct {
 	Batch     string `json:"batch"`
 	Recipient string `json:"recipient"` // digits
+}
+
+// AcknowledgedInbound returns the callbacks about messages from phones that the customer answered 2xx, in the order of
+// the ledger. The customer must have stored each of these messages once, however often its callback was sent.
+func (l Ledger) AcknowledgedInbound() []Callback {
+	var acknowledged []Callback
+	for _, c := range l.Callbacks {
+		if c.Inbound != nil && c.Result == Acknowledged {
+			acknowledged = append(acknowledged, c)
+		}
+	}
+	return acknowledged
 }
 
 // delivered is the only delivery status that a customer must confirm with feedback.
