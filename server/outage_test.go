@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/simulator"
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
@@ -16,7 +17,8 @@ const nowhere = "http://127.0.0.1:1"
 // TestNothingIsMissingAfterAnOutage keeps the receiver down until Sinch has given up all callbacks. After a restart the
 // reconciler must fetch the missing reports, and their feedback must reach Sinch.
 func TestNothingIsMissingAfterAnOutage(t *testing.T) {
-	w := newWorldOf(t, 50*time.Microsecond, func(c *config.Config) {
+	calm := simulator.Config{Calm: true, RetryUnit: 50 * time.Microsecond}
+	w := newWorldOf(t, calm, func(c *config.Config) {
 		c.Plans[0].Reconcile = config.Reconcile{
 			Silence: config.Duration(300 * time.Millisecond),
 			Grace:   config.Duration(time.Second), Rate: 1000,

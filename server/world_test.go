@@ -43,18 +43,16 @@ type world struct {
 // newWorld starts both. change may modify the configuration before the start.
 func newWorld(t *testing.T, change func(*config.Config)) *world {
 	t.Helper()
-	return newWorldOf(t, 20*time.Millisecond, change)
+	return newWorldOf(t, simulator.Config{Calm: true, RetryUnit: 20 * time.Millisecond}, change)
 }
 
-// newWorldOf is newWorld with a simulator that retries callbacks after 1, 2, 4, … units of retryUnit.
-func newWorldOf(t *testing.T, retryUnit time.Duration, change func(*config.Config)) *world {
+// newWorldOf is newWorld with a simulator configured by sinch. It sets Plans and Pace itself.
+func newWorldOf(t *testing.T, sinch simulator.Config, change func(*config.Config)) *world {
 	t.Helper()
 	w := &world{t: t, options: server.Options{Version: "test", Log: slog.New(slog.DiscardHandler)}}
 	var err error
-	w.sinch, err = simulator.New(simulator.Config{
-		Plans: []simulator.Plan{{ID: plan, Token: token, Secret: secret}}, Calm: true,
-		Pace: 5 * time.Millisecond, RetryUnit: retryUnit,
-	})
+	sinch.Plans, sinch.Pace = []simulator.Plan{{ID: plan, Token: token, Secret: secret}}, 5*time.Millisecond
+	w.sinch, err = simulator.New(sinch)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
