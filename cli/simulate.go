@@ -26,6 +26,7 @@ type simulation struct {
 	calm, verbose   bool
 	seed            uint64
 	speed, rate     float64
+	replies         float64
 	originators     []string
 }
 
@@ -36,8 +37,11 @@ func simulateCommand() *cobra.Command {
 		Short: "Simulate Sinch: accept batches, send delivery reports to the webhook, accept feedback, with faults",
 		Long: `Simulate runs a simulator of Sinch's SMS REST API, for tests of dlrloop or any other receiver. It accepts
 batches, decides which messages are delivered or fail, calls the webhook with signed reports on Sinch's retry
-schedule, duplicates and reorders some, and accepts delivery feedback. Unless --calm is set it injects random
-faults: rejected calls, errors, and answers that never come. The same --seed gives the same faults.
+schedule, duplicates and reorders some, and accepts delivery feedback. Some recipients reply, a third of them with
+STOP or the like: Sinch calls the webhook with an inbound message. Phones cannot reply to an alphanumeric from.
+
+Unless --calm is set it injects random faults: rejected calls, errors, and answers that never come. The same --seed
+gives the same faults.
 
 The control listener serves a ledger of everything that happened, and accepts faults to inject. It needs no
 credentials.
@@ -49,16 +53,24 @@ Exit codes: 0 after a signal, 1 something failed, 2 invalid arguments.`,
   # in another: send a batch to two numbers and read the ledger
   curl http://127.0.0.1:9200/xms/v1/demo-plan/batches -H 'Authorization: Bearer demo-token' \
     -H 'Content-Type: application/json' \
-    -d '{"to": ["447700900133", "447700900166"], "from": "dlrloop", "body": "hello",
+    -d '{"to": ["447700900133", "447700900166"], "from": "12025550100", "body": "hello",
       "delivery_report": "per_recipient", "feedback_enabled": true}'
   curl http://127.0.0.1:9201/control/ledger
+
+  # a phone sends a message
+  curl http://127.0.0.1:9201/control/inbound -d '{"from": "447700900133", "to": "12025550100", "body": "STOP"}'
 
   # the next feedback call is answered 429
   curl http://127.0.0.1:9201/control/faults -d '{"operation": "feedback", "kind": "status", "status": 429, "times": 1}'
 
   # point dlrloop at it: base_url: http://127.0.0.1:9200 in place of region`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return s.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if s.calm && !c.Flags().Changed("replies") {
+				s.replies = 0
+			}
+			return s.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+		},
 	}
 	flags := c.Flags()
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:9200", "`ADDRESS` of the API")
@@ -68,6 +80,8 @@ Exit codes: 0 after a signal, 1 something failed, 2 invalid arguments.`,
 	flags.StringVar(&s.callback, "callback", "", "default callback `URL`, for batches without callback_url")
 	flags.StringVar(&s.secret, "secret", "", "`SECRET` that signs callbacks (default: not signed)")
 	flags.BoolVar(&s.calm, "calm", false, "no faults: every message is delivered and every call succeeds")
+	flags.Float64Var(&s.replies, "replies", 0.05,
+		"fraction of the delivered messages to which recipients reply; with --calm 0 unless set")
 	flags.Uint64Var(&s.seed, "seed", 0, "seed of the faults; 0 chooses a random one")
 	flags.Float64Var(&s.speed, "speed", 1, "factor that shortens Sinch's waits: send_at, expire_at, retries of callbacks")
 	flags.Float64Var(&s.rate, "rate", 0, "requests per second above which the answer is 429; 0 means no limit")
@@ -93,6 +107,7 @@ func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 		}},
 		Seed:              s.seed,
 		Calm:              s.calm,
+		Replies:           s.replies,
 		Speed:             s.speed,
 		RequestsPerSecond: s.rate,
 		Logger:            slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -100,4 +102,50 @@ func TestSimulateFailsIfAnAddressIsInUse(t *testing.T) {
 	require.Equal(t, exitFailed, run(t.Context(), []string{"simulate", "--listen", "127.0.0.1:0", "--control", address},
 		io.Discard, &stderr))
 	require.Contains(t, stderr.String(), "dlrloop: control: listen tcp "+address)
+}
+
+// TestSimulateReplies sends a message in each mode and checks whether the recipient replies.
+func TestSimulateReplies(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags []string
+		want  bool
+	}{
+		"all":             {[]string{"--replies", "1"}, true},
+		"all, calm":       {[]string{"--calm", "--replies", "1"}, true},
+		"calm by default": {[]string{"--calm"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			printed := started(t, 5, append([]string{
+				"simulate", "--callback", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0",
+				"--speed", "1000",
+			}, c.flags...)...)
+			to := make([]string, 40)
+			for i := range to {
+				to[i] = fmt.Sprintf(`"447700900%03d"`, i)
+			}
+			send, err := http.NewRequestWithContext(t.Context(), http.MethodPost, after(t, "API", printed[0])+"/batches",
+				strings.NewReader(fmt.Sprintf(`{"to":[%s],"from":"12025550100","body":"hello"}`, strings.Join(to, ","))))
+			require.NoError(t, err)
+			send.Header.Set("Authorization", "Bearer demo-token")
+			send.Header.Set("Content-Type", "application/json")
+			sent, err := http.DefaultClient.Do(send)
+			require.NoError(t, err)
+			require.NoError(t, sent.Body.Close())
+			require.Equal(t, http.StatusCreated, sent.StatusCode)
+
+			state := strings.Replace(after(t, "control", printed[1]), "/ledger", "/state", 1)
+			var s struct {
+				Settled bool
+				Inbound int `json:"callbacks_inbound"`
+			}
+			require.Eventually(t, func() bool {
+				read, err := http.Get(state)
+				require.NoError(t, err)
+				defer read.Body.Close()
+				require.NoError(t, json.NewDecoder(read.Body).Decode(&s))
+				return s.Inbound > 0 || s.Settled
+			}, time.Minute, time.Millisecond)
+			require.Equal(t, c.want, s.Inbound > 0, "%+v", s)
+		})
+	}
 }
