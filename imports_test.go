@@ -83,6 +83,7 @@ var imports = map[string][]string{
 		"simulator/batches", "simulator/callbacks", "simulator/fault", "simulator/groups", "simulator/inbound",
 		"simulator/ledger", "simulator/random", "simulator/xms",
 	},
+	"simulator/application": {"simulator/fault", "simulator/random", "simulator/xms"},
 	"simulator/batches": {
 		"simulator/callbacks", "simulator/fault", "simulator/groups", "simulator/inbound", "simulator/ledger",
 		"simulator/random", "simulator/schedule", "simulator/xms",

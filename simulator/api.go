@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"mime"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -169,19 +168,7 @@ func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit)
 func (a *api) closeUnanswered(w http.ResponseWriter, c *call, hit fault.Hit) {
 	a.record(c, 0, hit.Kind)
 	hit.Hang(c.Context())
-	closeConnection(w)
-}
-
-// closeConnection closes the client's connection without an answer. On TCP the client sees a reset.
-func closeConnection(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler) // for example HTTP/2: net/http resets the stream
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // makes Close send a reset
-	}
-	_ = conn.Close()
+	fault.CloseConnection(w)
 }
 
 // record adds call c to the history and the debug log. It tells the observers (see Simulator.Observe) about feedback

@@ -3,7 +3,8 @@
 // software can be checked. Its entry point is New; the example shows how to test a receiver of callbacks. The packages
 // below it hold one subject each: batches, callbacks, groups, inbound (messages from phones), fault, ledger, xms (the
 // JSON of the API), text (one SMS), schedule and random. They import no package of this module outside this directory,
-// so that a parser error in dlrloop cannot hide in the simulator too. Only demo, cli and tests import them.
+// so that a parser error in dlrloop cannot hide in the simulator too. Only demo, cli and tests import them. Package
+// application stands apart: it receives events from dlrloop, in place of the customer's application.
 //
 // # Behavior
 //

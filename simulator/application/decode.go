@@ -1,0 +1,178 @@
+package application
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// envelope is the JSON of an event.
+type envelope struct {
+	ID        string          `json:"id"`
+	Type      string          `json:"type"`
+	Timestamp string          `json:"timestamp"`
+	Data      json.RawMessage `json:"data"`
+}
+
+// data holds the members of an event's data that the application reads, of all types.
+type data struct {
+	Plan       string          `json:"plan"`
+	BatchID    string          `json:"batch_id"`
+	Version    int64           `json:"version"`
+	Recipient  string          `json:"recipient"`
+	Status     string          `json:"status"`
+	Code       *int            `json:"code"`
+	Final      *bool           `json:"final"`
+	At         string          `json:"at"`
+	Counts     []statusCount   `json:"counts"`
+	Recipients []string        `json:"recipients"`
+	WholeBatch bool            `json:"whole_batch"`
+	InboundID  string          `json:"inbound_id"`
+	From       string          `json:"from"`
+	Callback   json.RawMessage `json:"callback"`
+	Key        string          `json:"key"`
+	Reason     string          `json:"reason"`
+}
+
+type statusCount struct {
+	Status   string `json:"status"`
+	Messages int    `json:"messages"`
+}
+
+// decodeEvents returns the events in a body: one object or an array. id is the header webhook-id, which must name the
+// first event and, before an array, the number of events. The error says what is wrong.
+func decodeEvents(id string, body []byte) ([]Event, error) {
+	var objects []json.RawMessage
+	isArray := bytes.HasPrefix(bytes.TrimSpace(body), []byte("["))
+	if isArray {
+		if err := json.Unmarshal(body, &objects); err != nil {
+			return nil, errors.New("the body is not JSON")
+		}
+	} else {
+		objects = []json.RawMessage{body}
+	}
+	if len(objects) == 0 {
+		return nil, errors.New("the array is empty")
+	}
+	events := make([]Event, len(objects))
+	for i, object := range objects {
+		var err error
+		if events[i], err = decodeEvent(object); err != nil {
+			return nil, fmt.Errorf("event %d of %d: %w", i+1, len(objects), err)
+		}
+	}
+	want := events[0].ID
+	if isArray {
+		want = fmt.Sprintf("%s.%d", want, len(events))
+	}
+	if id != want {
+		return nil, fmt.Errorf("%s does not match the body: it should be %s", headerID, want)
+	}
+	return events, nil
+}
+
+// decodeEvent decodes one event and checks that it has the members of its type. It checks only plan for an unknown
+// type.
+func decodeEvent(object []byte) (Event, error) {
+	var e envelope
+	var d data
+	if err := json.Unmarshal(object, &e); err != nil {
+		return Event{}, errors.New("it is not a JSON object with text members id, type and timestamp")
+	}
+	if err := json.Unmarshal(e.Data, &d); err != nil {
+		return Event{}, errors.New("data is missing or has a member of a wrong JSON type")
+	}
+	event := Event{
+		ID: e.ID, Type: e.Type, Plan: d.Plan, Batch: d.BatchID, Version: d.Version, Number: d.Recipient,
+		Status: d.Status, Code: NoCode, hash: hash(object),
+	}
+	if d.Code != nil {
+		event.Code = *d.Code
+	}
+	if !strings.HasPrefix(e.ID, "evt_") || !isTime(e.Timestamp) || e.Type == "" || d.Plan == "" {
+		return Event{}, errors.New("id, type, timestamp or data.plan is missing or wrong")
+	}
+	return event, event.complete(d)
+}
+
+// complete sets the fields of e that depend on its type, and checks that d has the members of the type.
+func (e *Event) complete(d data) error {
+	ofBatch, complete := true, true
+	switch e.Type {
+	case "recipient.status":
+		complete = d.Recipient != "" && d.Status != "" && d.Final != nil && isTime(d.At)
+	case "batch.completed":
+		complete = d.Counts != nil
+		e.Detail = describe(d.Counts)
+	case "feedback.accepted", "feedback.dead":
+		complete = (d.WholeBatch || len(d.Recipients) > 0) && (e.Type == "feedback.accepted" || d.Reason != "")
+		e.Detail = fmt.Sprintf("recipients: %d", len(d.Recipients))
+		if d.WholeBatch {
+			e.Detail = "whole batch"
+		}
+	case "inbound.received":
+		ofBatch, complete, e.Number = false, d.InboundID != "" && json.Valid(d.Callback), d.From
+	case "callback.quarantined":
+		ofBatch, complete, e.Detail = false, d.Key != "" && d.Reason != "", d.Reason
+	default:
+		ofBatch = false
+	}
+	if !complete || ofBatch && (d.BatchID == "" || d.Version <= 0) {
+		return fmt.Errorf("data lacks a member of %s", e.Type)
+	}
+	return nil
+}
+
+// describe returns counts as text, for example "3 Delivered, 1 Failed".
+func describe(counts []statusCount) string {
+	parts := make([]string, len(counts))
+	for i, c := range counts {
+		parts[i] = fmt.Sprintf("%d %s", c.Messages, c.Status)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// decodeCallback returns a callback of Sinch as an event.
+func decodeCallback(body []byte) (Event, error) {
+	var c struct {
+		Type      string `json:"type"`
+		ID        string `json:"id"`
+		BatchID   string `json:"batch_id"`
+		Recipient string `json:"recipient"`
+		From      string `json:"from"`
+		Status    string `json:"status"`
+		Code      *int   `json:"code"`
+	}
+	if err := json.Unmarshal(body, &c); err != nil || c.Type == "" {
+		return Event{}, errors.New("the body is neither an event nor a callback of Sinch")
+	}
+	sum := sha256.Sum256(body)
+	e := Event{
+		ID: "callback_" + hex.EncodeToString(sum[:16]), Type: c.Type, Batch: c.BatchID, Number: c.Recipient,
+		Status: c.Status, Code: NoCode, hash: hash(body),
+	}
+	if strings.HasPrefix(c.Type, "mo_") {
+		e.ID, e.Number = "inbound_"+c.ID, c.From
+	}
+	if c.Code != nil {
+		e.Code = *c.Code
+	}
+	return e, nil
+}
+
+// isTime reports whether text is a UTC time.
+func isTime(text string) bool {
+	_, err := time.Parse(time.RFC3339, text)
+	return err == nil && strings.HasSuffix(text, "Z")
+}
+
+func hash(b []byte) uint64 {
+	sum := sha256.Sum256(b)
+	return binary.BigEndian.Uint64(sum[:])
+}

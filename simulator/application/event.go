@@ -1,0 +1,47 @@
+package application
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// Event is an event, or a callback of Sinch, that the application has accepted. Fields that its type does not have are
+// zero.
+type Event struct {
+	ID      string // of a callback: its inbound id, or a hash of its body
+	Type    string // for example recipient.status, or recipient_delivery_report_sms
+	Plan    string
+	Batch   string
+	Version int64
+	Number  string // of the recipient, or of the sender of an inbound message
+	Status  string // delivery status of the recipient
+	Code    int    // of the status; NoCode if there is none
+	Detail  string // a few words about other types, for example "2 recipients"; no phone numbers
+	At      time.Time
+
+	hash uint64 // of the event's JSON
+}
+
+// NoCode is the value of Event.Code if the event has no code.
+const NoCode = -1
+
+// String returns one line: the type, then the status and its code or the detail, then the phone number, of which only
+// the last two digits are shown.
+func (e Event) String() string {
+	about := e.Detail
+	if e.Status != "" {
+		about = e.Status
+		if e.Code != NoCode {
+			about = fmt.Sprintf("%s %d", e.Status, e.Code)
+		}
+	}
+	line := fmt.Sprintf("%-20s  %-18s  %s", e.Type, about, xms.Masked(e.Number).LogValue())
+	return strings.TrimRight(line, " ")
+}
+
+// LogValue returns the event for logs, with the phone number masked.
+func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }

@@ -1,0 +1,84 @@
+package application
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tolerance is how far webhook-timestamp may differ from the clock.
+const tolerance = 5 * time.Minute
+
+// Headers of Standard Webhooks.
+const (
+	headerID        = "webhook-id"
+	headerTimestamp = "webhook-timestamp"
+	headerSignature = "webhook-signature"
+)
+
+// Headers with which Sinch signs callbacks.
+const (
+	sinchSignature = "x-sinch-webhook-signature"
+	sinchAlgorithm = "x-sinch-webhook-signature-algorithm"
+	sinchNonce     = "x-sinch-webhook-signature-nonce"
+	sinchTimestamp = "x-sinch-webhook-signature-timestamp"
+)
+
+// verifyEvents checks the Standard Webhooks signature of a request with the given body. The signature header may list
+// several signatures; one must be right. The error says what is wrong.
+func (a *Application) verifyEvents(h http.Header, body []byte, now time.Time) error {
+	if a.key == nil {
+		return nil
+	}
+	id, timestamp, signatures := h.Get(headerID), h.Get(headerTimestamp), h.Get(headerSignature)
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%s is not a Unix time in seconds", headerTimestamp)
+	}
+	if difference := now.Sub(time.Unix(seconds, 0)); difference.Abs() > tolerance {
+		return fmt.Errorf("%s differs from the clock by %s", headerTimestamp, difference.Abs().Round(time.Second))
+	}
+	for _, s := range strings.Fields(signatures) {
+		if encoded, ok := strings.CutPrefix(s, "v1,"); ok && matches(encoded, a.key, id, ".", timestamp, ".", string(body)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no v1 signature in %s is right", headerSignature)
+}
+
+// verifySinch checks Sinch's signature of a callback with the given body. The error says what is wrong.
+func (a *Application) verifySinch(h http.Header, body []byte) error {
+	secret := a.config.CallbackSecret
+	switch {
+	case secret == "" && a.key != nil:
+		return fmt.Errorf("%s is missing", headerID)
+	case secret == "":
+		return nil
+	case h.Get(sinchSignature) == "":
+		return fmt.Errorf("both %s and %s are missing", headerID, sinchSignature)
+	case !strings.EqualFold(h.Get(sinchAlgorithm), "HmacSHA256"):
+		return fmt.Errorf("%s is not HmacSHA256", sinchAlgorithm)
+	case !matches(h.Get(sinchSignature), []byte(secret), string(body), ".", h.Get(sinchNonce), ".", h.Get(sinchTimestamp)):
+		return errors.New("the signature of Sinch is wrong")
+	}
+	return nil
+}
+
+// matches reports whether encoded is the base64 of the HMAC-SHA256 of the concatenated parts.
+func matches(encoded string, key []byte, parts ...string) bool {
+	given, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return false
+	}
+	mac := hmac.New(sha256.New, key)
+	for _, part := range parts {
+		_, _ = mac.Write([]byte(part)) // hash.Hash never returns an error
+	}
+	return hmac.Equal(given, mac.Sum(nil))
+}

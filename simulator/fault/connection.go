@@ -1,0 +1,18 @@
+package fault
+
+import (
+	"net"
+	"net/http"
+)
+
+// CloseConnection closes the client's connection without an answer. On TCP the client sees a reset.
+func CloseConnection(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // for example HTTP/2: net/http resets the stream
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // makes Close send a reset
+	}
+	_ = conn.Close()
+}
