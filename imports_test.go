@@ -21,8 +21,8 @@ const module = "github.com/dlrloop/dlrloop"
 var imports = map[string][]string{
 	".": {"cli"},
 	"cli": {
-		"config", "demo", "dlr", "handlers/webhook", "server", "simulator", "sinch", "store", "store/boltstore",
-		"store/copying", "store/pgstore",
+		"config", "demo", "dlr", "handlers/webhook", "server", "simulator", "simulator/application", "sinch", "store",
+		"store/boltstore", "store/copying", "store/pgstore",
 	},
 	"batchinfo": {"dlr", "sinch", "store"},
 

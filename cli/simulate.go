@@ -27,6 +27,7 @@ type simulation struct {
 	seed            uint64
 	speed, rate     float64
 	replies         float64
+	application     simulatedApplication
 	originators     []string
 }
 
@@ -46,6 +47,12 @@ gives the same faults.
 The control listener serves a ledger of everything that happened, and accepts faults to inject. It needs no
 credentials.
 
+With --destination it also simulates an application, which receives events from dlrloop, or Sinch's callbacks in
+the format sinch. It verifies the signatures and prints a line for each new event. Unless --calm is set it
+fails a tenth of the requests on purpose: 500, 429, 404, 301, no answer, a reset connection, or an answer that is
+lost after the event was accepted. GET /ledger tells what was accepted and what came again; POST /control switches
+the application to down, slow, gone (410) and up.
+
 Exit codes: 0 after a signal, 1 something failed, 2 invalid arguments.`,
 		Example: `  # in one terminal: Sinch, which calls dlrloop
   dlrloop simulate --callback http://127.0.0.1:8080/webhooks/demo-plan --secret webhook-secret
@@ -63,11 +70,19 @@ Exit codes: 0 after a signal, 1 something failed, 2 invalid arguments.`,
   # the next feedback call is answered 429
   curl http://127.0.0.1:9201/control/faults -d '{"operation": "feedback", "kind": "status", "status": 429, "times": 1}'
 
+  # an application that receives events; its URL is http://127.0.0.1:9300/events
+  dlrloop simulate --destination --destination-secret whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3
+  curl 'http://127.0.0.1:9300/ledger?events=1'
+  curl http://127.0.0.1:9300/control -d '{"mode": "down"}'
+
   # point dlrloop at it: base_url: http://127.0.0.1:9200 in place of region`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if s.calm && !c.Flags().Changed("replies") {
 				s.replies = 0
+			}
+			if err := s.application.check(c); err != nil {
+				return err
 			}
 			return s.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
 		},
@@ -87,7 +102,8 @@ Exit codes: 0 after a signal, 1 something failed, 2 invalid arguments.`,
 	flags.Float64Var(&s.rate, "rate", 0, "requests per second above which the answer is 429; 0 means no limit")
 	flags.StringSliceVar(&s.originators, "originators", nil,
 		"`NUMBERS` of the default originator pool; without it every batch needs from")
-	flags.BoolVar(&s.verbose, "verbose", false, "log each API call and each callback")
+	flags.BoolVar(&s.verbose, "verbose", false, "log each API call, each callback and each delivery of events")
+	s.application.addFlags(c)
 	return c
 }
 
@@ -100,6 +116,7 @@ func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if s.verbose {
 		level = slog.LevelDebug
 	}
+	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	sinch, err := simulator.New(simulator.Config{
 		Plans: []simulator.Plan{{
 			ID: s.plan, Token: s.token, CallbackURL: s.callback, Secret: s.secret,
@@ -110,7 +127,7 @@ func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 		Replies:           s.replies,
 		Speed:             s.speed,
 		RequestsPerSecond: s.rate,
-		Logger:            slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+		Logger:            logger,
 	})
 	if err != nil {
 		return usageError{err}
@@ -125,9 +142,18 @@ func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("control: %w", err)
 	}
 	defer control.Close()
+	if s.application.wanted {
+		if err := s.application.open(s, stdout, logger); err != nil {
+			return err
+		}
+		defer s.application.listener.Close()
+	}
 	s.announce(stdout, api.Addr(), control.Addr())
 
 	group, ctx := errgroup.WithContext(ctx)
+	if s.application.wanted {
+		group.Go(func() error { return s.application.serve(ctx) })
+	}
 	group.Go(func() error { return sinch.Run(ctx) })
 	group.Go(func() error { return serveHTTP(ctx, api, sinch.API()) })
 	group.Go(func() error { return serveHTTP(ctx, control, sinch.Control()) })
@@ -148,6 +174,9 @@ func (s simulation) announce(w io.Writer, api, control net.Addr) {
 		fmt.Fprintln(w, "faults   none")
 	} else {
 		fmt.Fprintf(w, "faults   random, --seed %d\n", s.seed)
+	}
+	if s.application.wanted {
+		s.application.announce(w)
 	}
 	fmt.Fprintln(w, "Press Ctrl-C to stop.")
 }

@@ -149,3 +149,54 @@ func TestSimulateReplies(t *testing.T) {
 		})
 	}
 }
+
+// TestSimulateReceivesEvents delivers an event to the simulated application and reads its output and its ledger.
+func TestSimulateReceivesEvents(t *testing.T) {
+	lines := make(chan string, 16)
+	out, in := io.Pipe()
+	ctx, stop := context.WithCancel(t.Context())
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{
+			"simulate", "--calm", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--destination",
+			"--destination-listen", "127.0.0.1:0",
+		}, in, io.Discard)
+		in.Close()
+	}()
+	go func() {
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		stop()
+		require.Zero(t, <-code)
+	})
+	printed := make([]string, 7)
+	for i := range printed {
+		printed[i] = <-lines
+	}
+	url, found := strings.CutSuffix(after(t, "events", printed[4]), ", verifies no signatures of events")
+	require.True(t, found, printed[4])
+	event := `{"id":"evt_1","type":"inbound.received","timestamp":"2026-03-01T10:00:00.123Z","data":{"plan":"p",` +
+		`"inbound_id":"i","from":"447700900133","to":"1","body":"hi","callback":{}}}`
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(event))
+	require.NoError(t, err)
+	r.Header.Set("webhook-id", "evt_1")
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusNoContent, answer.StatusCode)
+	require.Regexp(t, `^\d\d:\d\d:\d\d  inbound\.received +\*{10}33$`, <-lines)
+
+	read, err := http.Get(after(t, "received", printed[5]) + "?events=1")
+	require.NoError(t, err)
+	defer read.Body.Close()
+	var ledger struct {
+		Events int
+		IDs    []string
+	}
+	require.NoError(t, json.NewDecoder(read.Body).Decode(&ledger))
+	require.Equal(t, 1, ledger.Events)
+	require.Equal(t, []string{"evt_1"}, ledger.IDs)
+}

@@ -150,7 +150,7 @@ func decodeCallback(body []byte) (Event, error) {
 		Code      *int   `json:"code"`
 	}
 	if err := json.Unmarshal(body, &c); err != nil || c.Type == "" {
-		return Event{}, errors.New("the body is neither an event nor a callback of Sinch")
+		return Event{}, errors.New(headerID + " is missing, and the body is not a callback of Sinch")
 	}
 	sum := sha256.Sum256(body)
 	e := Event{
