@@ -20,9 +20,10 @@ func TestAcceptsEvents(t *testing.T) {
 	bodies := []string{
 		recipientStatus("b", 1, "Delivered"),
 		`{"id":"evt_2","type":"recipient.status",` + batch + `2,"recipient":"+447700900166","status":"Queued",` +
-			`"final":false,"at":"2026-03-01T10:00:00Z"}}`,
-		`{"id":"evt_3","type":"batch.completed",` + batch + `3,"counts":[{"status":"Delivered","code":0,"messages":3},` +
-			`{"status":"Failed","code":153,"messages":1}]}}`,
+			`"final":false}}`,
+		`{"id":"evt_3","type":"batch.completed",` + batch + `3,"counts":[{"status":"Dispatched","code":401,"final":false,` +
+			`"messages":4},{"status":"Delivered","code":0,"final":true,"messages":3},` +
+			`{"status":"Failed","code":153,"final":true,"messages":1}]}}`,
 		`{"id":"evt_4","type":"feedback.accepted",` + batch + `4,"recipients":["447700900133","447700900166"]}}`,
 		`{"id":"evt_5","type":"feedback.dead",` + batch + `5,"recipients":[],"whole_batch":true,"reason":"rejected"}}`,
 		`{"id":"evt_6","type":"inbound.received",` + head + `,"inbound_id":"i","from":"447700900133","to":"1","body":"hi",` +
@@ -81,10 +82,15 @@ func TestRefusesUnknownShapes(t *testing.T) {
 		"no counts":            {"evt_b1", strings.Replace(event, "recipient.status", "batch.completed", 1)},
 		"no recipients":        {"evt_b1", strings.Replace(event, "recipient.status", "feedback.accepted", 1)},
 		"no callback":          {"evt_b1", strings.Replace(event, "recipient.status", "inbound.received", 1)},
-		"no key":               {"evt_b1", strings.Replace(event, "recipient.status", "callback.quarantined", 1)},
+		"a time without zone":  {"evt_b1", strings.Replace(event, "100Z", "100", 1)},
+		"no final in counts": {
+			"evt_b1", strings.Replace(strings.Replace(event, "recipient.status", "batch.completed", 1), `"code":0`,
+				`"counts":[{"status":"Delivered","messages":1}]`, 1),
+		},
+		"no key": {"evt_b1", strings.Replace(event, "recipient.status", "callback.quarantined", 1)},
 	}
 	for _, member := range []string{
-		"id", "type", "timestamp", "data", "plan", "batch_id", "version", "recipient", "status", "final", "at",
+		"id", "type", "timestamp", "data", "plan", "batch_id", "version", "recipient", "status", "final",
 	} {
 		cases["no "+member] = struct{ id, body string }{"evt_b1", without(member)}
 	}

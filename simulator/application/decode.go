@@ -36,12 +36,14 @@ type data struct {
 	InboundID  string          `json:"inbound_id"`
 	From       string          `json:"from"`
 	Callback   json.RawMessage `json:"callback"`
+	Base64     []byte          `json:"callback_base64"`
 	Key        string          `json:"key"`
 	Reason     string          `json:"reason"`
 }
 
 type statusCount struct {
 	Status   string `json:"status"`
+	Final    *bool  `json:"final"`
 	Messages int    `json:"messages"`
 }
 
@@ -106,10 +108,9 @@ func (e *Event) complete(d data) error {
 	ofBatch, complete := true, true
 	switch e.Type {
 	case "recipient.status":
-		complete = d.Recipient != "" && d.Status != "" && d.Final != nil && isTime(d.At)
+		complete = d.Recipient != "" && d.Status != "" && d.Final != nil && (d.At == "" || isTime(d.At))
 	case "batch.completed":
-		complete = d.Counts != nil
-		e.Detail = describe(d.Counts)
+		e.Detail, complete = describe(d.Counts)
 	case "feedback.accepted", "feedback.dead":
 		complete = (d.WholeBatch || len(d.Recipients) > 0) && (e.Type == "feedback.accepted" || d.Reason != "")
 		e.Detail = fmt.Sprintf("recipients: %d", len(d.Recipients))
@@ -117,7 +118,8 @@ func (e *Event) complete(d data) error {
 			e.Detail = "whole batch"
 		}
 	case "inbound.received":
-		ofBatch, complete, e.Number = false, d.InboundID != "" && json.Valid(d.Callback), d.From
+		ofBatch, e.Number = false, d.From
+		complete = d.InboundID != "" && (len(d.Callback) > 0 || len(d.Base64) > 0)
 	case "callback.quarantined":
 		ofBatch, complete, e.Detail = false, d.Key != "" && d.Reason != "", d.Reason
 	default:
@@ -129,13 +131,19 @@ func (e *Event) complete(d data) error {
 	return nil
 }
 
-// describe returns counts as text, for example "3 Delivered, 1 Failed".
-func describe(counts []statusCount) string {
-	parts := make([]string, len(counts))
-	for i, c := range counts {
-		parts[i] = fmt.Sprintf("%d %s", c.Messages, c.Status)
+// describe returns the counts of final statuses as text, for example "3 Delivered, 1 Failed". It returns false if there
+// are no counts, or one lacks a member.
+func describe(counts []statusCount) (string, bool) {
+	var parts []string
+	for _, c := range counts {
+		if c.Status == "" || c.Final == nil {
+			return "", false
+		}
+		if *c.Final {
+			parts = append(parts, fmt.Sprintf("%d %s", c.Messages, c.Status))
+		}
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, ", "), counts != nil
 }
 
 // decodeCallback returns a callback of Sinch as an event.
