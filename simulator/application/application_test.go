@@ -42,7 +42,7 @@ func TestAcceptsEvents(t *testing.T) {
 		"batch.completed       3 Delivered, 1 Failed",
 		"feedback.accepted     recipients: 2",
 		"feedback.dead         whole batch",
-		"inbound.received                          **********33",
+		"inbound.received      mo_text             **********33",
 		"callback.quarantined  not_json",
 		"later.type",
 	}, seen)

@@ -118,7 +118,7 @@ func (e *Event) complete(d data) error {
 			e.Detail = "whole batch"
 		}
 	case "inbound.received":
-		ofBatch, e.Number = false, d.From
+		ofBatch, e.Number, e.Detail = false, d.From, typeOf(d.Callback)
 		complete = d.InboundID != "" && (len(d.Callback) > 0 || len(d.Base64) > 0)
 	case "callback.quarantined":
 		ofBatch, complete, e.Detail = false, d.Key != "" && d.Reason != "", d.Reason
@@ -129,6 +129,15 @@ func (e *Event) complete(d data) error {
 		return fmt.Errorf("data lacks a member of %s", e.Type)
 	}
 	return nil
+}
+
+// typeOf returns the type of a callback of Sinch, or "" if it has none.
+func typeOf(callback []byte) string {
+	var c struct {
+		Type string `json:"type"`
+	}
+	_ = json.Unmarshal(callback, &c) // the callback may be anything
+	return c.Type
 }
 
 // describe returns the counts of final statuses as text, for example "3 Delivered, 1 Failed". It returns false if there

@@ -1,7 +1,7 @@
 // Package application stands in for the customer's application behind dlrloop: an HTTP endpoint that receives events,
 // verifies them by code of its own, fails on purpose, and keeps a ledger with which a test compares what dlrloop
-// delivered. Its entry point is New. It imports the packages fault, random and xms of the simulator, and no package
-// outside the simulator. Only cli, demo and tests import it.
+// delivered. Its entry point is New; the example shows its use. It imports the packages fault, random and xms of the
+// simulator, and no package outside the simulator. Only cli, demo and tests import it.
 //
 // # Routes
 //

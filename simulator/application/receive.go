@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -26,7 +27,11 @@ func (a *Application) receive(w http.ResponseWriter, r *http.Request) {
 	a.mu.Unlock()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		a.answer(w, r, http.StatusRequestEntityTooLarge, "")
+		status := 0 // the client has disconnected
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		a.answer(w, r, status, "")
 		return
 	}
 	mode, delay, changed := a.currentMode()
