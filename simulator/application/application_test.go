@@ -128,6 +128,11 @@ func TestRepeatsAndOrder(t *testing.T) {
 	assert.Equal(t, 1, l.OutOfOrder, "4 came after 5")
 	assert.Equal(t, []string{"order: batch b: version 4 came after 5"}, l.Problems)
 	assert.Zero(t, l.ChangedRepeats)
+	var repeats []int
+	for _, e := range r.app.Events() {
+		repeats = append(repeats, e.Repeats)
+	}
+	assert.Equal(t, []int{1, 1, 0, 1, 0}, repeats, "of the versions 1, 3, 5, 4 and of the other batch")
 
 	require.Equal(t, http.StatusNoContent, r.status(r.request("evt_b5", recipientStatus("b", 5, "Failed"))))
 	assert.Equal(t, 1, r.app.Ledger().ChangedRepeats)

@@ -17,11 +17,12 @@ type Event struct {
 	Plan    string
 	Batch   string
 	Version int64
-	Number  string // of the recipient, or of the sender of an inbound message
-	Status  string // delivery status of the recipient
-	Code    int    // of the status; NoCode if there is none
-	Detail  string // a few words about other types, for example "2 recipients"; no phone numbers
-	At      time.Time
+	Number  string    // of the recipient, or of the sender of an inbound message
+	Status  string    // delivery status of the recipient
+	Code    int       // of the status; NoCode if there is none
+	Detail  string    // a few words about other types, for example "2 recipients"; no phone numbers
+	At      time.Time // of the first acceptance
+	Repeats int       // how often it was accepted again
 
 	hash uint64 // of the event's JSON
 }

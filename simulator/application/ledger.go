@@ -81,13 +81,13 @@ func newRecord(limit int) record {
 	return record{limit: limit, numbers: map[string]int{}, batches: map[batchKey]*batchOrder{}}
 }
 
-// find returns the event with an id. It returns false if the event is new or forgotten.
-func (r *record) find(id string) (Event, bool) {
+// find returns the event with an id, or nil if it is new or forgotten.
+func (r *record) find(id string) *Event {
 	n, ok := r.numbers[id]
 	if !ok {
-		return Event{}, false
+		return nil
 	}
-	return r.events[n%r.limit], true
+	return &r.events[n%r.limit]
 }
 
 // newest returns the largest version of an event of the batch of e; 0 if none is remembered.

@@ -132,7 +132,8 @@ func (a *Application) accept(events []Event) {
 	for _, e := range events {
 		e.At = time.Now().UTC()
 		newest := a.accepted.newest(e)
-		if before, known := a.accepted.find(e.ID); known {
+		if before := a.accepted.find(e.ID); before != nil {
+			before.Repeats++
 			l.Repeats++
 			if e.Version > 0 && e.Version < newest {
 				l.RepeatsAfterNewer++
