@@ -68,6 +68,20 @@ func checkStates(t *testing.T, p *program, l ledger.Ledger) {
 	}
 	t.Logf("%d batches, %d callbacks in %d attempts, %d recipients delivered", len(l.Batches), len(l.Callbacks),
 		attempts, delivered)
+	checkInbound(t, p, l)
+}
+
+// checkInbound checks that p lists each acknowledged inbound message of the ledger once, and no others.
+func checkInbound(t *testing.T, p *program, l ledger.Ledger) {
+	t.Helper()
+	type message struct{ ID, Type, To, Text string }
+	var want []message
+	for _, c := range l.AcknowledgedInbound() {
+		want = append(want, message{c.Inbound.ID, c.Type, c.Inbound.To, c.Inbound.Text})
+	}
+	assert.NotEmpty(t, want)
+	assert.ElementsMatch(t, want, all[message](p, "/api/v1/inbound?limit=1000"))
+	t.Logf("%d inbound messages", len(want))
 }
 
 // checkAnswers checks that every callback attempt got one of the allowed statuses, where 0 means no answer. It

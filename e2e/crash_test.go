@@ -66,13 +66,14 @@ func TestCrash(t *testing.T) {
 	checkFeedback(t, ledger, kills)
 }
 
-// newSinch returns a running simulator that repeats, reorders and fails messages but accepts every API call, so that
-// only a kill can cause a repeated feedback call.
+// newSinch returns a running simulator that repeats, reorders and fails messages, and whose recipients reply. It
+// accepts every API call, so that only a kill can cause a repeated feedback call.
 func newSinch(t *testing.T, seed uint64) (*simulator.Simulator, string) {
 	t.Helper()
 	sinch, err := simulator.New(simulator.Config{
 		Plans:     []simulator.Plan{{ID: plan, Token: token, Secret: secret}},
 		Seed:      seed,
+		Replies:   0.05,
 		Anomalies: simulator.Anomalies{Upstream: -1, LateBy: 200 * time.Millisecond},
 		RetryUnit: 50 * time.Millisecond,
 		Pace:      50 * time.Millisecond,
