@@ -1,7 +1,11 @@
 package server_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -10,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/application"
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
@@ -17,7 +22,8 @@ import (
 type inboundMessage struct{ ID, Type, From, To, Text string }
 
 // TestInboundMessagesAreStoredOnce lets two of three recipients reply, while the simulator repeats, delays and loses
-// callbacks and dlrloop restarts. The API must list exactly the messages that dlrloop has acknowledged.
+// callbacks and dlrloop restarts. The API must list exactly the messages that dlrloop has acknowledged, and the feed
+// must have an event for each.
 func TestInboundMessagesAreStoredOnce(t *testing.T) {
 	w := newWorldOf(t, simulator.Config{
 		Seed: 1, Replies: 0.67, RetryUnit: 20 * time.Millisecond,
@@ -55,6 +61,39 @@ func TestInboundMessagesAreStoredOnce(t *testing.T) {
 		listed[i].From = strings.TrimPrefix(listed[i].From, "+") // the API keeps it as received
 	}
 	require.ElementsMatch(t, want, listed)
+	requireEvents(t, w, len(want), batches*recipients)
+}
+
+// requireEvents delivers all events of the feed to a simulated application, which knows their form without dlrloop's
+// code. It must find no fault with them.
+func requireEvents(t *testing.T, w *world, inbound, recipients int) {
+	t.Helper()
+	app, err := application.New(application.Config{Calm: true})
+	require.NoError(t, err)
+	receiver := httptest.NewServer(app.Handler())
+	t.Cleanup(receiver.Close)
+	_, answer := w.get("/api/v1/events?follow=false&limit=10000")
+	for line := range bytes.Lines(answer) {
+		var l struct{ Event json.RawMessage }
+		var e struct{ ID string }
+		require.NoError(t, json.Unmarshal(line, &l))
+		if len(l.Event) == 0 {
+			continue // a line with only a cursor
+		}
+		require.NoError(t, json.Unmarshal(l.Event, &e))
+		r, err := http.NewRequest(http.MethodPost, receiver.URL+"/events", bytes.NewReader(l.Event))
+		require.NoError(t, err)
+		r.Header.Set("webhook-id", e.ID)
+		status, _ := do(t, r)
+		require.Equal(t, http.StatusNoContent, status, "%s\n%s", l.Event, app.Ledger().Problems)
+	}
+	received := app.Ledger()
+	require.Empty(t, received.Problems)
+	require.Zero(t, received.Repeats)
+	require.Equal(t, inbound, received.ByType["inbound.received"])
+	require.InDelta(t, recipients, received.ByType["recipient.status"], float64(recipients)/4, "a tenth is lost")
+	require.Equal(t, received.Events, received.ByType["inbound.received"]+received.ByType["recipient.status"]+
+		received.ByType["batch.completed"])
 }
 
 // answered2xx returns how many requests of a callback were answered 2xx.
