@@ -23,7 +23,8 @@ func TestAcceptsEvents(t *testing.T) {
 			`"final":false}}`,
 		`{"id":"evt_3","type":"batch.completed",` + batch + `3,"counts":[{"status":"Dispatched","code":401,"final":false,` +
 			`"messages":4},{"status":"Delivered","code":0,"final":true,"messages":3},` +
-			`{"status":"Failed","code":153,"final":true,"messages":1}]}}`,
+			`{"status":"Failed","code":153,"final":true,"messages":1},` +
+			`{"status":"Failed","code":201,"final":true,"messages":2}]}}`,
 		`{"id":"evt_4","type":"feedback.accepted",` + batch + `4,"recipients":["447700900133","447700900166"]}}`,
 		`{"id":"evt_5","type":"feedback.dead",` + batch + `5,"recipients":[],"whole_batch":true,"reason":"rejected"}}`,
 		`{"id":"evt_6","type":"inbound.received",` + head + `,"inbound_id":"i","from":"447700900133","to":"1","body":"hi",` +
@@ -39,7 +40,7 @@ func TestAcceptsEvents(t *testing.T) {
 	require.Equal(t, []string{
 		"recipient.status      Delivered 0         **********33",
 		"recipient.status      Queued              ***********66",
-		"batch.completed       3 Delivered, 1 Failed",
+		"batch.completed       3 Delivered, 3 Failed",
 		"feedback.accepted     recipients: 2",
 		"feedback.dead         whole batch",
 		"inbound.received      mo_text             **********33",

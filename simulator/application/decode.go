@@ -140,19 +140,26 @@ func typeOf(callback []byte) string {
 	return c.Type
 }
 
-// describe returns the counts of final statuses as text, for example "3 Delivered, 1 Failed". It returns false if there
-// are no counts, or one lacks a member.
+// describe returns the counts of final statuses as text, for example "3 Delivered, 1 Failed". It adds up the counts of a
+// status with different codes. It returns false if there are no counts, or one lacks a member.
 func describe(counts []statusCount) (string, bool) {
-	var parts []string
+	var statuses []string
+	messages := map[string]int{}
 	for _, c := range counts {
-		if c.Status == "" || c.Final == nil {
+		switch {
+		case c.Status == "" || c.Final == nil:
 			return "", false
+		case !*c.Final:
+			continue
+		case messages[c.Status] == 0:
+			statuses = append(statuses, c.Status)
 		}
-		if *c.Final {
-			parts = append(parts, fmt.Sprintf("%d %s", c.Messages, c.Status))
-		}
+		messages[c.Status] += c.Messages
 	}
-	return strings.Join(parts, ", "), counts != nil
+	for i, status := range statuses {
+		statuses[i] = fmt.Sprintf("%d %s", messages[status], status)
+	}
+	return strings.Join(statuses, ", "), counts != nil
 }
 
 // decodeCallback returns a callback of Sinch as an event.
