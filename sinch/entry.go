@@ -36,7 +36,7 @@ func (c *Client) batchOf(raw json.RawMessage) string {
 	}
 	for _, name := range []string{"id", "batch_id"} {
 		if id := m.text(name); id != "" {
-			return clean(id, maxCode, c.secrets)
+			return Clean(id, maxCode, c.secrets)
 		}
 	}
 	return ""

@@ -85,15 +85,15 @@ func newError(op Operation, answer *http.Response, body []byte, secrets []string
 	e := &Error{
 		Operation:  op,
 		HTTPStatus: answer.StatusCode,
-		Excerpt:    clean(string(body[:min(len(body), maxErrorBody)]), maxExcerpt, secrets),
+		Excerpt:    Clean(string(body[:min(len(body), maxErrorBody)]), maxExcerpt, secrets),
 		Page:       isPage(answer, body),
-		RetryAfter: retryAfter(answer.Header, time.Now()),
+		RetryAfter: RetryAfter(answer.Header, time.Now()),
 	}
 	code, text := "", ""
 	if len(body) <= maxErrorBody {
 		code, text = parseErrorBody(body)
 	}
-	e.Code, e.Text = clean(code, maxCode, secrets), clean(text, maxText, secrets)
+	e.Code, e.Text = Clean(code, maxCode, secrets), Clean(text, maxText, secrets)
 	return e
 }
 
@@ -133,9 +133,9 @@ func parseErrorBody(body []byte) (code, text string) {
 // maxRetryAfter is the maximum of Error.RetryAfter. A longer time in an answer is shortened to it.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter returns how long the Retry-After header asks to wait, or 0 if the header is absent or invalid. If the
-// header holds a date, the wait is counted from the Date header or, without one, from now.
-func retryAfter(h http.Header, now time.Time) time.Duration {
+// RetryAfter returns how long the Retry-After header asks to wait, or 0 if the header is absent or invalid. If the
+// header holds a date, the wait is counted from the Date header or, without one, from now. It is at most one day.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
 		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second

@@ -135,7 +135,7 @@ func TestRetryAfter(t *testing.T) {
 			if test.date != "" {
 				h.Set("Date", test.date)
 			}
-			require.Equal(t, test.want, retryAfter(h, now))
+			require.Equal(t, test.want, RetryAfter(h, now))
 		})
 	}
 }
@@ -156,10 +156,10 @@ func TestCleanedTextHasNoWholeNumber(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		number := rapid.StringMatching(`\+?[1-9][0-9]{7,14}`).Draw(t, "number")
 		before, after := rapid.String().Draw(t, "before"), rapid.String().Draw(t, "after")
-		got := clean(before+number+after, 256, nil)
+		got := Clean(before+number+after, 256, nil)
 		require.NotContains(t, got, dlr.Digits(number))
 		require.True(t, utf8.ValidString(got))
 		require.LessOrEqual(t, utf8.RuneCountInString(got), 256)
-		require.Equal(t, got, clean(got, 256, nil), "cleaning again changes nothing")
+		require.Equal(t, got, Clean(got, 256, nil), "cleaning again changes nothing")
 	})
 }

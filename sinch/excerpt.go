@@ -8,9 +8,9 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// clean makes a text from an answer safe for logs and web pages. It returns one line of valid UTF-8, at most limit
+// Clean makes a text from an HTTP answer safe for logs and web pages. It returns one line of valid UTF-8, at most limit
 // characters, in which the given secrets and all phone numbers are masked.
-func clean(s string, limit int, secrets []string) string {
+func Clean(s string, limit int, secrets []string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
 	for _, secret := range secrets {
 		s = strings.ReplaceAll(s, secret, hidden)

@@ -90,7 +90,7 @@ func urlRule(member, s string) error {
 
 func parametersRule(p Parameters) error {
 	for _, key := range slices.Sorted(maps.Keys(p)) {
-		member := "parameters." + clean(key, maxKey+1, nil)
+		member := "parameters." + Clean(key, maxKey+1, nil)
 		if key == "" || len(key) > maxKey || strings.ContainsFunc(key, notOfKeys) {
 			return invalid(member, "a key must have 1 to %d of the characters A–Z a–z 0–9 . - _; rename it", maxKey)
 		}
@@ -144,7 +144,7 @@ func mediaRule(m Media) error {
 func unknownRule(prefix string, unknown map[string]json.RawMessage) error {
 	for _, name := range slices.Sorted(maps.Keys(unknown)) {
 		if !json.Valid(unknown[name]) {
-			return invalid(prefix+clean(name, maxCode, nil), "it is not JSON")
+			return invalid(prefix+Clean(name, maxCode, nil), "it is not JSON")
 		}
 	}
 	return nil

@@ -120,6 +120,6 @@ func (c *Client) read(ctx context.Context, k call) (answer, error) {
 // decodeError returns the *Error for a successful answer that cannot be decoded. err says why.
 func (c *Client) decodeError(op Operation, a answer, err error) *Error {
 	e := newError(op, a.Response, a.body, c.secrets)
-	e.Code, e.Text, e.Err = "", clean(err.Error(), maxText, c.secrets), err
+	e.Code, e.Text, e.Err = "", Clean(err.Error(), maxText, c.secrets), err
 	return e
 }

@@ -169,7 +169,7 @@ func (u Update) clearRule() error {
 		_, found := members[member]
 		switch {
 		case !slices.Contains(clearable(), member):
-			return invalid(clean(member, maxCode, nil), "it cannot be cleared; these can: %s", strings.Join(clearable(), ", "))
+			return invalid(Clean(member, maxCode, nil), "it cannot be cleared; these can: %s", strings.Join(clearable(), ", "))
 		case found:
 			return invalid(member, "it is set and cleared at once; do one of them")
 		}
