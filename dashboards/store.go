@@ -133,7 +133,8 @@ func replicas() []panel {
 		}}, lines, 12, 8),
 		sized([]panel{{
 			title: "Leader leases", unit: units.Short,
-			description: "The instance that holds each lease: reconcile fetches missing reports from Sinch, retention " +
+			description: "The instance that holds each lease: destinations delivers events to the application (not held " +
+				"if none is configured), reconcile fetches missing reports from Sinch, retention " +
 				"deletes old batches. Good: each lease has a holder; which instance holds it does not " +
 				"matter.",
 			meanings: []meaning{{0, "not held", pale}, {1, "held", green}},

@@ -27,7 +27,8 @@ func TestReplicasAndLeaderLeases(t *testing.T) {
 	}
 	want := map[string]float64{
 		"replica_info{replica=web-1}": 1, "store_replicas": 2,
-		"leader_lease_held{lease=reconcile}": 0, "leader_lease_held{lease=retention}": 0,
+		"leader_lease_held{lease=destinations}": 0, "leader_lease_held{lease=reconcile}": 0,
+		"leader_lease_held{lease=retention}":    0,
 		"store_errors_total{operation=replica}": 0,
 	}
 	require.Equal(t, want, shared())

@@ -19,6 +19,8 @@ type Config struct {
 	StoreLimit int64    // maximum size of the store, in bytes; 0 if not configured
 
 	InboundKept bool // inbound messages are stored
+
+	Destinations []string // the names of the configured destinations
 }
 
 // Metrics holds all series that the process exports. It is safe for concurrent use.
@@ -49,6 +51,8 @@ type Metrics struct {
 	gatewayRequests *seriesOf[gatewayRequest, prometheus.Counter]
 	gatewayObserved *prometheus.CounterVec
 	gatewaySeconds  map[GatewayOperation]prometheus.Observer
+
+	destinations destinations
 }
 
 // New creates the metrics of dlrloop, of the Go runtime and of the process, and registers them in r. It panics if r
@@ -63,6 +67,7 @@ func New(r prometheus.Registerer, c Config) *Metrics {
 	m.registerReports()
 	m.registerFeedback()
 	m.registerGateway()
+	m.registerDestinations(c.Destinations)
 	m.registerProcess(c)
 	for _, name := range c.Plans {
 		m.plans[name] = m.newPlan(name)

@@ -8,9 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -32,7 +34,7 @@ dlrloop exports these at ` + "`/metrics`" + ` of its private listener, together 
   or other callers send. %d of them belong to the %d countries that have series of their own, and %d of each plan's
   are messages by status and code class. With ` + "`go_*` and `process_*`" + ` (about fifty) that is under 1,000 for
   five plans; a test creates all of them. Plans that are no longer configured but still have batches count as one more
-  plan, ` + "`other`" + `.
+  plan, ` + "`other`" + `. Each destination adds %d series, and all destinations together share one histogram.
 
 | name | type | labels | help |
 |---|---|---|---|
@@ -46,7 +48,8 @@ const valuesHead = `
 `
 
 func TestTableInTheDocumentationMatchesTheExport(t *testing.T) {
-	m, r := newMetrics(t, "p")
+	r := prometheus.NewRegistry()
+	m := metrics.New(r, metrics.Config{Plans: []string{"p"}, Version: "1.2.3", Destinations: []string{"app"}})
 	m.Store(func() store.Gauges { return store.Gauges{Replica: "a"} })
 	certificates(m)
 
@@ -58,12 +61,13 @@ func TestTableInTheDocumentationMatchesTheExport(t *testing.T) {
 		return strings.HasPrefix(line, "dlrloop_route_messages_total{")
 	})
 	fmt.Fprintf(&table, preamble,
-		countSeries(t, one, ours)-each, each, countries, countries/3-1, countSeries(t, one, messages))
+		countSeries(t, one, ours)-each, each, countries, countries/3-1, countSeries(t, one, messages),
+		countSeries(t, r, func(line string) bool { return strings.Contains(line, `destination="app"`) }))
 	for _, f := range gather(t, r) {
 		names := make([]string, 0, 3)
 		for _, l := range f.GetMetric()[0].GetLabel() {
 			names = append(names, "`"+l.GetName()+"`")
-			if !slices.Contains([]string{"plan", "version", "goversion", "replica"}, l.GetName()) {
+			if !slices.Contains([]string{"plan", "destination", "version", "goversion", "replica"}, l.GetName()) {
 				fmt.Fprintf(&values, "| `%s` | `%s` | %s |\n",
 					f.GetName(), l.GetName(), strings.Join(valuesOf(f, l.GetName()), ", "))
 			}

@@ -9,18 +9,19 @@ import (
 // The names of the leader leases, for Cluster.AcquireLease and as labels of metrics. Each lease lets one replica at a
 // time do one kind of background work.
 const (
-	LeaseReconcile = "reconcile" // fetching missing reports from Sinch
-	LeaseRetention = "retention" // deleting what is older than the retention
+	LeaseDestinations = "destinations" // delivering events to the application
+	LeaseReconcile    = "reconcile"    // fetching missing reports from Sinch
+	LeaseRetention    = "retention"    // deleting what is older than the retention
 )
 
 // LeaderLeases returns the names of all leader leases, sorted. The caller may change the slice.
-func LeaderLeases() []string { return []string{LeaseReconcile, LeaseRetention} }
+func LeaderLeases() []string { return []string{LeaseDestinations, LeaseReconcile, LeaseRetention} }
 
 // LeaderLease lets only one of the replicas sharing a store do some background work. Set the exported fields, then call
 // Held before each step of the work. It is safe for concurrent use and must not be copied.
 type LeaderLease struct {
 	Cluster Cluster // nil if only one process uses the store; that process then always holds the lease
-	Name    string  // LeaseReconcile or LeaseRetention
+	Name    string  // one of LeaderLeases
 	// Duration is how long an acquired lease lasts. Another replica can acquire it after this time at the latest.
 	Duration time.Duration
 
