@@ -46,7 +46,9 @@ var imports = map[string][]string{
 
 	"metrics": {"dlr", "store"},
 
-	"relay":           {"dlr", "sinch", "store"},
+	"relay":              {"dlr", "sinch", "store"},
+	"relay/destinations": {"metrics", "relay", "sinch", "store"},
+
 	"relay/feedback":  {"batchinfo", "dlr", "metrics", "relay", "sinch", "store"},
 	"relay/reconcile": {"metrics", "relay", "sinch", "store"},
 	"relay/relaytest": {"dlr", "metrics", "sinch", "store", "store/boltstore", "store/storetest"},

@@ -18,10 +18,13 @@ const (
 	DestinationDeferred  DestinationResult = "deferred"  // several attempts failed; it is retried later
 	DestinationDead      DestinationResult = "dead"      // given up until an operator requeues it
 	DestinationFiltered  DestinationResult = "filtered"  // the destination does not receive such events
+	DestinationLost      DestinationResult = "lost"      // deleted by retention before it was delivered
 )
 
 func destinationResults() []DestinationResult {
-	return []DestinationResult{DestinationDelivered, DestinationDeferred, DestinationDead, DestinationFiltered}
+	return []DestinationResult{
+		DestinationDelivered, DestinationDeferred, DestinationDead, DestinationFiltered, DestinationLost,
+	}
 }
 
 // attemptReasons returns the values of the label reason of destination_attempts_total: how an attempt can end.
@@ -47,15 +50,16 @@ type destination struct {
 	waiting, oldest, dead, paused prometheus.Gauge
 }
 
-const onLeader = " Only the replica that holds the leader lease destinations exports it; on others it is 0: aggregate " +
-	"with max."
+const onLeader = " Only the replica that holds the leader lease destinations exports it; on others it is 0: " +
+	"aggregate with max."
 
 func (m *Metrics) registerDestinations(names []string) {
 	m.destinations = destinations{
 		attempts: m.counters("destination_attempts_total", "Requests to a destination by result.", "destination", "reason"),
 		events: m.counters("destination_events_total",
 			"Events that a destination accepted (delivered), that are retried later after several attempts failed "+
-				"(deferred), that were given up (dead), or that the destination does not receive (filtered).",
+				"(deferred), that were given up (dead), that the destination does not receive (filtered), or that retention "+
+				"deleted before (lost; at least so many).",
 			"destination", "result"),
 		waiting: m.gauges("destination_waiting", "Events that wait for a destination: those after its place in the event "+
 			"log, which include some that it does not receive, and those deferred."+onLeader, "destination"),

@@ -1,0 +1,246 @@
+package destinations
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/relay"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// result is the result of a request.
+type result struct {
+	request *request
+	answer
+	err error // why no request was made; nil if one was
+}
+
+// The errors that tell the circuit breaker what a request shows.
+var (
+	errOutage     = errors.New("the destination fails")
+	errNoEvidence = errors.New("nothing is known about the destination")
+)
+
+// dispatch starts requests for the events that are due, as many as capacity allows. It returns how long to wait before
+// the next try if nothing else happens.
+func (l *lane) dispatch(ctx, calls context.Context, now time.Time) time.Duration {
+	idle := l.destination.limits.check
+	if !l.state.pausedAt.IsZero() || len(l.state.put) >= l.putLimit() || l.checkAt.IsZero() || ctx.Err() != nil {
+		return idle
+	}
+	if left := l.pauseLeft(now); left > 0 {
+		return left
+	}
+	for {
+		state, room := l.circuit.State(), l.destination.Workers-l.inFlight
+		switch state {
+		case gobreaker.StateOpen:
+			return l.destination.limits.poll
+		case gobreaker.StateHalfOpen:
+			room = min(room, 1-l.inFlight) // one request probes whether the destination is back
+		case gobreaker.StateClosed:
+		}
+		due, waits := l.queues.next()
+		switch {
+		case room <= 0 || !waits:
+			return idle
+		case due.After(now):
+			return due.Sub(now)
+		}
+		allowed := l.limiter.ReserveN(now, 1)
+		if wait := allowed.DelayFrom(now); wait > 0 {
+			allowed.CancelAt(now)
+			return wait
+		}
+		r := l.queues.take(now, l.destination.MaxEvents, l.destination.limits.requestBytes)
+		l.inFlight++
+		go func() { l.results <- l.attempt(calls, r, state == gobreaker.StateHalfOpen) }()
+	}
+}
+
+// attempt makes a request and tells the circuit breaker what it shows. probe says that the circuit is half open.
+func (l *lane) attempt(ctx context.Context, r *request, probe bool) result {
+	events := make([]*store.Event, len(r.items))
+	only := true // deferred events
+	for n, i := range r.items {
+		events[n] = &i.event
+		only = only && i.id != 0
+	}
+	o := result{request: r}
+	_, err := l.circuit.Execute(func() (struct{}, error) {
+		if o.answer, o.err = l.sender.send(ctx, events); o.err != nil {
+			return struct{}{}, errNoEvidence
+		}
+		return struct{}{}, l.evidence(o.reason, events[0], only && !probe)
+	})
+	if relay.CircuitRefused(err) {
+		o.err = err
+	}
+	if o.err == nil {
+		l.metrics.DestinationAttempt(l.destination.Name, o.reason, o.took)
+	}
+	return o
+}
+
+// evidence returns what an answer shows about the destination as a whole: nil if it works. Events that are deferred
+// failed before while others were delivered, so that their failures show nothing. A refusal shows something only if
+// several events are refused in a row.
+func (l *lane) evidence(r store.DeliveryReason, first *store.Event, deferred bool) error {
+	switch {
+	case r == store.DeliveryCanceled:
+		return errNoEvidence
+	case r == store.DeliveryAccepted:
+		l.refusals.Succeed()
+	case deferred:
+		return errNoEvidence
+	case outage(r), r == store.DeliveryRejected && l.refusals.Refuse(first.ID()):
+		return errOutage
+	}
+	return nil
+}
+
+// finish applies the result of a request.
+func (l *lane) finish(ctx context.Context, r result) {
+	l.inFlight--
+	if !l.loaded {
+		return // somebody else continues from the stored state
+	}
+	now := store.Now()
+	outcome := l.apply(ctx, r, now)
+	for _, q := range r.request.queues {
+		q.inFlight = 0
+		l.queues.changed(q)
+	}
+	l.logAttempt(ctx, r, outcome)
+}
+
+// apply updates the events of a request, and returns what became of them, for the log.
+func (l *lane) apply(ctx context.Context, r result, now time.Time) (outcome string) {
+	items := r.request.items
+	switch {
+	case relay.CircuitRefused(r.err), r.err == nil && r.reason == store.DeliveryCanceled:
+		return "released"
+	case r.err != nil && len(items) == 1:
+		items[0].detail = r.err.Error()
+		l.giveUp(items[0], store.DeliveryRejected, now)
+		return "dead"
+	case r.err != nil, r.reason == store.DeliveryRejected && len(items) > 1:
+		// The next requests are half as large, until a refused event is alone.
+		for _, i := range items {
+			i.most = max(len(items)/2, 1)
+		}
+		return "split"
+	case r.reason == store.DeliveryAccepted:
+		l.limited = 0
+		for _, i := range items {
+			l.delivered(i)
+		}
+		l.metrics.DestinationEvents(l.destination.Name, metrics.DestinationDelivered, len(items))
+		return "delivered"
+	case r.reason == store.DeliveryGone:
+		l.pause(ctx, now)
+		return "paused"
+	}
+	return l.failed(r, now)
+}
+
+// failed updates the events of a request that failed: they are retried, deferred or dead.
+func (l *lane) failed(r result, now time.Time) (outcome string) {
+	backoff := l.destination.Backoff
+	limited := r.reason == store.DeliveryRateLimited
+	retryAfter := backoff.CapRetryAfter("", r.retryAfter)
+	if limited {
+		retryAfter = backoff.Delay(l.limited, backoff.CapRetryAfter(store.ReasonRateLimited, r.retryAfter), l.random())
+		l.limited++
+	}
+	l.pauseFor(now, retryAfter) // Retry-After addresses the caller, not one event
+	outcome = "retry"
+	for _, i := range r.request.items {
+		if i.attempts == 0 {
+			i.since = now
+		}
+		i.attempts++
+		i.reason, i.detail, i.due = r.reason, r.detail, now
+		if !limited {
+			i.due = now.Add(backoff.Delay(i.attempts-1, 0, l.random()))
+		}
+		// One failure proves nothing after a time in which dlrloop did not try.
+		if i.attempts > 1 && now.Sub(i.since) >= l.destination.GiveUp {
+			i.detail = string(i.reason) + ": " + i.detail
+			l.giveUp(i, store.DeliveryGaveUp, now)
+			outcome = "dead"
+		}
+	}
+	for _, q := range r.request.queues {
+		if len(q.items) > 0 && l.mustDefer(q.front(), limited, now) {
+			l.deferQueue(q, now)
+			outcome = "deferred"
+		}
+	}
+	return outcome
+}
+
+const goneMessage = "the destination answers 410 Gone and gets no more events; requeue its events to resume"
+
+// pause stops all requests until an operator requeues the events of the destination.
+func (l *lane) pause(ctx context.Context, now time.Time) {
+	if !l.state.pausedAt.IsZero() {
+		return
+	}
+	l.state.pausedAt, l.saveAt, l.countAt = now, now, now
+	l.log.ErrorContext(ctx, goneMessage)
+}
+
+// pauseFor stops requests for this long from now on. It never shortens an earlier pause.
+func (l *lane) pauseFor(now time.Time, d time.Duration) {
+	if d > l.pauseLeft(now) {
+		l.pausedUntil = now.Add(d)
+	}
+}
+
+// pauseLeft returns how long requests are still stopped, or 0 if they are not. A pause longer than the maximum also
+// gives 0, because then the clock was set back.
+func (l *lane) pauseLeft(now time.Time) time.Duration {
+	left := l.pausedUntil.Sub(now)
+	if left > max(l.destination.Backoff.Cap, store.MaxRetryAfter) {
+		return 0
+	}
+	return max(left, 0)
+}
+
+// logAttempt writes the one log line of an attempt.
+func (l *lane) logAttempt(ctx context.Context, r result, outcome string) {
+	level := slog.LevelWarn
+	switch outcome {
+	case "delivered":
+		level = slog.LevelDebug
+	case "released":
+		level = slog.LevelInfo
+	case "dead":
+		level = slog.LevelError
+	}
+	if !l.log.Enabled(ctx, level) {
+		return
+	}
+	first := r.request.items[0]
+	attributes := []slog.Attr{
+		slog.String("event_id", first.event.ID()), slog.String("type", string(first.event.Type)),
+		slog.Int("events", len(r.request.items)), slog.Int("attempt", first.attempts),
+		slog.String("outcome", outcome), slog.String("reason", string(r.reason)), slog.Duration("took", r.took),
+	}
+	if first.event.BatchID != "" {
+		attributes = append(attributes, slog.String("plan", first.event.Plan), slog.String("batch_id", first.event.BatchID))
+	}
+	if r.detail != "" {
+		attributes = append(attributes, slog.String("detail", r.detail))
+	}
+	if r.err != nil {
+		attributes = append(attributes, slog.Any("error", r.err))
+	}
+	l.log.LogAttrs(ctx, level, "destination attempt", attributes...)
+}

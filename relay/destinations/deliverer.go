@@ -1,0 +1,135 @@
+package destinations
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Store is the part of store.EventLog that a Deliverer uses.
+type Store interface {
+	Events(ctx context.Context, cursor string, limit int) (store.EventPage, error)
+	EventsEnd(ctx context.Context) (string, error)
+	EventBacklog(ctx context.Context, cursor string) (store.EventBacklog, error)
+	Destinations(ctx context.Context) ([]store.Destination, error)
+	SaveDestination(ctx context.Context, name string, c store.DestinationChange) (epoch int64, err error)
+	DeferredEvents(
+		ctx context.Context, name string, dead bool, p store.Paging,
+	) (store.Page[store.DeferredEvent], error)
+}
+
+// Deliverer delivers the events of a store to all configured destinations. New creates a Deliverer. Call Prepare before
+// the store gets its first arrival, and then Run.
+type Deliverer struct {
+	store Store
+	log   *slog.Logger
+	lanes []*lane
+}
+
+// New returns a Deliverer that reads the events and keeps its progress in the store s, counts in m and logs to log. It
+// starts no goroutine. If a destination is configured wrongly or twice, the error names it and the field.
+func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Deliverer, error) {
+	c.UserAgent = cmp.Or(c.UserAgent, "dlrloop")
+	if c.Rand == nil {
+		c.Rand = rand.Float64
+	}
+	if c.Held == nil {
+		c.Held = func(context.Context, time.Time) (bool, error) { return true, nil }
+	}
+	d := &Deliverer{store: s, log: log}
+	for i, destination := range c.Destinations {
+		var faults []error
+		destination.Check(func(member, text string) { faults = append(faults, fmt.Errorf("%s: %s", member, text)) })
+		if d.configured(destination.Name) {
+			faults = append(faults, errors.New("name: it is configured twice"))
+		}
+		if err := errors.Join(faults...); err != nil {
+			return nil, fmt.Errorf("destination %q (number %d): %w", destination.Name, i+1, err)
+		}
+		l, err := newLane(destination.WithDefaults(), c, s, m, log.With("destination", destination.Name))
+		if err != nil {
+			return nil, fmt.Errorf("destination %q (number %d): %w", destination.Name, i+1, err)
+		}
+		d.lanes = append(d.lanes, l)
+	}
+	return d, nil
+}
+
+func (d *Deliverer) configured(name string) bool {
+	return slices.ContainsFunc(d.lanes, func(l *lane) bool { return l.destination.Name == name })
+}
+
+// Prepare creates the stored progress of each new destination, which will receive the events after this moment. It logs
+// a warning for each destination that is stored but no longer configured: its events continue to wait.
+func (d *Deliverer) Prepare(ctx context.Context) error {
+	stored, err := d.store.Destinations(ctx)
+	if err != nil {
+		return fmt.Errorf("read the destinations: %w", err)
+	}
+	for _, l := range d.lanes {
+		if !slices.ContainsFunc(stored, func(s store.Destination) bool { return s.Name == l.destination.Name }) {
+			if err := create(ctx, d.store, l.destination.Name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range stored {
+		if !d.configured(s.Name) {
+			d.warnUnconfigured(ctx, s)
+		}
+	}
+	return nil
+}
+
+func (d *Deliverer) warnUnconfigured(ctx context.Context, s store.Destination) {
+	attributes := []slog.Attr{
+		slog.String("destination", s.Name), slog.Int("deferred", s.Deferred), slog.Int("dead", s.Dead),
+	}
+	switch backlog, err := d.store.EventBacklog(ctx, s.Cursor); {
+	case err != nil:
+		attributes = append(attributes, slog.Any("error", err))
+	default:
+		attributes = append(attributes, slog.Int("waiting", backlog.Events+s.Deferred))
+	}
+	d.log.LogAttrs(ctx, slog.LevelWarn, "a stored destination is not configured, and its events wait; "+
+		"configure it again, or delete it", attributes...)
+}
+
+// create stores a new destination that receives the events after this moment. If the destination exists, it does
+// nothing.
+func create(ctx context.Context, s Store, name string) error {
+	end, err := s.EventsEnd(ctx)
+	if err != nil {
+		return fmt.Errorf("create destination %s: %w", name, err)
+	}
+	_, err = s.SaveDestination(ctx, name, store.DestinationChange{Cursor: end})
+	if err != nil && !errors.Is(err, store.ErrConflict) { // another replica was first
+		return fmt.Errorf("create destination %s: %w", name, err)
+	}
+	return nil
+}
+
+// Run delivers events until ctx ends. Requests in flight may then finish within Destination.CallGrace; after that they
+// are canceled, and their events are delivered after the next start. Run stores the progress before it returns nil. If
+// the store is closed, it returns an error that wraps store.ErrClosed.
+func (d *Deliverer) Run(ctx context.Context) error {
+	lanes, ctx := errgroup.WithContext(ctx)
+	lanes.Go(func() error {
+		<-ctx.Done()
+		return nil
+	})
+	for _, l := range d.lanes {
+		lanes.Go(func() error { return l.run(ctx) })
+	}
+	return lanes.Wait()
+}

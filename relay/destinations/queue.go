@@ -1,0 +1,216 @@
+package destinations
+
+import (
+	"container/heap"
+	"slices"
+	"time"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// item is an event that waits for the destination or is in flight. It is in the event log or deferred.
+type item struct {
+	event store.Event
+	bytes int    // roughly what the event occupies in memory
+	queue *queue // nil once the item is delivered or dead
+	slot  *slot  // its place in the window; nil once the event is deferred
+	id    int64  // DeferredEvent.ID; 0 while the event is not deferred
+	order int64  // rises with each item that the lane reads
+
+	attempts int                  // failed attempts that count
+	since    time.Time            // DeferredEvent.Since
+	due      time.Time            // no attempt before; at first the time when the event was read
+	reason   store.DeliveryReason // of the last failed attempt; empty for none
+	detail   string
+	most     int // most events of a request with this one, after a request was refused because of its events; 0 for any
+}
+
+// eventOverhead is what an event occupies in memory besides its texts, in bytes, roughly.
+const eventOverhead = 600
+
+// sizeOf returns roughly how many bytes of memory an event occupies.
+func sizeOf(e *store.Event) int {
+	n := eventOverhead + len(e.Plan) + len(e.BatchID) + len(e.ClientReference) + len(e.Key) + len(e.Detail) + len(e.Raw)
+	for _, r := range e.Recipients {
+		n += len(r) + 16
+	}
+	return n + 48*len(e.Counts)
+}
+
+// deferred returns the item as the store keeps it.
+func (i *item) deferred() store.DeferredEvent {
+	return store.DeferredEvent{
+		ID: i.id, Event: i.event, Since: i.since, Due: i.due, Attempts: i.attempts, Reason: i.reason, Detail: i.detail,
+	}
+}
+
+// queue holds the items of one batch in the order in which they must be delivered, deferred items first. An item of no
+// batch, or of an unordered destination, has a queue of its own.
+type queue struct {
+	key      store.BatchKey // zero if the queue belongs to no batch
+	items    []*item
+	inFlight int // that many items from the front are in flight
+	index    int // in ready.queues; -1 if it is not there
+}
+
+// front returns the first item. The queue must not be empty.
+func (q *queue) front() *item { return q.items[0] }
+
+// ready holds the queues that are not empty and have nothing in flight, ordered by the time at which their first item
+// is due, and then by its age, so that the cursor advances and no queue waits forever.
+type ready struct{ queues []*queue }
+
+// Len implements heap.Interface.
+func (r *ready) Len() int { return len(r.queues) }
+
+// Less implements heap.Interface.
+func (r *ready) Less(i, j int) bool {
+	a, b := r.queues[i].front(), r.queues[j].front()
+	return a.due.Before(b.due) || a.due.Equal(b.due) && a.order < b.order
+}
+
+// Swap implements heap.Interface.
+func (r *ready) Swap(i, j int) {
+	r.queues[i], r.queues[j] = r.queues[j], r.queues[i]
+	r.queues[i].index, r.queues[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (r *ready) Push(x any) {
+	q := x.(*queue)
+	q.index = len(r.queues)
+	r.queues = append(r.queues, q)
+}
+
+// Pop implements heap.Interface.
+func (r *ready) Pop() any {
+	last := len(r.queues) - 1
+	q := r.queues[last]
+	r.queues[last], r.queues = nil, r.queues[:last]
+	q.index = -1
+	return q
+}
+
+// update puts a queue into the heap, moves it to its place there, or removes it, after its items have changed.
+func (r *ready) update(q *queue) {
+	switch is := q.index >= 0; {
+	case len(q.items) == 0 || q.inFlight > 0:
+		if is {
+			heap.Remove(r, q.index)
+		}
+	case is:
+		heap.Fix(r, q.index)
+	default:
+		heap.Push(r, q)
+	}
+}
+
+// queues holds all items that wait or are in flight.
+type queues struct {
+	byBatch map[store.BatchKey]*queue // of ordered items that belong to a batch
+	ready   ready
+	added   int64 // how many items were added
+}
+
+// of returns the queue for an event, a new one if there is none yet.
+func (q *queues) of(e *store.Event, ordered bool) *queue {
+	if !ordered || e.BatchID == "" {
+		return &queue{index: -1}
+	}
+	key := store.BatchKey{Plan: e.Plan, BatchID: e.BatchID}
+	found := q.byBatch[key]
+	if found == nil {
+		found = &queue{key: key, index: -1}
+		q.byBatch[key] = found
+	}
+	return found
+}
+
+// add appends an item to a queue. A deferred item goes behind the deferred items with smaller ids, and never before
+// items in flight.
+func (q *queues) add(to *queue, i *item) {
+	q.added++
+	i.queue, i.order = to, q.added
+	at := len(to.items)
+	if i.id != 0 {
+		for at > to.inFlight && (to.items[at-1].id == 0 || to.items[at-1].id > i.id) {
+			at--
+		}
+	}
+	to.items = slices.Insert(to.items, at, i)
+	q.ready.update(to)
+}
+
+// remove removes an item, which may be in flight.
+func (q *queues) remove(i *item) {
+	from := i.queue
+	n := slices.Index(from.items, i)
+	if n < from.inFlight {
+		from.inFlight--
+	}
+	copy(from.items[1:n+1], from.items[:n])
+	from.items[0] = nil
+	from.items = from.items[1:]
+	i.queue = nil
+	q.changed(from)
+}
+
+// changed must be called after the items of a queue, or the due time of its first item, changed.
+func (q *queues) changed(of *queue) {
+	q.ready.update(of)
+	if len(of.items) == 0 && of.key != (store.BatchKey{}) {
+		delete(q.byBatch, of.key)
+	}
+}
+
+// request is what one request to the destination contains.
+type request struct {
+	queues []*queue // with the items of the request at their fronts: queue.inFlight
+	items  []*item
+}
+
+// take removes up to most due items from the fronts of the queues, which are then in flight, with at most this many
+// bytes unless there is only one. It returns nil if no item is due.
+func (q *queues) take(now time.Time, most, bytes int) *request {
+	r := &request{}
+	size := 0
+	for len(q.ready.queues) > 0 && len(r.items) < most {
+		next := q.ready.queues[0]
+		if next.front().due.After(now) {
+			break
+		}
+		for _, i := range next.items {
+			limit := most
+			if i.most > 0 {
+				limit = min(limit, i.most)
+			}
+			if len(r.items) >= limit || len(r.items) > 0 && size+i.bytes > bytes {
+				break
+			}
+			most = limit
+			r.items = append(r.items, i)
+			size += i.bytes
+			next.inFlight++
+		}
+		if next.inFlight == 0 {
+			break // the next item does not fit
+		}
+		q.ready.update(next)
+		r.queues = append(r.queues, next)
+	}
+	if len(r.items) == 0 {
+		return nil
+	}
+	return r
+}
+
+// isInFlight reports whether an item that waits or is in flight is in flight.
+func (i *item) isInFlight() bool { return slices.Contains(i.queue.items[:i.queue.inFlight], i) }
+
+// next returns when the next item is due, and false if none waits.
+func (q *queues) next() (time.Time, bool) {
+	if len(q.ready.queues) == 0 {
+		return time.Time{}, false
+	}
+	return q.ready.queues[0].front().due, true
+}

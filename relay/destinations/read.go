@@ -1,0 +1,162 @@
+package destinations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// eventPage is how many events are read at once.
+const eventPage = 500
+
+// readable reports whether the event log may be read: whether there is memory, and use, for more events.
+func (l *lane) readable() bool {
+	limits := l.destination.limits
+	switch {
+	case l.window.items >= limits.events, len(l.window.slots) >= limits.slots, l.window.bytes >= limits.bytes,
+		l.more, l.deferredFull(), len(l.state.put) >= l.putLimit():
+		return false
+	case l.excess > 0:
+		return true // the events become dead
+	case !l.state.pausedAt.IsZero():
+		return false
+	}
+	_, waits := l.queues.next()
+	return l.circuit.State() == gobreaker.StateClosed || !waits && l.inFlight == 0
+}
+
+// read reads a page of the event log into the window.
+func (l *lane) read(ctx context.Context, now time.Time) error {
+	if now.Before(l.readAt) || !l.readable() {
+		return nil
+	}
+	limits := l.destination.limits
+	room := min(eventPage, limits.events-l.window.items, limits.slots-len(l.window.slots))
+	page, err := l.store.Events(ctx, l.readTo, room)
+	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
+		return l.lost(ctx, gone)
+	}
+	if err != nil {
+		return fmt.Errorf("read events: %w", err)
+	}
+	filtered := 0
+	for i := range page.Events {
+		e := &page.Events[i]
+		if l.destination.receives(e) {
+			l.add(*e, page.Cursor(i), now)
+			continue
+		}
+		filtered++
+		if cursor := page.Cursor(i); !l.window.skip(cursor) {
+			l.state.cursor = cursor
+		}
+	}
+	l.excess = max(l.excess-filtered, 0)
+	l.metrics.DestinationEvents(l.destination.Name, metrics.DestinationFiltered, filtered)
+	l.readTo = page.Next
+	l.readAt = now
+	if len(page.Events) == 0 {
+		l.readAt = now.Add(limits.poll)
+	}
+	return nil
+}
+
+// add adds an event of the log to the window and to its queue. If an earlier event of the batch is deferred, the event
+// is deferred, too.
+func (l *lane) add(e store.Event, cursor string, now time.Time) {
+	i := &item{event: e, bytes: sizeOf(&e), due: now}
+	l.window.add(i, cursor)
+	q := l.queues.of(&e, !l.destination.Unordered)
+	l.queues.add(q, i)
+	if front := q.front(); front.id != 0 && q.inFlight == 0 && front.due.After(now) {
+		l.deferQueue(q, now)
+	}
+}
+
+// lost handles that the next events were deleted before they were delivered: it continues with the oldest event that
+// the store still has.
+func (l *lane) lost(ctx context.Context, gone *store.CursorGoneError) error {
+	backlog, err := l.store.EventBacklog(ctx, gone.Oldest)
+	if err != nil {
+		return fmt.Errorf("count events: %w", err)
+	}
+	n := max(l.waiting-backlog.Events, 1) // fewer than in fact, since more have arrived
+	l.log.ErrorContext(ctx, "retention deleted events before they were delivered; continuing with the oldest that is left",
+		"events_at_least", n)
+	l.metrics.DestinationEvents(l.destination.Name, metrics.DestinationLost, n)
+	l.readTo = gone.Oldest
+	if !l.window.skip(gone.Oldest) {
+		l.state.cursor = gone.Oldest
+	}
+	l.waiting = backlog.Events
+	return nil
+}
+
+// count counts the events that wait, exports the figures, and finds out how many events are too many.
+func (l *lane) count(ctx context.Context, now time.Time) error {
+	if now.Before(l.countAt) {
+		return nil
+	}
+	backlog, err := l.store.EventBacklog(ctx, l.state.cursor)
+	waiting := backlog.Events - l.window.finished()
+	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
+		// The events in the window are not lost, even if the store has deleted them.
+		if backlog, err = l.store.EventBacklog(ctx, l.readTo); err == nil {
+			waiting = l.window.items + backlog.Events
+		} else if errors.As(err, &gone) {
+			return l.lost(ctx, gone)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("count events: %w", err)
+	}
+	l.waiting = waiting
+	l.excess = max(waiting-l.destination.MaxPending, 0)
+	waiting = max(waiting, 0) + len(l.deferred)
+	oldest := backlog.Oldest
+	for _, i := range l.deferred {
+		if oldest.IsZero() || i.event.At.Before(oldest) {
+			oldest = i.event.At
+		}
+	}
+	state := metrics.DestinationState{Waiting: waiting, Dead: l.dead, Paused: !l.state.pausedAt.IsZero()}
+	if waiting > 0 && !oldest.IsZero() {
+		state.Oldest = now.Sub(oldest)
+	}
+	l.metrics.DestinationState(l.destination.Name, state)
+	l.countAt = now.Add(l.destination.limits.count)
+	return nil
+}
+
+// shed makes the oldest events of the window dead while more wait than MaxPending allows, a part at a time. read then
+// fills the window again, until no event is too many. Deferred events do not count: their number is limited anyway,
+// except after a requeue, which must not be undone.
+func (l *lane) shed(ctx context.Context, now time.Time) error {
+	if l.excess == 0 {
+		return nil
+	}
+	room := min(l.excess, l.putLimit()-len(l.state.put))
+	var victims []*item
+	for _, s := range l.window.slots {
+		if len(victims) >= room {
+			break
+		}
+		if s.item != nil && !s.item.isInFlight() {
+			victims = append(victims, s.item)
+		}
+	}
+	for _, i := range victims {
+		l.giveUp(i, store.DeliveryOverflow, now)
+	}
+	if l.excess -= len(victims); len(victims) > 0 {
+		l.log.ErrorContext(ctx, "too many events wait for the destination; the oldest are dead until they are requeued",
+			"events", len(victims), "max_pending", l.destination.MaxPending)
+	}
+	return nil
+}

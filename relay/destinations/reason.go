@@ -1,0 +1,72 @@
+package destinations
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// reasonOfStatus returns the reason for an answer with this HTTP status.
+func reasonOfStatus(status int) store.DeliveryReason {
+	switch {
+	case status >= 200 && status <= 299:
+		return store.DeliveryAccepted
+	case status == http.StatusTooManyRequests:
+		return store.DeliveryRateLimited
+	case status == http.StatusGone:
+		return store.DeliveryGone
+	case status == http.StatusRequestTimeout:
+		return store.DeliveryTimeout
+	case status >= 500:
+		return store.DeliveryServer
+	case status >= 400:
+		return store.DeliveryRejected
+	}
+	return store.DeliveryRedirected
+}
+
+// reasonOfError returns the reason for an error of net/http, after which there is no answer.
+func reasonOfError(err error) store.DeliveryReason {
+	timeout, ok := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return store.DeliveryCanceled
+	case isTLS(err):
+		return store.DeliveryTLS
+	case errors.Is(err, context.DeadlineExceeded), ok && timeout.Timeout():
+		return store.DeliveryTimeout
+	}
+	return store.DeliveryNetwork
+}
+
+// isTLS reports whether the server did not accept our certificate or we not its, or it does not speak TLS.
+func isTLS(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.HostnameError](err)
+	return ok
+}
+
+// outage reports whether the destination as a whole failed: it was unreachable, or answered for no event.
+func outage(r store.DeliveryReason) bool {
+	switch r {
+	case store.DeliveryServer, store.DeliveryTimeout, store.DeliveryNetwork, store.DeliveryTLS, store.DeliveryRedirected:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,244 @@
+package destinations
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/dlrloop/dlrloop/sinch"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// The headers of Standard Webhooks, and those with which Sinch signs a callback.
+const (
+	headerID        = standardwebhooks.HeaderWebhookID
+	headerTimestamp = standardwebhooks.HeaderWebhookTimestamp
+	headerSignature = standardwebhooks.HeaderWebhookSignature
+
+	headerSinchSignature = "X-Sinch-Webhook-Signature"
+	headerSinchTimestamp = "X-Sinch-Webhook-Signature-Timestamp"
+	headerSinchNonce     = "X-Sinch-Webhook-Signature-Nonce"
+	headerSinchAlgorithm = "X-Sinch-Webhook-Signature-Algorithm"
+)
+
+// maxAnswer is how many bytes of an answer's body are read, at most.
+const maxAnswer = 64 << 10
+
+// sender makes the requests to one destination. It is safe for concurrent use.
+type sender struct {
+	destination Destination
+	userAgent   string
+	marshal     func(e *store.Event) ([]byte, error)
+	client      http.Client
+	signers     []*standardwebhooks.Webhook
+	hidden      []string // secrets that no text of an error may contain
+}
+
+// newSender returns the sender for a destination that Destination.Check accepts.
+func newSender(d Destination, c Config) (*sender, error) {
+	s := &sender{destination: d, userAgent: c.UserAgent, marshal: c.Marshal}
+	for _, secret := range d.Secrets {
+		signer, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			return nil, errors.New("secrets: not base64") // the library's error may contain a part of the secret
+		}
+		s.signers = append(s.signers, signer)
+		s.hidden = append(s.hidden, secret)
+	}
+	if d.Token != "" {
+		s.hidden = append(s.hidden, d.Token)
+	}
+	transport, err := newTransport(d)
+	if err != nil {
+		return nil, err
+	}
+	s.client = http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return s, nil
+}
+
+// newTransport returns a transport that no other destination uses, so that they do not wait for each other's
+// connections.
+func newTransport(d Destination) (*http.Transport, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if d.CAFile != "" {
+		pool, err := readCAs(d.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		config.RootCAs = pool
+	}
+	if d.CertFile != "" {
+		// Reading the files for each connection takes a renewed certificate into use.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(d.CertFile, d.KeyFile)
+			return &pair, err
+		}
+	}
+	dial := d.dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dial,
+		TLSClientConfig:        config,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    5 * time.Second,
+		MaxIdleConnsPerHost:    d.Workers,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: maxAnswer,
+		DisableCompression:     true, // an answer's body is only an excerpt in the log
+	}, nil
+}
+
+// answer is the result of a request to a destination.
+type answer struct {
+	reason     store.DeliveryReason
+	detail     string        // for people, without whole phone numbers or secrets; empty if accepted
+	retryAfter time.Duration // from the Retry-After header; 0 if absent
+	took       time.Duration
+}
+
+// errEncoding means that an event has no JSON form, so that no attempt can ever succeed.
+var errEncoding = errors.New("the event cannot be encoded")
+
+// send sends events in one request, which takes at most Destination.Timeout. It returns an error, which wraps
+// errEncoding, only if it made no request.
+func (s *sender) send(ctx context.Context, events []*store.Event) (answer, error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.destination.Timeout)
+	defer cancel()
+	r, err := s.request(ctx, events, began)
+	if err != nil {
+		return answer{}, fmt.Errorf("%w: %w", errEncoding, err)
+	}
+	response, err := s.client.Do(r)
+	if err != nil {
+		a := answer{reason: reasonOfError(err), took: time.Since(began)}
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // without the URL, which may contain a secret
+		}
+		a.detail = sinch.Clean(err.Error(), maxDetail, s.hidden)
+		return a, nil
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer)) // the status counts, even if the body breaks off
+	a := answer{reason: reasonOfStatus(response.StatusCode), took: time.Since(began)}
+	if a.reason != store.DeliveryAccepted {
+		a.detail = s.excerpt(response, body)
+		a.retryAfter = sinch.RetryAfter(response.Header, time.Now())
+	}
+	return a, nil
+}
+
+// maxDetail is the maximum length of answer.detail, in characters.
+const maxDetail = 256
+
+// excerpt describes an answer that is not a success: its status, where it redirects to, and the start of its body.
+func (s *sender) excerpt(r *http.Response, body []byte) string {
+	text := "HTTP " + strconv.Itoa(r.StatusCode)
+	if location := r.Header.Get("Location"); location != "" && r.StatusCode/100 == 3 {
+		text += ", to " + location
+	}
+	if len(bytes.TrimSpace(body)) > 0 {
+		text += ": " + string(body[:min(len(body), 4*maxDetail)])
+	}
+	return sinch.Clean(text, maxDetail, s.hidden)
+}
+
+// request builds the request for events that have the same format. now is the time for the signature.
+func (s *sender) request(ctx context.Context, events []*store.Event, now time.Time) (*http.Request, error) {
+	header := make(http.Header)
+	body := events[0].Raw
+	if s.destination.Format == FormatSinch {
+		signedBySinch(header, events[0].Signature)
+	} else {
+		var err error
+		if body, err = s.encode(events); err != nil {
+			return nil, err
+		}
+		if err := s.sign(header, events, body, now); err != nil {
+			return nil, err
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.destination.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the URL is not valid")
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("User-Agent", s.userAgent)
+	if s.destination.Token != "" {
+		header.Set("Authorization", "Bearer "+s.destination.Token)
+	}
+	// Not sent. It lets net/http repeat the request on a new connection if the server closed the idle one meanwhile.
+	header["Idempotency-Key"] = nil
+	r.Header = header
+	return r, nil
+}
+
+// encode returns one JSON object or, if MaxEvents is above 1, an array of objects.
+func (s *sender) encode(events []*store.Event) ([]byte, error) {
+	if s.destination.MaxEvents <= 1 {
+		return s.marshal(events[0])
+	}
+	body := []byte{'['}
+	for i, e := range events {
+		object, err := s.marshal(e)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, object...)
+	}
+	return append(body, ']'), nil
+}
+
+// sign sets the headers of Standard Webhooks, with one signature for each secret.
+func (s *sender) sign(header http.Header, events []*store.Event, body []byte, now time.Time) error {
+	id := events[0].ID()
+	if s.destination.MaxEvents > 1 {
+		id += "." + strconv.Itoa(len(events))
+	}
+	signatures := make([]string, len(s.signers))
+	for i, signer := range s.signers {
+		var err error
+		if signatures[i], err = signer.Sign(id, now, body); err != nil {
+			return err
+		}
+	}
+	header.Set(headerID, id)
+	header.Set(headerTimestamp, strconv.FormatInt(now.Unix(), 10))
+	header.Set(headerSignature, strings.Join(signatures, " "))
+	return nil
+}
+
+// signedBySinch sets the headers by which Sinch signed a callback, or none if Sinch did not sign it.
+func signedBySinch(header http.Header, s *store.Signature) {
+	if s == nil {
+		return
+	}
+	for name, value := range map[string]string{
+		headerSinchSignature: s.Value, headerSinchTimestamp: s.Timestamp, headerSinchNonce: s.Nonce,
+		headerSinchAlgorithm: s.Algorithm,
+	} {
+		if value != "" {
+			header.Set(name, value)
+		}
+	}
+}
