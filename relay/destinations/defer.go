@@ -61,7 +61,7 @@ func (l *lane) deferUnfinished(now time.Time) {
 		last--
 	}
 	for _, s := range slots[:last] {
-		if s.item != nil && !l.deferredFull() {
+		if s.item != nil { // more than fit are loaded page by page
 			l.deferItem(s.item, now, now)
 		}
 	}
