@@ -26,8 +26,8 @@ type progress struct {
 
 	state   change // the present state; its put and remove are not saved yet
 	saving  *change
-	stored  change // the last state known to be stored, without put and remove
-	tried   change // the last state whose save failed; it may be stored
+	stored  change   // the last state known to be stored, without put and remove
+	tried   []change // the states since then whose save failed; one of them may be stored
 	epoch   int64
 	dead    int // dead events in the store, at the last check
 	waiting int // events after the cursor at the last count
@@ -97,7 +97,7 @@ func (l *lane) load(ctx context.Context, now time.Time) error {
 func (l *lane) take(d store.Destination) {
 	l.epoch, l.dead = d.Epoch, d.Dead
 	l.stored = change{cursor: d.Cursor, lastID: d.LastID, pausedAt: d.PausedAt}
-	l.tried = l.stored
+	l.tried = nil
 	l.state.pausedAt = d.PausedAt
 }
 
@@ -189,7 +189,7 @@ func (l *lane) check(ctx context.Context, now time.Time) error {
 // reload adopts a stored destination that somebody else changed. After a requeue the lane continues with what it has in
 // memory, the requeued events and no pause. After any other change it forgets everything, and loads the stored state.
 func (l *lane) reload(ctx context.Context, d store.Destination, now time.Time) error {
-	if !l.stored.sameAs(d) && !l.tried.sameAs(d) {
+	if !l.stored.sameAs(d) && !slices.ContainsFunc(l.tried, func(c change) bool { return c.sameAs(d) }) {
 		l.log.WarnContext(ctx, "another replica or an operator changed the progress of the destination; loading it")
 		l.progress = progress{}
 		return nil
@@ -201,6 +201,9 @@ func (l *lane) reload(ctx context.Context, d store.Destination, now time.Time) e
 	l.countAt = now
 	return l.loadDeferred(ctx, "", now)
 }
+
+// maxTried is how many failed saves are remembered.
+const maxTried = 1000
 
 // saved is the result of a save.
 type saved struct {
@@ -248,11 +251,10 @@ func (l *lane) saveEnded(ctx context.Context, s saved) {
 	if s.err == nil {
 		l.epoch, l.saveFailures = s.epoch, 0
 		l.stored = change{cursor: c.cursor, lastID: c.lastID, pausedAt: c.pausedAt}
-		l.tried = l.stored
+		l.tried = nil
 		return
 	}
 	l.saveFailures++
-	l.tried = change{cursor: c.cursor, lastID: c.lastID, pausedAt: c.pausedAt}
 	for id := range c.remove {
 		l.state.remove[id] = struct{}{}
 	}
@@ -267,6 +269,8 @@ func (l *lane) saveEnded(ctx context.Context, s saved) {
 		l.checkAt, l.saveAt = time.Time{}, time.Time{} // check adopts the change before the next request
 		return
 	}
+	l.tried = append(l.tried, change{cursor: c.cursor, lastID: c.lastID})
+	l.tried = l.tried[max(len(l.tried)-maxTried, 0):]
 	l.saveAt = store.Now().Add(l.destination.limits.retry)
 	l.storeFailed(ctx, s.err)
 }
