@@ -27,7 +27,10 @@ var imports = map[string][]string{
 	"batchinfo": {"dlr", "sinch", "store"},
 
 	// config calls the checks of the packages whose settings it reads.
-	"config": {"handlers/access", "handlers/gateway", "handlers/webhook", "relay", "sinch", "store", "store/pgstore"},
+	"config": {
+		"handlers/access", "handlers/gateway", "handlers/webhook", "relay", "relay/destinations", "sinch", "store",
+		"store/pgstore",
+	},
 	"demo":   {"config", "dlr", "server", "simulator", "simulator/ledger", "store"},
 	"dlr":    {},
 	"events": {"dlr", "store"},

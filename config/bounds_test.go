@@ -24,7 +24,7 @@ func TestEveryNumericSettingHasBounds(t *testing.T) {
 		}
 	})
 	c := Default()
-	c.Plans = []Plan{DefaultPlan()}
+	c.Plans, c.Destinations = []Plan{DefaultPlan()}, []Destination{DefaultDestination()}
 	eachValue("", reflect.ValueOf(c).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		if b, err := boundsOf(f); isNumeric(f.Type) && assert.NoError(t, err, key) {
 			assert.True(t, b.contains(v), "%s: the default %v is not within %s", key, v, b)

@@ -31,6 +31,9 @@ func (l *loader) check() {
 	for i := range l.config.Plans {
 		l.checkPlan(i)
 	}
+	for i := range l.config.Destinations {
+		l.checkDestination(i)
+	}
 }
 
 func (l *loader) checkPublic() {

@@ -60,13 +60,21 @@ func (l *loader) checkPostgresStore(s Store) {
 	}
 }
 
-// checkRetention requires that stored data is kept for at least a day longer than any plan retries its feedback.
+// checkRetention requires that stored data is kept for at least a day longer than any plan retries its feedback, and
+// than any destination's events are retried.
 func (l *loader) checkRetention(kept Duration) {
 	const after = 24 * time.Hour
 	for i, p := range l.config.Plans {
 		if least := p.Feedback.GiveUp + Duration(after); p.Feedback.On != store.OnOff && kept > 0 && kept < least {
 			l.problem("store.retention", "%s is too short: feedback of %s is retried for %s (feedback.give_up), and dead "+
 				"feedback must be kept for a day; set at least %s", kept, element("plans", i), p.Feedback.GiveUp, least)
+			return
+		}
+	}
+	for i, d := range l.config.Destinations {
+		if least := d.GiveUp + Duration(after); kept > 0 && kept < least {
+			l.problem("store.retention", "%s is too short: events of %s are retried for %s (give_up), and dead events must "+
+				"be kept for a day; set at least %s", kept, element("destinations", i), d.GiveUp, least)
 			return
 		}
 	}

@@ -30,6 +30,8 @@ type Config struct {
 	ShutdownTimeout Duration `yaml:"shutdown_timeout" range:"100ms..1h"`
 	// The Sinch service plans, at least one.
 	Plans []Plan `yaml:"plans"`
+	// The URLs of your application to which dlrloop delivers events.
+	Destinations []Destination `yaml:"destinations"`
 
 	// File is the path of the loaded file. It is empty if the configuration comes from the environment alone.
 	File string `yaml:"-"`

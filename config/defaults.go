@@ -5,6 +5,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/relay"
+	"github.com/dlrloop/dlrloop/relay/destinations"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
@@ -33,6 +34,16 @@ func Default() *Config {
 		Events:          Events{Keep: Duration(24 * time.Hour)},
 		Log:             Log{Level: "info", Format: FormatAuto},
 		ShutdownTimeout: Duration(25 * time.Second),
+	}
+}
+
+// DefaultDestination returns a destination with the default of every value that has one. It has no name and no URL.
+func DefaultDestination() Destination {
+	d := destinations.Destination{}.WithDefaults()
+	return Destination{
+		Format: d.Format, MaxEvents: d.MaxEvents, Ordered: true, Timeout: Duration(d.Timeout), Workers: d.Workers,
+		Backoff: Backoff{Base: Duration(d.Backoff.Base), Cap: Duration(d.Backoff.Cap)},
+		GiveUp:  Duration(d.GiveUp), MaxPending: d.MaxPending,
 	}
 }
 

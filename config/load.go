@@ -262,13 +262,20 @@ func (l *loader) resolve(key, path string) string {
 	return filepath.Join(filepath.Dir(l.source.name), path)
 }
 
-// resolvePaths resolves the paths of the store and of the TLS files. The paths of secret files are left to readSecret.
+// resolvePaths resolves the paths of the store, of the TLS files and of the destinations' certificates. The paths of
+// secret files are left to readSecret.
 func (l *loader) resolvePaths() {
 	c := l.config
 	c.Store.Path = l.resolve("store.path", c.Store.Path)
 	for key, tls := range map[string]*TLS{"public.tls": &c.Public.TLS, "gateway.tls": &c.Gateway.TLS} {
 		tls.CertFile = l.resolve(below(key, "cert_file"), tls.CertFile)
 		tls.KeyFile = l.resolve(below(key, "key_file"), tls.KeyFile)
+	}
+	for i := range c.Destinations {
+		d, key := &c.Destinations[i], element("destinations", i)
+		d.CertFile = l.resolve(below(key, "cert_file"), d.CertFile)
+		d.KeyFile = l.resolve(below(key, "key_file"), d.KeyFile)
+		d.CAFile = l.resolve(below(key, "ca_file"), d.CAFile)
 	}
 }
 

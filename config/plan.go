@@ -141,8 +141,8 @@ const (
 	AllBatches   Batches = "all"   // all but those that are known to lack feedback_enabled
 )
 
-// Backoff is the wait after a failed feedback call: a random time up to a maximum, which is `base` at first and doubles
-// with every attempt up to `cap`. The reconciler, which fetches missing reports, waits in the same way.
+// Backoff is the wait after a failed attempt: a random time up to a maximum, which is `base` at first and doubles with
+// every attempt up to `cap`. For a plan, the reconciler, which fetches missing reports, waits in the same way.
 type Backoff struct {
 	// The maximum wait after the first failure.
 	Base Duration `yaml:"base" range:"1ms..1h"`

@@ -88,7 +88,7 @@ func TestEachProblemHasPlaceKeyAndFix(t *testing.T) {
 			"config.yaml:7:1: a second document begins here; put everything into the first",
 		},
 		"a list as a whole": {"- a\n", "config.yaml:1:1: must be a block of keys: public, private, gateway, store, " +
-			"inbound, events, memory, replica, log, shutdown_delay, shutdown_timeout, plans"},
+			"inbound, events, memory, replica, log, shutdown_delay, shutdown_timeout, plans, destinations"},
 		"unknown alias": {full + "log: *other\n", "config.yaml:6:6: log: the alias has no anchor; write &name " +
 			"before the value that *name repeats"},
 		"alias of itself": {"plans:\n  - &a {<<: *a, id: x}\n", "config.yaml:2:8: plans[0]: an alias contains itself"},
@@ -108,8 +108,8 @@ func TestEachProblemHasPlaceKeyAndFix(t *testing.T) {
 			full + "feedback: {on: off}\n",
 			"config.yaml:6:1: feedback: unknown key here; it belongs in plans[]",
 		},
-		"key of blocks": {full + "token: x\n", "config.yaml:6:1: token: unknown key here; it belongs in plans[] " +
-			"or plans[].gateway"},
+		"key of blocks": {full + "token: x\n", "config.yaml:6:1: token: unknown key here; it belongs in plans[], " +
+			"plans[].gateway or destinations[]"},
 		"key of the top": {
 			planWith(region, apiToken, anyCaller, "log: {level: info}"),
 			"config.yaml:6:5: plans[0].log: unknown key here; it belongs in the top level",

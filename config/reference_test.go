@@ -42,7 +42,7 @@ func TestTheReferenceMatchesTheComments(t *testing.T) {
 func comments(t *testing.T) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
-	for _, file := range []string{"config.go", "plan.go"} {
+	for _, file := range []string{"config.go", "plan.go", "destination.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 		require.NoError(t, err)
 		for _, d := range parsed.Decls {
@@ -92,6 +92,8 @@ func (r *reference) section(key, variable string, block reflect.Value) {
 			r.section(below, name, block.Field(i))
 		case f.Type == reflect.TypeFor[[]Plan]():
 			r.section(below+"[]", name+"_0", reflect.ValueOf(DefaultPlan()))
+		case f.Type == reflect.TypeFor[[]Destination]():
+			r.section(below+"[]", name+"_0", reflect.ValueOf(DefaultDestination()))
 		case f.Type == reflect.TypeFor[[]Basic]():
 			r.section(below+"[]", name+"_0", reflect.ValueOf(Basic{}))
 		}

@@ -15,6 +15,7 @@ func (l *loader) readSecrets() {
 	l.passwords("private.credentials.basic", c.Basic)
 	l.secrets("private.credentials.tokens", &c.Tokens, c.TokenFiles, l.checkToken)
 	l.secret("store.url", &l.config.Store.URL, l.config.Store.URLFile, l.checkSecret)
+	l.destinationSecrets()
 	for i := range l.config.Plans {
 		p, key := &l.config.Plans[i], element("plans", i)
 		l.secret(below(key, "token"), &p.Token, p.TokenFile, l.checkToken)

@@ -50,11 +50,15 @@ func set(into reflect.Value, text string) error {
 	return nil
 }
 
-// appendDefault appends an entry to a list of the configuration: a plan with its defaults, or else the zero value.
+// appendDefault appends an entry to a list of the configuration: a plan or a destination with its defaults, or else the
+// zero value.
 func appendDefault(list reflect.Value) {
 	entry := reflect.New(list.Type().Elem()).Elem()
-	if plan, ok := entry.Addr().Interface().(*Plan); ok {
-		*plan = DefaultPlan()
+	switch e := entry.Addr().Interface().(type) {
+	case *Plan:
+		*e = DefaultPlan()
+	case *Destination:
+		*e = DefaultDestination()
 	}
 	list.Set(reflect.Append(list, entry))
 }

@@ -1,0 +1,78 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/dlrloop/dlrloop/handlers/access"
+	"github.com/dlrloop/dlrloop/relay/destinations"
+)
+
+func (l *loader) checkDestination(i int) {
+	d, key := l.config.Destinations[i], element("destinations", i)
+	if name, added := l.createdBy[key]; added && d.Name == "" && !l.isInvalid(below(key, "name")) {
+		l.add(Problem{Variable: name, Key: key, Message: fmt.Sprintf(
+			"there is no such destination: destinations are numbered from 0, and %s has no name; correct the number, "+
+				"or also set $%s", key, variable(below(key, "name")))})
+		return
+	}
+	delivery := d.Delivery()
+	if l.reloading {
+		delivery.CertFile, delivery.KeyFile, delivery.CAFile = "", "", "" // the running server reads them itself
+	}
+	fault := l.faultsOf(key)
+	delivery.Check(func(member, text string) {
+		if member != "token" && !strings.HasPrefix(member, "secrets[") { // readSecrets has checked them
+			fault(member, text)
+		}
+	})
+	for n, before := range l.config.Destinations[:i] {
+		if d.Name != "" && before.Name == d.Name {
+			l.problem(below(key, "name"), "%q is already the name of %s; names must differ", d.Name,
+				element("destinations", n))
+		}
+	}
+	for n, plan := range d.Plans {
+		if !l.isPlan(plan) {
+			l.problem(element(below(key, "plans"), n), "%q is not the id of a plan; use %s", plan, orList(l.planIDs()))
+		}
+	}
+	if u, err := url.Parse(d.URL); err == nil && u.Scheme == "http" && !access.LoopbackHost(u.Hostname()) {
+		l.warn(below(key, "url"), "is not HTTPS: numbers and credentials cross the network in clear text")
+	}
+}
+
+func (l *loader) planIDs() []string {
+	ids := make([]string, len(l.config.Plans))
+	for i, p := range l.config.Plans {
+		ids[i] = p.ID
+	}
+	return ids
+}
+
+// destinationSecrets reads the files that hold secrets of the destinations, and checks these secrets.
+func (l *loader) destinationSecrets() {
+	for i := range l.config.Destinations {
+		d, key := &l.config.Destinations[i], element("destinations", i)
+		if strings.ContainsAny(d.URL, "@?") { // the URL may contain a password
+			l.source.maskedLines[l.source.places[below(key, "url")].line] = true
+		}
+		l.secret(below(key, "token"), &d.Token, d.TokenFile, l.checkToken)
+		l.secrets(below(key, "secrets"), &d.Secrets, d.SecretFiles, l.checkSigningSecret)
+		d.Secrets = slices.DeleteFunc(d.Secrets, func(s Secret) bool { return s == "" })
+	}
+}
+
+// checkSigningSecret records a problem if a secret cannot sign events.
+func (l *loader) checkSigningSecret(key string, s Secret) {
+	err := destinations.CheckSecret(s.Reveal())
+	if isPlaceholder(s.Reveal()) {
+		err = errPlaceholder
+	}
+	if err != nil {
+		l.problem(key, "%s", err)
+		l.markInvalid(key)
+	}
+}
