@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // The headers in which Sinch sends the signature of a callback.
@@ -21,6 +23,18 @@ const (
 	headerNonce     = "X-Sinch-Webhook-Signature-Nonce"
 	headerAlgorithm = "X-Sinch-Webhook-Signature-Algorithm"
 )
+
+// signatureOf returns the headers with which Sinch signed a callback, or nil if Sinch did not sign it.
+func signatureOf(h http.Header) *store.Signature {
+	s := store.Signature{
+		Algorithm: h.Get(headerAlgorithm), Nonce: h.Get(headerNonce), Timestamp: h.Get(headerTimestamp),
+		Value: h.Get(headerSignature),
+	}
+	if s.Value == "" {
+		return nil
+	}
+	return &s
+}
 
 // signatures verifies Sinch's signature: the base64 of the HMAC-SHA256 of the text body.nonce.timestamp. The nonce is a
 // random text, which may occur again when Sinch repeats a callback.

@@ -19,11 +19,12 @@ import (
 
 // endpoint authenticates the callbacks of one service plan and logs their failures.
 type endpoint struct {
-	plan      string
-	verifier  *verifier
-	onFailure OnFailure
-	failures  problem.Failures
-	sampler   problem.LogSampler
+	plan          string
+	verifier      *verifier
+	onFailure     OnFailure
+	keepSignature bool
+	failures      problem.Failures
+	sampler       problem.LogSampler
 }
 
 // newEndpoint returns the endpoint for the callbacks of one service plan. The argument key says where the plan's
@@ -34,7 +35,7 @@ func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 		return nil, err
 	}
 	h := &endpoint{
-		plan: plan.ID, verifier: v, onFailure: plan.OnFailure,
+		plan: plan.ID, verifier: v, onFailure: plan.OnFailure, keepSignature: plan.KeepSignature,
 		failures: problem.Failures{Log: log.With("plan", plan.ID)},
 	}
 	switch h.onFailure {
@@ -91,7 +92,7 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 		return "", 0, err
 	}
 	defer done()
-	return p.record(c.Request.Context(), h, body)
+	return p.record(c.Request.Context(), h, c.Request.Header, body)
 }
 
 // receive authenticates a callback, reads its body, and returns the body decompressed. The argument token is the path
@@ -138,7 +139,9 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 
 // record parses the body of an authenticated callback and blocks until it is durable. A body that cannot be parsed is
 // kept in the quarantine, for a person to look at. If Config.DiscardInbound is set, no inbound message is stored.
-func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Type, metrics.Outcome, error) {
+func (p *Webhook) record(
+	ctx context.Context, h *endpoint, header http.Header, body []byte,
+) (dlr.Type, metrics.Outcome, error) {
 	callback, err := dlr.Parse(body)
 	outcome := metrics.Stored
 	var entry store.Entry
@@ -156,6 +159,9 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	ctx, cancel := context.WithTimeout(ctx, p.storeTimeout)
 	defer cancel()
 	arrival := store.Arrival{Plan: h.plan, At: store.Now(), Entry: entry}
+	if h.keepSignature {
+		arrival.Signature = signatureOf(header)
+	}
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 

@@ -43,6 +43,9 @@ type Plan struct {
 	Auth Auth
 	// OnFailure selects the answer to callbacks that fail authentication; default RetryOnFailure.
 	OnFailure OnFailure
+	// KeepSignature stores with each callback the headers with which Sinch signed it (store.Arrival.Signature). Set it
+	// if the store's policy for the plan has KeepCallbacks.
+	KeepSignature bool
 }
 
 // OnFailure says how to answer a callback that fails authentication.
