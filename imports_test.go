@@ -50,7 +50,7 @@ var imports = map[string][]string{
 	"metrics": {"dlr", "store"},
 
 	"relay":              {"dlr", "sinch", "store"},
-	"relay/destinations": {"metrics", "relay", "sinch", "store"},
+	"relay/destinations": {"events", "metrics", "relay", "sinch", "store"},
 
 	"relay/feedback":  {"batchinfo", "dlr", "metrics", "relay", "sinch", "store"},
 	"relay/reconcile": {"metrics", "relay", "sinch", "store"},
@@ -58,7 +58,8 @@ var imports = map[string][]string{
 
 	"server": {
 		"config", "handlers/access", "handlers/api", "handlers/gateway", "handlers/webhook", "metrics", "relay",
-		"relay/feedback", "relay/reconcile", "sinch", "store", "store/boltstore", "store/commit", "store/pgstore",
+		"relay/destinations", "relay/feedback", "relay/reconcile", "sinch", "store", "store/boltstore", "store/commit",
+		"store/pgstore",
 	},
 	"sinch": {"dlr"},
 

@@ -11,7 +11,7 @@ import (
 
 func newWebhook(c *config.Config, s *Server) (*webhook.Webhook, error) {
 	return webhook.New(webhook.Config{
-		Plans:          publicPlans(c),
+		Plans:          publicPlans(c, policiesOf(c)),
 		MaxBody:        int64(c.Public.MaxBody),
 		Memory:         sharesOf(c).bodies,
 		DiscardInbound: !c.Inbound.Keep,
@@ -20,10 +20,14 @@ func newWebhook(c *config.Config, s *Server) (*webhook.Webhook, error) {
 	}, s.store, s.metrics, s.log)
 }
 
-func publicPlans(c *config.Config) []webhook.Plan {
+// publicPlans returns the plans for the webhook. The policies must be those of the store.
+func publicPlans(c *config.Config, policies store.Policies) []webhook.Plan {
 	plans := make([]webhook.Plan, len(c.Plans))
 	for i, p := range c.Plans {
-		plans[i] = webhook.Plan{ID: p.ID, OnFailure: p.Webhook.Auth.OnFailure, Auth: p.Webhook.Auth.Webhook()}
+		plans[i] = webhook.Plan{
+			ID: p.ID, OnFailure: p.Webhook.Auth.OnFailure, Auth: p.Webhook.Auth.Webhook(),
+			KeepSignature: policies(p.ID).KeepCallbacks,
+		}
 	}
 	return plans
 }

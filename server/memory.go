@@ -14,6 +14,7 @@ type shares struct {
 	queue   int   // 1/16: arrivals that wait for a commit
 	backlog int   // 1/16: arrivals that are durable but not folded yet
 	step    int   // 1/8, at most maxStep: rows and pages of one fold step
+	events  int64 // 1/16: events that wait for destinations
 	heap    int64 // 4/5: everything that Go's runtime manages, including the above
 }
 
@@ -29,6 +30,7 @@ func sharesOf(c *config.Config) shares {
 		queue:   int(limit / 16),
 		backlog: int(limit / 16),
 		step:    int(min(limit/8, maxStep)),
+		events:  limit / 16,
 		heap:    limit / 5 * 4,
 	}
 }

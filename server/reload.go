@@ -87,7 +87,7 @@ func (s *Server) reloadOnce() (restart bool, err error) {
 	if !reflect.DeepEqual(planIDs(c), planIDs(s.config)) {
 		return false, fmt.Errorf("the list of plans has changed; restart dlrloop to apply it")
 	}
-	if err := s.webhook.SetPlans(publicPlans(c)); err != nil {
+	if err := s.webhook.SetPlans(publicPlans(c, policiesOf(s.config))); err != nil {
 		return false, err
 	}
 	s.gateway.SetCallbacks(callbackURLs(s.config.Public.URL, c.Plans)) // a changed public.url needs a restart

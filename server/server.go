@@ -19,6 +19,7 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/gateway"
 	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/relay/destinations"
 	"github.com/dlrloop/dlrloop/relay/feedback"
 	"github.com/dlrloop/dlrloop/relay/reconcile"
 	"github.com/dlrloop/dlrloop/store"
@@ -48,6 +49,7 @@ type Server struct {
 	metrics    *metrics.Metrics
 	relay      atomic.Pointer[feedback.Relay] // nil while the store opens, which already folds
 	reports    *reconcile.Reconciler
+	deliveries *destinations.Deliverer // nil if the store keeps no events
 	webhook    *webhook.Webhook
 	gateway    *gateway.Gateway
 	public     *listener
@@ -69,7 +71,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	registry := prometheus.NewRegistry()
 	s.metrics = metrics.New(registry, metrics.Config{
 		Plans: planIDs(c), Version: o.Version,
-		StoreLimit: int64(c.Store.SizeLimit), InboundKept: c.Inbound.Keep,
+		StoreLimit: int64(c.Store.SizeLimit), InboundKept: c.Inbound.Keep, Destinations: destinationNames(c),
 	})
 	var err error
 	if s.store, err = openStore(ctx, c, s.replica, s.observer()); err != nil {
@@ -78,6 +80,11 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	s.metrics.Store(s.store.Gauges)
 	if err := s.wire(registry); err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	if s.deliveries != nil {
+		if err := s.deliveries.Prepare(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	return s, nil
 }
@@ -120,6 +127,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	start(&workers, "relay", func() error { return s.relay.Load().Run(relaying) })
 	start(&workers, "reconciler", func() error { return s.reports.Run(relaying) })
+	if s.deliveries != nil {
+		start(&workers, "destinations", func() error { return s.deliveries.Run(relaying) })
+	}
 	start(&workers, "retention", func() error { return s.runRetention(relaying) })
 	start(&workers, "reload", func() error { return s.reload(relaying) })
 	start(&workers, "memory", func() error { return s.release(relaying) })

@@ -52,6 +52,7 @@ func policyOf(c *config.Config, p config.Plan) store.Policy {
 			Grace:   time.Duration(p.Reconcile.Grace),
 		}
 	}
+	destinationPolicy(c, p.ID, &policy)
 	return policy
 }
 

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +32,9 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	}
 	s.relay.Store(sender)
 	s.reports = reports
+	if s.deliveries, err = newDeliveries(c, s); err != nil {
+		return err
+	}
 	if s.webhook, err = newWebhook(c, s); err != nil {
 		return err
 	}
@@ -104,7 +106,7 @@ func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconcil
 func newClient(p config.Plan, version string) (*sinch.Client, error) {
 	c := sinch.Config{
 		Plan: p.ID, Region: p.Region, BaseURL: p.BaseURL, Token: sinch.Secret(p.Token.Reveal()),
-		Timeout: time.Duration(p.Feedback.Timeout), UserAgent: strings.TrimSuffix("dlrloop/"+version, "/"),
+		Timeout: time.Duration(p.Feedback.Timeout), UserAgent: userAgent(version),
 	}
 	if p.Project.Used() {
 		c.Project = sinch.Project{

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/dlrloop/dlrloop/store"
 )
 
 // app is an application that receives events: an HTTP server, reached without a network so that it works in a synctest
@@ -38,9 +36,23 @@ type app struct {
 
 // sent is an event as the application receives it.
 type sent struct {
-	ID      string `json:"id"`
-	Batch   string `json:"batch"`
-	Version int64  `json:"version"`
+	ID      string
+	Batch   string
+	Version int64
+}
+
+// UnmarshalJSON reads the members that the tests need.
+func (s *sent) UnmarshalJSON(b []byte) error {
+	var event struct {
+		ID   string `json:"id"`
+		Data struct {
+			BatchID string `json:"batch_id"`
+			Version int64  `json:"version"`
+		} `json:"data"`
+	}
+	err := json.Unmarshal(b, &event)
+	*s = sent{event.ID, event.Data.BatchID, event.Data.Version}
+	return err
 }
 
 // hit is one request that the application received.
@@ -227,8 +239,3 @@ func (a *app) Close() error {
 
 // Addr implements net.Listener. The address is a placeholder.
 func (a *app) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
-
-// marshal returns a short JSON form of an event.
-func marshal(e *store.Event) ([]byte, error) {
-	return json.Marshal(sent{ID: e.ID(), Batch: e.BatchID, Version: e.Version})
-}

@@ -88,7 +88,7 @@ func TestNewNamesTheDestination(t *testing.T) {
 		`destination "app" (number 2): name: it is configured twice`: {valid, valid},
 	} {
 		m := metrics.New(prometheus.NewRegistry(), metrics.Config{Destinations: []string{"app"}})
-		_, err := New(Config{Destinations: destinations, Marshal: marshal}, nil, m, slog.New(slog.DiscardHandler))
+		_, err := New(Config{Destinations: destinations}, nil, m, slog.New(slog.DiscardHandler))
 		require.ErrorContains(t, err, text)
 	}
 }

@@ -14,9 +14,9 @@ import (
 type Config struct {
 	Destinations []Destination
 	UserAgent    string // the header User-Agent; default dlrloop
-	// Marshal returns the JSON object of an event, without a line break. It is called for FormatEvents only, and must be
-	// safe for concurrent use.
-	Marshal func(e *store.Event) ([]byte, error)
+	// Memory limits the bytes of the events in memory, over all destinations, roughly. Zero means 48 MiB for each
+	// destination, which is also the most that one uses.
+	Memory int64
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
 	// math/rand/v2.
 	Rand func() float64
@@ -69,9 +69,9 @@ type Circuit struct {
 type limits struct {
 	events        int           // most events of the window that are neither delivered nor deferred nor dead; 10 000
 	slots         int           // most events of the window; 65 536
-	bytes         int           // most bytes of the events in the window, roughly; 16 MiB
+	bytes         int           // most bytes of the events in the window, roughly; 16 MiB or a third of the memory
 	deferred      int           // most deferred events; beyond, the event log is not read; 10 000
-	deferredBytes int           // the same in bytes; 32 MiB
+	deferredBytes int           // the same in bytes; 32 MiB or two thirds of the memory
 	requestBytes  int           // most bytes of the events in one request, unless there is only one; 1 MiB
 	attempts      int           // failed attempts of an event before it is deferred; 3
 	hold          time.Duration // the same in time since the first failure, if that is shorter; 5 s

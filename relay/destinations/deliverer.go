@@ -47,6 +47,7 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Deliverer, e
 		c.Held = func(context.Context, time.Time) (bool, error) { return true, nil }
 	}
 	d := &Deliverer{store: s, log: log}
+	memory := int(c.Memory) / max(len(c.Destinations), 1)
 	for i, destination := range c.Destinations {
 		var faults []error
 		destination.Check(func(member, text string) { faults = append(faults, fmt.Errorf("%s: %s", member, text)) })
@@ -56,7 +57,11 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Deliverer, e
 		if err := errors.Join(faults...); err != nil {
 			return nil, fmt.Errorf("destination %q (number %d): %w", destination.Name, i+1, err)
 		}
-		l, err := newLane(destination.WithDefaults(), c, s, m, log.With("destination", destination.Name))
+		if destination = destination.WithDefaults(); memory > 0 {
+			destination.limits.bytes = min(destination.limits.bytes, memory/3)
+			destination.limits.deferredBytes = min(destination.limits.deferredBytes, memory/3*2)
+		}
+		l, err := newLane(destination, c, s, m, log.With("destination", destination.Name))
 		if err != nil {
 			return nil, fmt.Errorf("destination %q (number %d): %w", destination.Name, i+1, err)
 		}

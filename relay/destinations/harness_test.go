@@ -77,7 +77,7 @@ func newHarness(t *testing.T, change func(*Destination)) *harness {
 		change(&d)
 	}
 	h.config = Config{
-		Destinations: []Destination{d}, UserAgent: "dlrloop/1.2.3", Marshal: marshal, Rand: relaytest.Random,
+		Destinations: []Destination{d}, UserAgent: "dlrloop/1.2.3", Rand: relaytest.Random,
 	}
 	return h
 }

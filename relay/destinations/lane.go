@@ -56,7 +56,7 @@ func newLane(d Destination, c Config, s Store, m *metrics.Metrics, log *slog.Log
 		l.limiter = rate.NewLimiter(rate.Limit(d.Rate), max(1, min(int(d.Rate/10), d.Workers)))
 	}
 	var err error
-	if l.sender, err = newSender(d, c); err != nil {
+	if l.sender, err = newSender(d, c.UserAgent); err != nil {
 		return nil, err
 	}
 	l.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{

@@ -16,6 +16,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/dlrloop/dlrloop/events"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -39,15 +40,14 @@ const maxAnswer = 64 << 10
 type sender struct {
 	destination Destination
 	userAgent   string
-	marshal     func(e *store.Event) ([]byte, error)
 	client      http.Client
 	signers     []*standardwebhooks.Webhook
 	hidden      []string // secrets that no text of an error may contain
 }
 
 // newSender returns the sender for a destination that Destination.Check accepts.
-func newSender(d Destination, c Config) (*sender, error) {
-	s := &sender{destination: d, userAgent: c.UserAgent, marshal: c.Marshal}
+func newSender(d Destination, userAgent string) (*sender, error) {
+	s := &sender{destination: d, userAgent: userAgent}
 	for _, secret := range d.Secrets {
 		signer, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
@@ -191,13 +191,13 @@ func (s *sender) request(ctx context.Context, events []*store.Event, now time.Ti
 }
 
 // encode returns one JSON object or, if MaxEvents is above 1, an array of objects.
-func (s *sender) encode(events []*store.Event) ([]byte, error) {
+func (s *sender) encode(list []*store.Event) ([]byte, error) {
 	if s.destination.MaxEvents <= 1 {
-		return s.marshal(events[0])
+		return events.Marshal(list[0])
 	}
 	body := []byte{'['}
-	for i, e := range events {
-		object, err := s.marshal(e)
+	for i, e := range list {
+		object, err := events.Marshal(e)
 		if err != nil {
 			return nil, err
 		}

@@ -27,6 +27,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/events"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -60,7 +61,7 @@ func senderFor(t *testing.T, url string, change func(*Destination)) *sender {
 		change(&d)
 	}
 	d.Check(func(member, text string) { t.Errorf("%s: %s", member, text) })
-	s, err := newSender(d.WithDefaults(), Config{UserAgent: "dlrloop/1.2.3", Marshal: marshal})
+	s, err := newSender(d.WithDefaults(), "dlrloop/1.2.3")
 	require.NoError(t, err)
 	t.Cleanup(s.client.CloseIdleConnections)
 	return s
@@ -87,7 +88,7 @@ func TestStandardWebhooks(t *testing.T) {
 		require.NoError(t, verifier.Verify(got.body, got.header), "each secret verifies during a rotation")
 		require.Error(t, verifier.Verify(append(got.body, ' '), got.header))
 	}
-	want, err := marshal(e)
+	want, err := events.Marshal(e)
 	require.NoError(t, err)
 	require.Equal(t, string(want), string(got.body))
 	require.Equal(t, e.ID(), got.header.Get("webhook-id"))
@@ -102,18 +103,18 @@ func TestArrays(t *testing.T) {
 	server, last := catch(t, nil)
 	s := senderFor(t, server.URL, func(d *Destination) { d.MaxEvents = 10 })
 	for n := 1; n < 4; n++ {
-		var events []*store.Event
+		var list []*store.Event
 		for i := range n {
-			events = append(events, eventOf("b", int64(i+1)))
+			list = append(list, eventOf("b", int64(i+1)))
 		}
-		_, err := s.send(t.Context(), events)
+		_, err := s.send(t.Context(), list)
 		require.NoError(t, err)
 		got := last.Load()
 		var bodies []sent
 		require.NoError(t, json.Unmarshal(got.body, &bodies))
 		require.Len(t, bodies, n)
-		require.Equal(t, events[n-1].ID(), bodies[n-1].ID)
-		require.Equal(t, events[0].ID()+"."+string(rune('0'+n)), got.header.Get("webhook-id"))
+		require.Equal(t, list[n-1].ID(), bodies[n-1].ID)
+		require.Equal(t, list[0].ID()+"."+string(rune('0'+n)), got.header.Get("webhook-id"))
 		verifier, err := standardwebhooks.NewWebhook(secret1)
 		require.NoError(t, err)
 		require.NoError(t, verifier.Verify(got.body, got.header))

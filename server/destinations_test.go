@@ -1,0 +1,171 @@
+package server_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
+	"github.com/dlrloop/dlrloop/relay/destinations"
+)
+
+const signing = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+// application receives events at two URLs: /events, according to Standard Webhooks, and /callbacks, as from Sinch. It
+// verifies each request and fails the test if the signature is wrong.
+type application struct {
+	*httptest.Server
+	t *testing.T
+
+	mu        sync.Mutex // guards the fields below
+	events    []received
+	callbacks []string
+	fail      bool // answer 503
+}
+
+// received is an event in the format of the feed.
+type received struct {
+	ID, Type string
+	Data     struct {
+		Plan      string
+		BatchID   string `json:"batch_id"`
+		Version   int64
+		Recipient string
+		Status    string
+	}
+}
+
+func newApplication(t *testing.T) *application {
+	t.Helper()
+	a := &application{t: t}
+	a.Server = httptest.NewServer(a)
+	t.Cleanup(a.Close)
+	return a
+}
+
+// ServeHTTP implements http.Handler.
+func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	assert.NoError(a.t, err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fail {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	if r.URL.Path == "/callbacks" {
+		mac := hmac.New(sha256.New, []byte(secret))
+		_, _ = fmt.Fprintf(mac, "%s.%s.%s", body, r.Header.Get("x-sinch-webhook-signature-nonce"),
+			r.Header.Get("x-sinch-webhook-signature-timestamp"))
+		assert.Equal(a.t, base64.StdEncoding.EncodeToString(mac.Sum(nil)), r.Header.Get("x-sinch-webhook-signature"))
+		assert.Equal(a.t, "HmacSHA256", r.Header.Get("x-sinch-webhook-signature-algorithm"))
+		a.callbacks = append(a.callbacks, string(body))
+		return
+	}
+	verifier, err := standardwebhooks.NewWebhook(signing)
+	assert.NoError(a.t, err)
+	assert.NoError(a.t, verifier.Verify(body, r.Header))
+	var e received
+	assert.NoError(a.t, json.Unmarshal(body, &e))
+	assert.Equal(a.t, e.ID, r.Header.Get("webhook-id"))
+	a.events = append(a.events, e)
+}
+
+func (a *application) answer(fail bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fail = fail
+}
+
+// types returns the types of the events received for a batch, or for none, in order.
+func (a *application) types(batch string) (types []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range a.events {
+		if e.Data.BatchID == batch {
+			types = append(types, e.Type)
+		}
+	}
+	return types
+}
+
+func (a *application) gotCallback(body []byte) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Contains(a.callbacks, string(body))
+}
+
+// sendsTo configures both destinations of an application.
+func sendsTo(a *application) func(*config.Config) {
+	return func(c *config.Config) {
+		events, callbacks := config.DefaultDestination(), config.DefaultDestination()
+		events.Name, events.URL, events.Secrets = "events", a.URL+"/events", []config.Secret{signing}
+		callbacks.Name, callbacks.URL, callbacks.Format = "callbacks", a.URL+"/callbacks", destinations.FormatSinch
+		events.Backoff = config.Backoff{Base: config.Duration(time.Millisecond), Cap: config.Duration(time.Second)}
+		callbacks.Backoff = events.Backoff
+		c.Destinations = []config.Destination{events, callbacks}
+	}
+}
+
+// The application hears of all changes, in both formats, also of those during its outage and before a restart.
+func TestDestinations(t *testing.T) {
+	a := newApplication(t)
+	w := newWorld(t, sendsTo(a))
+	report := fixtures.Read(t, "cb-rdr-sms-delivered.json")
+	inbound := fixtures.Read(t, "cb-mo-text.json")
+	require.Equal(t, http.StatusOK, w.callback(report))
+	require.Equal(t, http.StatusOK, w.callback(inbound))
+	require.Equal(t, http.StatusOK, w.callback([]byte(`{"type":"?"}`)))
+	const reported = "01K2S9A1V5K3C8MEX7RQ0YBD4W"
+	w.eventually("the events", func() bool { return len(a.types(reported)) == 1 && len(a.types("")) == 2 })
+	require.Equal(t, []string{"recipient.status"}, a.types(reported))
+	require.ElementsMatch(t, []string{"inbound.received", "callback.quarantined"}, a.types(""))
+	w.eventually("the callbacks", func() bool {
+		return a.gotCallback(report) && a.gotCallback(inbound) && a.gotCallback([]byte(`{"type":"?"}`))
+	})
+	require.Len(t, a.callbacks, 3)
+
+	a.answer(true)
+	id := w.sendTo(w.gateway(), "per_recipient_final", true, "447700900118", "447700900119")
+	w.eventually("the reports", func() bool { return w.batch(id).RecipientsByStatus["Delivered"] == 2 })
+	w.eventually("the feedback", func() bool { return w.batch(id).Feedback.Sent == 2 })
+	require.NoError(t, w.end())
+	a.answer(false)
+	w.start()
+	w.eventually("all events of the batch", func() bool {
+		types := a.types(id)
+		return slices.Contains(types, "batch.completed") && slices.Contains(types, "feedback.accepted")
+	})
+	statuses := 0
+	for _, typ := range a.types(id) {
+		if typ == "recipient.status" {
+			statuses++
+		}
+	}
+	require.Equal(t, 2, statuses)
+	require.NoError(t, w.end())
+	seen := make(map[string]bool)
+	version := int64(0)
+	for _, e := range a.events {
+		require.False(t, seen[e.ID], "%s is repeated", e.Type)
+		seen[e.ID] = true
+		if e.Data.BatchID == id {
+			require.Greater(t, e.Data.Version, version, "in order")
+			version = e.Data.Version
+		}
+	}
+}
