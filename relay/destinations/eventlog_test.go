@@ -36,6 +36,13 @@ func newEventLog(t *testing.T) *eventLog {
 	return &eventLog{t: t, destinations: make(map[string]*storedDestination)}
 }
 
+// failWith makes saves and reads fail from now on; nil for those that work.
+func (l *eventLog) failWith(save func() (applied bool, err error), read error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.saveFault, l.readFault = save, read
+}
+
 // append adds events to the log.
 func (l *eventLog) append(events ...store.Event) {
 	l.mu.Lock()

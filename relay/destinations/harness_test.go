@@ -225,13 +225,9 @@ func (h *harness) distinct() int {
 
 // crash ends the deliverer without storing its progress.
 func (h *harness) crash() {
-	h.log.mu.Lock()
-	h.log.saveFault = func() (bool, error) { return false, errInjected }
-	h.log.mu.Unlock()
+	h.log.failWith(func() (bool, error) { return false, errInjected }, nil)
 	h.stop()
-	h.log.mu.Lock()
-	h.log.saveFault = nil
-	h.log.mu.Unlock()
+	h.log.failWith(nil, nil)
 }
 
 var errInjected = errors.New("injected failure")

@@ -103,22 +103,20 @@ func replay(t *testing.T, d Destination, history []act) error {
 	for _, a := range history {
 		want = append(want, h.happen(1, batchNames(a.Batches)...)...)
 		r := rand.New(rand.NewPCG(a.Seed, 0))
-		h.log.mu.Lock()
 		switch a.What {
 		case "saves fail", "saves are ambiguous":
 			applied := a.What != "saves fail"
-			h.log.saveFault = func() (bool, error) {
+			h.log.failWith(func() (bool, error) {
 				if r.IntN(3) == 0 {
 					return true, nil
 				}
 				return applied, errInjected
-			}
+			}, nil)
 		case "reads fail":
-			h.log.readFault = errInjected
+			h.log.failWith(nil, errInjected)
 		case "store works", "restart", "crash":
-			h.log.saveFault, h.log.readFault = nil, nil
+			h.log.failWith(nil, nil)
 		}
-		h.log.mu.Unlock()
 		switch a.What {
 		case "requeue":
 			if _, err := h.log.RequeueEvents(t.Context(), "app", store.Now()); err != nil {
@@ -148,9 +146,7 @@ func replay(t *testing.T, d Destination, history []act) error {
 
 // verdict lets everything work again, and checks what the application has received in the end.
 func (h *harness) verdict(want []string, mayRepeat bool) error {
-	h.log.mu.Lock()
-	h.log.saveFault, h.log.readFault = nil, nil
-	h.log.mu.Unlock()
+	h.log.failWith(nil, nil)
 	h.app.respond(always(200))
 	h.advance(2 * time.Minute)
 	if _, err := h.log.RequeueEvents(h.t.Context(), "app", store.Now()); err != nil {

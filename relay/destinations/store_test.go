@@ -17,12 +17,12 @@ func TestFailingSaves(t *testing.T) {
 	for _, applied := range []bool{false, true} {
 		inBubble(t, nil, func(t *testing.T, h *harness) {
 			n := 0
-			h.log.saveFault = func() (bool, error) {
+			h.log.failWith(func() (bool, error) {
 				if n++; n%3 != 0 {
 					return applied, errInjected
 				}
 				return true, nil
-			}
+			}, nil)
 			bad := ""
 			h.app.respond(func(hit *hit) int {
 				time.Sleep(10 * time.Millisecond)
@@ -37,7 +37,7 @@ func TestFailingSaves(t *testing.T) {
 			h.app.respond(always(200))
 			h.advance(10 * time.Minute)
 			h.requireOrder(append(ids, bad))
-			h.log.saveFault = nil
+			h.log.failWith(nil, nil)
 			h.advance(10 * time.Second)
 			h.requireDelivered()
 		})
@@ -47,11 +47,11 @@ func TestFailingSaves(t *testing.T) {
 func TestFailingReads(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, h *harness) {
 		ids := h.happen(10, "a", "b")
-		h.log.readFault = errInjected
+		h.log.failWith(nil, errInjected)
 		h.advance(time.Hour)
 		require.Empty(t, h.app.received())
 		require.Len(t, h.lines.With(t, "events cannot be read or their delivery not be stored; will retry"), 1)
-		h.log.readFault = nil
+		h.log.failWith(nil, nil)
 		h.advance(5 * time.Second)
 		h.requireOrder(ids)
 	})
