@@ -33,7 +33,7 @@ type section struct {
 	panels []panel
 }
 
-func boards() []board { return []board{overview(), feedback(), campaigns(), store()} }
+func boards() []board { return []board{overview(), feedback(), destinations(), campaigns(), store()} }
 
 // Files returns the JSON of every Grafana dashboard. The keys are file names, such as dlrloop-overview.json.
 func Files() (map[string][]byte, error) {

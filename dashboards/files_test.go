@@ -165,7 +165,9 @@ func TestUIDsAreStable(t *testing.T) {
 		uids = append(uids, uid)
 	}
 	slices.Sort(uids)
-	require.Equal(t, []string{"dlrloop-campaigns", "dlrloop-feedback", "dlrloop-overview", "dlrloop-store"}, uids,
+	require.Equal(t, []string{
+		"dlrloop-campaigns", "dlrloop-destinations", "dlrloop-feedback", "dlrloop-overview", "dlrloop-store",
+	}, uids,
 		"uids must not change, since bookmarks and links contain them")
 }
 
@@ -210,7 +212,7 @@ func TestVariables(t *testing.T) {
 		assert.False(t, byName["job"].Multi || byName["job"].IncludeAll,
 			"%s: only one job may be chosen, since max over the gauges of two stores is meaningless", uid)
 		offered := []string{"instance"}
-		if uid != "dlrloop-store" {
+		if uid != "dlrloop-store" && uid != "dlrloop-destinations" {
 			offered = append(offered, "plan")
 		}
 		require.Len(t, f.Templating.List, len(offered)+2, uid)
