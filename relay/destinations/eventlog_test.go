@@ -15,7 +15,7 @@ import (
 
 // eventLog is a store.EventLog in memory. It fails the test if a caller violates the contract.
 type eventLog struct {
-	t *testing.T
+	t testing.TB
 
 	mu           sync.Mutex // guards the fields below
 	events       []store.Event
@@ -32,7 +32,7 @@ type storedDestination struct {
 	events map[int64]store.DeferredEvent
 }
 
-func newEventLog(t *testing.T) *eventLog {
+func newEventLog(t testing.TB) *eventLog {
 	return &eventLog{t: t, destinations: make(map[string]*storedDestination)}
 }
 
