@@ -169,3 +169,51 @@ func TestDestinations(t *testing.T) {
 		}
 	}
 }
+
+// Of two replicas one delivers. When it stops, the other continues, and nothing is lost or repeated.
+func TestReplicasTakeTurnsInDelivering(t *testing.T) {
+	database := postgres.Database(t)
+	a := newApplication(t)
+	one := newWorld(t, func(c *config.Config) {
+		keepInDatabase(c, database)
+		sendsTo(a)(c)
+	})
+	two := one.beside()
+	batch := 0
+	report := func(to *world, n int) {
+		for range n {
+			batch++
+			body := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"b%d","recipient":"447700900118",`+
+				`"code":0,"status":"Delivered","at":"2026-01-31T12:00:00.123Z"}`, batch)
+			require.Equal(t, http.StatusOK, to.callback(body))
+		}
+	}
+	report(one, 20)
+	report(two, 20)
+	received := func() int {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return min(len(a.callbacks), len(a.events))
+	}
+	one.eventually("events of both replicas", func() bool { return received() == 40 })
+	var stats struct {
+		Replica string
+		Leaders map[string]string
+	}
+	one.read("/api/v1/stats", &stats)
+	leader, other := one, two
+	if stats.Replica != stats.Leaders["destinations"] {
+		leader, other = two, one
+	}
+	report(other, 20)
+	require.NoError(t, leader.end())
+	report(other, 20)
+	other.eventually("events after the leader has stopped", func() bool { return received() == 80 })
+	require.NoError(t, other.end())
+	seen := make(map[string]bool)
+	for _, body := range a.callbacks {
+		require.False(t, seen[body], "repeated")
+		seen[body] = true
+	}
+	require.Len(t, a.events, 80)
+}

@@ -64,6 +64,7 @@ func TestOnPostgreSQL(t *testing.T) {
 		"OnlyConfirmedRecipientsGetFeedback": TestOnlyConfirmedRecipientsGetFeedback,
 		"ShutdownWaitsForASend":              TestShutdownWaitsForASend,
 		"Drains":                             TestDrains,
+		"Destinations":                       TestDestinations,
 	} {
 		t.Run(name, func(t *testing.T) {
 			// these need a port that nobody else binds
