@@ -112,6 +112,28 @@ func TestAFailingEventIsDeferred(t *testing.T) {
 	})
 }
 
+// If the circuit is open and only a deferred event that always fails is left, newer events probe the destination.
+func TestADeferredEventDoesNotKeepTheCircuitOpen(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		bad := h.happen(1, "bad")[0]
+		h.app.respond(func(hit *hit) int {
+			if hit.has(bad) {
+				return 500
+			}
+			return 200
+		})
+		h.advance(time.Minute)
+		for range 5 {
+			_, _ = h.deliverer.lanes[0].circuit.Execute(func() (struct{}, error) { return struct{}{}, errOutage })
+		}
+		require.InDelta(t, 1, h.metric("circuit_state", "state", "open"), 0)
+		ids := h.happen(1, "new")
+		h.advance(5 * time.Minute)
+		require.Equal(t, ids, h.app.received())
+		require.InDelta(t, 1, h.metric("circuit_state", "state", "closed"), 0)
+	})
+}
+
 func TestGiveUp(t *testing.T) {
 	inBubble(t, func(d *Destination) { d.GiveUp = time.Hour }, func(t *testing.T, h *harness) {
 		bad := h.happen(1, "bad")[0]

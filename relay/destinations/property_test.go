@@ -64,13 +64,17 @@ func acts(t *rapid.T) []act {
 		"works", "works", "some", "down", "slow", "hangs", "one batch", "refuses", "gone", "loses answers",
 		"requeue", "restart", "crash", "saves fail", "saves are ambiguous", "reads fail", "store works",
 	}
+	most := 25
+	if testing.Short() {
+		most = 8
+	}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) act {
 		return act{
 			What: rapid.SampledFrom(kinds).Draw(t, "what"), Batches: rapid.IntRange(0, 30).Draw(t, "batches"),
 			Seed: rapid.Uint64().Draw(t, "seed"),
 			Rest: time.Duration(rapid.IntRange(1, 90_000).Draw(t, "rest")) * time.Millisecond,
 		}
-	}), 1, 25).Draw(t, "acts")
+	}), 1, most).Draw(t, "acts")
 }
 
 // Whatever fails, the application accepts every event of the log, those of a batch in order. Only a crash or a lost

@@ -27,8 +27,8 @@ func (l *lane) readable() bool {
 	case !l.state.pausedAt.IsZero():
 		return false
 	}
-	_, waits := l.queues.next()
-	return l.circuit.State() == gobreaker.StateClosed || !waits && l.inFlight == 0
+	// Otherwise a deferred event that always fails would be the only probe, and the circuit would never close.
+	return l.circuit.State() == gobreaker.StateClosed || l.window.items == 0 && l.inFlight == 0
 }
 
 // read reads a page of the event log into the window.
