@@ -259,6 +259,21 @@ func TestTwoHolders(t *testing.T) {
 	})
 }
 
+// Without events, and during an outage, the store is rarely asked and nothing is saved.
+func TestIdle(t *testing.T) {
+	for _, status := range []int{200, 500, 410} {
+		inBubble(t, nil, func(t *testing.T, h *harness) {
+			h.app.respond(always(status))
+			h.happen(1, batchNames(10)...)
+			h.advance(time.Minute)
+			reads, saves := h.log.reads, h.log.saves
+			h.advance(time.Minute)
+			require.LessOrEqual(t, h.log.reads-reads, 240, "%d: 250 ms between two reads", status)
+			require.LessOrEqual(t, h.log.saves-saves, 10, "%d", status)
+		})
+	}
+}
+
 // The window is bounded in events and in bytes, however much waits.
 func TestWindowIsBounded(t *testing.T) {
 	inBubble(t, func(d *Destination) {
