@@ -43,6 +43,13 @@ func (l *eventLog) failWith(save func() (applied bool, err error), read error) {
 	l.saveFault, l.readFault = save, read
 }
 
+// calls returns how often the log was read and a destination saved.
+func (l *eventLog) calls() (reads, saves int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reads, l.saves
+}
+
 // append adds events to the log.
 func (l *eventLog) append(events ...store.Event) {
 	l.mu.Lock()
