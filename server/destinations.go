@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/dlrloop/dlrloop/config"
@@ -17,16 +16,8 @@ func destinationNames(c *config.Config) []string {
 	return names
 }
 
-// newDeliveries creates the part that delivers events to the destinations. It returns nil if the store keeps no events,
-// which is an error if a destination is configured.
+// newDeliveries creates the part that delivers events to the destinations, of which there may be none.
 func newDeliveries(c *config.Config, s *Server) (*destinations.Deliverer, error) {
-	log, ok := s.store.(store.EventLog)
-	switch {
-	case !ok && len(c.Destinations) > 0:
-		return nil, errors.New("destinations: this store keeps no events; remove the destinations, or use another store")
-	case !ok:
-		return nil, nil
-	}
 	d := destinations.Config{
 		UserAgent: userAgent(s.options.Version), Memory: sharesOf(c).events,
 		Held: s.leaderLease(store.LeaseDestinations).Held,
@@ -34,7 +25,7 @@ func newDeliveries(c *config.Config, s *Server) (*destinations.Deliverer, error)
 	for _, one := range c.Destinations {
 		d.Destinations = append(d.Destinations, one.Delivery())
 	}
-	return destinations.New(d, log, s.metrics, s.log)
+	return destinations.New(d, s.store, s.metrics, s.log)
 }
 
 // userAgent returns the header User-Agent of the requests that this version of dlrloop makes.

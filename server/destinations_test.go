@@ -139,6 +139,16 @@ func TestDestinations(t *testing.T) {
 	})
 	require.Len(t, a.callbacks, 3)
 
+	var listed struct {
+		Items []struct {
+			Name       string
+			Configured bool
+		}
+	}
+	w.read("/api/v1/destinations", &listed)
+	require.Len(t, listed.Items, 2)
+	require.True(t, listed.Items[0].Configured && listed.Items[1].Configured)
+
 	a.answer(true)
 	id := w.sendTo(w.gateway(), "per_recipient_final", true, "447700900118", "447700900119")
 	w.eventually("the reports", func() bool { return w.batch(id).RecipientsByStatus["Delivered"] == 2 })

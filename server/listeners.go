@@ -48,6 +48,8 @@ func newPrivate(c *config.Config, s *Server, scrape http.Handler) (http.Handler,
 		Plans:    planIDs(c),
 		Draining: s.draining.Load,
 		Events:   eventLog(c, s.store),
+
+		Destinations: destinationNames(c),
 	}, s.store, scrape, s.log)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ type Server struct {
 	metrics    *metrics.Metrics
 	relay      atomic.Pointer[feedback.Relay] // nil while the store opens, which already folds
 	reports    *reconcile.Reconciler
-	deliveries *destinations.Deliverer // nil if the store keeps no events
+	deliveries *destinations.Deliverer
 	webhook    *webhook.Webhook
 	gateway    *gateway.Gateway
 	public     *listener
@@ -81,10 +81,8 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	if err := s.wire(registry); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if s.deliveries != nil {
-		if err := s.deliveries.Prepare(ctx); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
+	if err := s.deliveries.Prepare(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -127,9 +125,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	start(&workers, "relay", func() error { return s.relay.Load().Run(relaying) })
 	start(&workers, "reconciler", func() error { return s.reports.Run(relaying) })
-	if s.deliveries != nil {
-		start(&workers, "destinations", func() error { return s.deliveries.Run(relaying) })
-	}
+	start(&workers, "destinations", func() error { return s.deliveries.Run(relaying) })
 	start(&workers, "retention", func() error { return s.runRetention(relaying) })
 	start(&workers, "reload", func() error { return s.reload(relaying) })
 	start(&workers, "memory", func() error { return s.release(relaying) })

@@ -185,7 +185,8 @@ func (l *lane) failed(r result, now time.Time) (outcome string) {
 	return outcome
 }
 
-const goneMessage = "the destination answers 410 Gone and gets no more events; requeue its events to resume"
+const goneMessage = "the destination answers 410 Gone and gets no more events; " +
+	"resume it with dlrloop destination requeue"
 
 // pause stops all requests until an operator requeues the events of the destination.
 func (l *lane) pause(ctx context.Context, now time.Time) {

@@ -107,7 +107,7 @@ func (d *Deliverer) warnUnconfigured(ctx context.Context, s store.Destination) {
 		attributes = append(attributes, slog.Int("waiting", backlog.Events+s.Deferred))
 	}
 	d.log.LogAttrs(ctx, slog.LevelWarn, "a stored destination is not configured, and its events wait; "+
-		"configure it again, or delete it", attributes...)
+		"configure it again, or delete it with dlrloop destination purge", attributes...)
 }
 
 // create stores a new destination that receives the events after this moment. If the destination exists, it does

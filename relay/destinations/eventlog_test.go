@@ -235,7 +235,7 @@ func (l *eventLog) RequeueEvents(_ context.Context, name string, now time.Time) 
 	n := 0
 	for id, e := range d.events {
 		if e.Dead {
-			e.Dead, e.Due, e.Attempts = false, now, 0
+			e.Dead, e.Due, e.Since, e.Attempts = false, now, now, 0
 			d.events[id] = e
 			n++
 		}

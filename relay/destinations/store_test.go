@@ -204,7 +204,7 @@ func TestUnconfiguredDestinationIsLogged(t *testing.T) {
 		h.stop()
 		h.start()
 		lines := h.lines.With(t, "a stored destination is not configured, and its events wait; "+
-			"configure it again, or delete it")
+			"configure it again, or delete it with dlrloop destination purge")
 		require.Len(t, lines, 1)
 		require.Equal(t, "old", lines[0]["destination"])
 		require.InDelta(t, 3, lines[0]["waiting"], 0)
