@@ -190,6 +190,9 @@ func (l *eventLog) SaveDestination(_ context.Context, name string, c store.Desti
 		if e.Dead != e.Due.IsZero() || e.Since.IsZero() || e.ID <= 0 || !known && e.ID > before && e.ID <= d.LastID {
 			l.t.Errorf("not a deferred event: %+v", e)
 		}
+		if slices.Contains(c.Delete, e.ID) {
+			l.t.Errorf("event %d is both stored and deleted", e.ID)
+		}
 		d.events[e.ID] = e
 		d.LastID = max(d.LastID, e.ID)
 	}
