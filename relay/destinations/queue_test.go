@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// In the queue of a batch, deferred events precede those of the log and are ordered by id, whenever they are added. They
-// never precede events in flight.
+// In the queue of a batch, deferred events precede those of the log and are ordered by id, whenever they are added.
+// They never precede events in flight.
 func TestDeferredEventsPrecedeOthers(t *testing.T) {
 	q := queues{byBatch: make(map[store.BatchKey]*queue)}
 	e := store.Event{Plan: planA, BatchID: "b"}
