@@ -25,9 +25,9 @@ import (
 
 const signing = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
-// application receives events at two URLs: /events, according to Standard Webhooks, and /callbacks, as from Sinch. It
+// applicationURLs receives events at two URLs: /events, according to Standard Webhooks, and /callbacks, as from Sinch. It
 // verifies each request and fails the test if the signature is wrong.
-type application struct {
+type applicationURLs struct {
 	*httptest.Server
 	t *testing.T
 
@@ -49,16 +49,16 @@ type received struct {
 	}
 }
 
-func newApplication(t *testing.T) *application {
+func newApplication(t *testing.T) *applicationURLs {
 	t.Helper()
-	a := &application{t: t}
+	a := &applicationURLs{t: t}
 	a.Server = httptest.NewServer(a)
 	t.Cleanup(a.Close)
 	return a
 }
 
 // ServeHTTP implements http.Handler.
-func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *applicationURLs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	assert.NoError(a.t, err)
 	a.mu.Lock()
@@ -85,14 +85,14 @@ func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.events = append(a.events, e)
 }
 
-func (a *application) answer(fail bool) {
+func (a *applicationURLs) answer(fail bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fail = fail
 }
 
 // types returns the types of the events received for a batch, or for none, in order.
-func (a *application) types(batch string) (types []string) {
+func (a *applicationURLs) types(batch string) (types []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.events {
@@ -103,14 +103,14 @@ func (a *application) types(batch string) (types []string) {
 	return types
 }
 
-func (a *application) gotCallback(body []byte) bool {
+func (a *applicationURLs) gotCallback(body []byte) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Contains(a.callbacks, string(body))
 }
 
 // sendsTo configures both destinations of an application.
-func sendsTo(a *application) func(*config.Config) {
+func sendsTo(a *applicationURLs) func(*config.Config) {
 	return func(c *config.Config) {
 		events, callbacks := config.DefaultDestination(), config.DefaultDestination()
 		events.Name, events.URL, events.Secrets = "events", a.URL+"/events", []config.Secret{signing}
