@@ -25,8 +25,8 @@ import (
 
 const signing = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
-// applicationURLs receives events at two URLs: /events, according to Standard Webhooks, and /callbacks, as from Sinch. It
-// verifies each request and fails the test if the signature is wrong.
+// applicationURLs receives events at two URLs: /events, according to Standard Webhooks, and /callbacks, as from Sinch.
+// It verifies each request and fails the test if the signature is wrong.
 type applicationURLs struct {
 	*httptest.Server
 	t *testing.T
