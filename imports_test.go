@@ -31,7 +31,9 @@ var imports = map[string][]string{
 		"handlers/access", "handlers/gateway", "handlers/webhook", "relay", "relay/destinations", "sinch", "store",
 		"store/pgstore",
 	},
-	"demo":   {"config", "dlr", "server", "simulator", "simulator/ledger", "store"},
+	"demo": {
+		"config", "dlr", "server", "simulator", "simulator/application", "simulator/ledger", "store",
+	},
 	"dlr":    {},
 	"events": {"dlr", "store"},
 

@@ -16,13 +16,13 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run dlrloop with a simulated Sinch in one process, without an account",
-		Long: `Demo starts dlrloop and a simulator of Sinch in one process, on free ports of this machine and in a temporary
-directory. It sends batches of every report kind and prints what happens: reports that arrive, duplicates,
-late reports, feedback calls, and retries after upstream failures. It prints the addresses of the API and the
-metrics, and runs until Ctrl-C.
+		Long: `Demo starts dlrloop, a simulator of Sinch and a simulated application in one process, on free ports of this
+machine and in a temporary directory. It sends batches of every report kind and prints what happens: reports that
+arrive, duplicates, late reports, feedback calls, retries after upstream failures, and events that the application
+accepts. It prints the addresses of the API and the metrics, and runs until Ctrl-C.
 
 With --once it ends after a fixed scenario and prints a summary. It exits with 0 only if Sinch accepted
-exactly the feedback that was owed.`,
+exactly the feedback that was owed, and the application got every event, signed and in order.`,
 		Example: `  dlrloop demo
   dlrloop demo --once
   dlrloop demo --once --json | tail -n 1`,

@@ -115,7 +115,7 @@ func (w *world) receiveStop(ctx context.Context, number int) error {
 }
 
 // waitUntilIdle waits until the simulated Sinch has no pending callbacks and has accepted all feedback that dlrloop
-// owes. It returns an error after idleTimeout.
+// owes, and until the application knows the final state of each message. It returns an error after idleTimeout.
 func (w *world) waitUntilIdle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
@@ -127,12 +127,13 @@ func (w *world) waitUntilIdle(ctx context.Context) error {
 		}
 		expected, applied := w.feedback()
 		missing := countMissing(expected, applied)
-		if settled && pending == 0 && missing == 0 {
+		untold := w.untold()
+		if settled && pending == 0 && missing == 0 && untold == 0 {
 			return nil
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
-			return fmt.Errorf("not idle after %s: %d feedback tasks are pending, the feedback of %d recipients is missing",
-				idleTimeout, pending, missing)
+			return fmt.Errorf("not idle after %s: %d feedback tasks are pending, the feedback of %d recipients is missing, "+
+				"and %d events have not reached the application", idleTimeout, pending, missing, untold)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package demo runs dlrloop and a simulated Sinch in one process, sends batches of every report kind, and prints what
-// happens.
+// Package demo runs dlrloop, a simulated Sinch and a simulated application in one process, sends batches of every
+// report kind, and prints what happens.
 package demo
 
 import (
@@ -25,9 +25,10 @@ type Config struct {
 // idleTimeout is the maximum time from the last batch of a run with Config.Once until all its feedback must be sent.
 const idleTimeout = 60 * time.Second
 
-// Run sends batches through dlrloop to a simulated Sinch, both in this process, and prints what happens. It blocks
-// until ctx ends or, with c.Once, until all feedback is sent. With c.Once, it returns an error if feedback is missing
-// or Sinch accepted feedback that was not owed.
+// Run sends batches through dlrloop to a simulated Sinch and delivers events to a simulated application, all in this
+// process, and prints what happens. It blocks until ctx ends or, with c.Once, until all feedback and events are sent.
+// With c.Once, it returns an error if feedback or events are missing, if Sinch accepted feedback that was not owed, or
+// if the application found a fault in the events.
 func Run(ctx context.Context, c Config) (err error) {
 	dir, err := os.MkdirTemp("", "dlrloop-demo-")
 	if err != nil {

@@ -28,9 +28,11 @@ func TestOnce(t *testing.T) {
 	assert.Positive(t, s.FoundMissing)
 	assert.Greater(t, s.CallbacksReceived, s.RecipientsDelivered/2)
 	assert.Zero(t, s.Dead)
+	assert.Greater(t, s.Events, s.RecipientsDelivered)
+	assert.Positive(t, s.DeliveriesFailed)
 	for _, line := range []string{
 		"→ sent", "← reports", "↺ duplicate", "⤨ late", "✗ upstream", "✓ feedback",
-		"⇣ completed", "⇣ found", "✉ inbound", "Done after",
+		"⇣ completed", "⇣ found", "✉ inbound", "⇨ events", "batch.completed", "inbound.received", "Done after",
 	} {
 		assert.Contains(t, out.String(), line)
 	}
@@ -75,4 +77,5 @@ func TestVerdict(t *testing.T) {
 	require.Error(t, Summary{}.verdict(), "no feedback was owed, so the run proves nothing")
 	require.Error(t, Summary{FeedbackRecipientsExpected: 3, missing: 1}.verdict())
 	require.Error(t, Summary{FeedbackRecipientsExpected: 3, unexpected: 1}.verdict())
+	require.Error(t, Summary{FeedbackRecipientsExpected: 3, problems: []string{"signature"}}.verdict())
 }

@@ -34,13 +34,15 @@ type printer struct {
 	final   map[string]dlr.Status // final status by batch id and phone number; guarded by mu
 	failed  map[string]int        // failed feedback calls since the last success, by batch id; guarded by mu
 	last    map[string]time.Time  // time of the last line of a kind; guarded by mu
+	events  map[string]int        // accepted events by type, for the next line; guarded by mu
+	flush   *time.Timer           // prints that line; guarded by mu
 	found   int                   // messages whose report was fetched from Sinch; guarded by mu
 	closed  bool                  // guarded by mu
 }
 
 func newPrinter(out io.Writer, color bool, started time.Time) *printer {
 	return &printer{
-		out: out, color: color, started: started, reports: make(map[dlr.Status]int),
+		out: out, color: color, started: started, reports: make(map[dlr.Status]int), events: make(map[string]int),
 		final: make(map[string]dlr.Status), failed: make(map[string]int), last: make(map[string]time.Time),
 	}
 }
@@ -87,14 +89,15 @@ func (p *printer) due(kind string) bool {
 }
 
 func (p *printer) printHeader(w *world) {
-	fmt.Fprintf(p.out, "%s  dlrloop and a simulated Sinch with faults, in one process. Press Ctrl-C to stop.\n\n",
-		p.paint(bold, "dlrloop demo"))
+	fmt.Fprintf(p.out, "%s  dlrloop, a simulated Sinch and a simulated application, both with faults, in one process.\n"+
+		"Press Ctrl-C to stop.\n\n", p.paint(bold, "dlrloop demo"))
 	for _, l := range [][2]string{
 		{"gateway", w.private("/xms/v1/" + plan)},
 		{"webhook", w.webhook()},
 		{"API", w.private("/api/v1/batches")},
 		{"metrics", w.private("/metrics")},
-		{"simulator", w.origin(w.controlListener) + "/control/state"},
+		{"Sinch", w.control.origin() + "/control/state"},
+		{"application", w.receiver.origin() + "/ledger"},
 	} {
 		fmt.Fprintf(p.out, "  %-13s %s\n", l[0], p.paint(blue, l[1]))
 	}
@@ -244,16 +247,21 @@ func failure(e ledger.Entry) string {
 	return how
 }
 
-// close prints the counts of reports that are not printed yet. After close, method line prints nothing.
+// close prints the counts of reports and events that are not printed yet. After close, method line prints nothing.
 func (p *printer) close() {
 	p.mu.Lock()
-	pending := len(p.reports) > 0
-	if p.timer != nil {
-		p.timer.Stop()
+	pending, pendingEvents := len(p.reports) > 0, len(p.events) > 0
+	for _, timer := range []*time.Timer{p.timer, p.flush} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	p.mu.Unlock()
 	if pending {
 		p.printReports()
+	}
+	if pendingEvents {
+		p.printEvents()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

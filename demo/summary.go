@@ -24,9 +24,13 @@ type Summary struct {
 	FeedbackCalls              int     `json:"feedback_calls"`
 	Retries                    int     `json:"retries"` // feedback calls that failed
 	Dead                       int     `json:"dead"`
+	Events                     int     `json:"events"`            // accepted by the application
+	EventsRepeated             int     `json:"events_repeated"`   // delivered again, since the answer was lost
+	DeliveriesFailed           int     `json:"deliveries_failed"` // requests that the application failed on purpose
 	Seconds                    float64 `json:"seconds"`
 
-	missing, unexpected int // recipients owed but not accepted, accepted but not owed
+	missing, unexpected int      // recipients owed but not accepted, accepted but not owed
+	problems            []string // what the application found wrong with the events
 }
 
 // pending returns the number of pending feedback tasks (batches with feedback to send), as dlrloop's API reports it.
@@ -86,6 +90,11 @@ func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, er
 	expected, applied := w.feedback()
 	s.FeedbackRecipientsExpected, s.FeedbackRecipientsAccepted = len(expected), len(applied)
 	s.missing, s.unexpected = countMissing(expected, applied), countMissing(applied, expected)
+	received := w.application.Ledger()
+	s.Events, s.EventsRepeated, s.problems = received.Events, received.Repeats, received.Problems
+	for _, n := range received.Faults {
+		s.DeliveriesFailed += n
+	}
 	s.Seconds = math.Round(time.Since(started).Seconds()*100) / 100
 	return s, nil
 }
@@ -118,11 +127,16 @@ func countMissing(want, have map[ledger.BatchRecipient]bool) (n int) {
 	return n
 }
 
-// verdict returns an error if owed feedback is missing, if accepted feedback was not owed, or if no feedback was owed.
+// verdict returns an error if owed feedback is missing, if accepted feedback was not owed, if no feedback was owed, or
+// if the application found a fault in the events.
 func (s Summary) verdict() error {
 	if s.missing > 0 || s.unexpected > 0 || s.FeedbackRecipientsExpected == 0 {
 		return fmt.Errorf("demo: feedback for %d recipients was owed, %d of them never reached Sinch, and %d were not owed",
 			s.FeedbackRecipientsExpected, s.missing, s.unexpected)
+	}
+	if len(s.problems) > 0 {
+		return fmt.Errorf("demo: the application found %d faults in the events, among them: %s", len(s.problems),
+			s.problems[0])
 	}
 	return nil
 }
@@ -143,6 +157,9 @@ func (p *printer) printSummary(t Summary) {
 		{t.FeedbackCalls, "feedback calls"},
 		{t.Retries, "of them failed and were retried"},
 		{t.Dead, "recipients with dead feedback"},
+		{t.Events, "events accepted by the application"},
+		{t.EventsRepeated, "of them delivered again, since the answer was lost"},
+		{t.DeliveriesFailed, "deliveries that the application failed on purpose"},
 	} {
 		fmt.Fprintf(p.out, "  %5d  %s\n", l.figure, l.text)
 	}

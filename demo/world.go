@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/server"
 	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/application"
 )
 
 const plan = "demo"
@@ -24,26 +26,38 @@ const plan = "demo"
 // the report. The second batch contains it.
 const lostNumber = "12025550233"
 
-// world holds the servers of one demo: dlrloop and the simulated Sinch, connected by loopback sockets.
+// world holds the servers of one demo: dlrloop, the simulated Sinch and the simulated application, connected by
+// loopback sockets.
 type world struct {
 	printer *printer
 	token   string
 	sinch   *simulator.Simulator
-	api     *http.Server
-	control *http.Server
 	server  *server.Server
 
-	apiListener, controlListener net.Listener
-	dir                          string // temporary directory
+	application *application.Application
+
+	servers []simulatedServer // api, control and receiver
+	api     simulatedServer   // Sinch's API
+	control simulatedServer   // inspects and controls the simulated Sinch
+	// receiver is the application: the destination of dlrloop's events.
+	receiver simulatedServer
+	dir      string // temporary directory
 }
 
 func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, err error) {
 	w = &world{printer: p, token: rand.Text(), dir: dir}
-	secret := rand.Text()
+	defer func() {
+		if err != nil {
+			w.closeServers()
+		}
+	}()
+	secret, eventSecret := rand.Text(), newEventSecret()
 	w.sinch, err = simulator.New(simulator.Config{
 		Plans: []simulator.Plan{{ID: plan, Token: w.token, Secret: secret}},
 		Seed:  c.Seed,
 		Pace:  250 * time.Millisecond,
+		// Enough for some inbound messages in each round.
+		Replies: 0.02,
 		// Sinch's first retry comes after 5 s, which is too long for a demo.
 		RetryUnit: 500 * time.Millisecond,
 	})
@@ -54,30 +68,48 @@ func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, 
 	if err := w.sinch.SetOutcome(lostNumber, simulator.Outcome{Lost: true}); err != nil {
 		return nil, err
 	}
-	if w.apiListener, w.api, err = serve(ctx, w.sinch.API()); err != nil {
+	w.application, err = application.New(application.Config{
+		Secret: eventSecret, Seed: c.Seed, Observe: p.accepted,
+		FaultRate: 0.04, // more would make the demo longer, since some faults ask for a wait of a second
+	})
+	if err != nil {
 		return nil, err
 	}
-	if w.controlListener, w.control, err = serve(ctx, w.sinch.Control()); err != nil {
-		return nil, errors.Join(err, w.apiListener.Close())
+	for _, s := range []struct {
+		server  *simulatedServer
+		handler http.Handler
+	}{{&w.api, w.sinch.API()}, {&w.control, w.sinch.Control()}, {&w.receiver, w.application.Handler()}} {
+		if *s.server, err = listen(ctx, s.handler); err != nil {
+			return nil, err
+		}
+		w.servers = append(w.servers, *s.server)
 	}
-	w.server, err = server.Start(ctx, w.config(secret), server.Options{
+	w.server, err = server.Start(ctx, w.config(secret, eventSecret), server.Options{
 		Version: c.Version,
 		Log:     slog.New(slog.DiscardHandler), // the printer prints the same
 		Folded:  p.folded,
 	})
 	if err != nil {
-		return nil, errors.Join(err, w.apiListener.Close(), w.controlListener.Close())
+		return nil, err
 	}
 	return w, w.sinch.SetCallbackURL(plan, w.webhook())
 }
 
-// config returns dlrloop's configuration, with short delays. secret is the key that signs the callbacks.
-func (w *world) config(secret string) *config.Config {
+// newEventSecret returns a new secret that signs events.
+func newEventSecret() string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never returns an error
+	return "whsec_" + base64.StdEncoding.EncodeToString(key)
+}
+
+// config returns dlrloop's configuration, with short delays. secret is the key that signs the callbacks, eventSecret
+// the one that signs the events for the application.
+func (w *world) config(secret, eventSecret string) *config.Config {
 	c := config.Default()
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.Store.Path = filepath.Join(w.dir, "data")
 	p := config.DefaultPlan()
-	p.ID, p.BaseURL, p.Token = plan, w.origin(w.apiListener), config.Secret(w.token)
+	p.ID, p.BaseURL, p.Token = plan, w.api.origin(), config.Secret(w.token)
 	p.Webhook.Auth.HMAC.Secrets = []config.Secret{config.Secret(secret)}
 	p.Feedback.Coalesce = config.Duration(500 * time.Millisecond)
 	p.Feedback.Backoff = config.Backoff{
@@ -88,27 +120,42 @@ func (w *world) config(secret string) *config.Config {
 	// The default of an hour until a report counts as missing is too long for a demo.
 	p.Reconcile.Silence, p.Reconcile.Rate = config.Duration(3*time.Second), 10
 	c.Plans = []config.Plan{p}
+	d := config.DefaultDestination()
+	d.Name, d.URL, d.Secrets = "application", w.receiver.origin()+"/events", []config.Secret{config.Secret(eventSecret)}
+	d.Backoff, d.Timeout = p.Feedback.Backoff, p.Feedback.Timeout
+	c.Destinations = []config.Destination{d}
 	return c
 }
 
-func serve(ctx context.Context, h http.Handler) (net.Listener, *http.Server, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	return l, &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}, err
+// simulatedServer serves a part of the simulator on a loopback address.
+type simulatedServer struct {
+	http     *http.Server
+	listener net.Listener
 }
+
+// listen returns a server for h that listens, but does not serve yet.
+func listen(ctx context.Context, h http.Handler) (s simulatedServer, err error) {
+	s.http = &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	return s, err
+}
+
+// serve serves requests until the server is closed.
+func (s simulatedServer) serve() error {
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// origin returns the URL of the server, without a path.
+func (s simulatedServer) origin() string { return "http://" + s.listener.Addr().String() }
 
 // run runs dlrloop, the simulator and the simulator's HTTP servers until ctx ends, and waits for them.
 func (w *world) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, s := range []struct {
-		*http.Server
-		net.Listener
-	}{{w.api, w.apiListener}, {w.control, w.controlListener}} {
-		g.Go(func() error {
-			if err := s.Server.Serve(s.Listener); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
+	for _, s := range w.servers {
+		g.Go(s.serve)
 	}
 	simulated, stopSimulator := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return w.sinch.Run(simulated) })
@@ -116,7 +163,7 @@ func (w *world) run(ctx context.Context) error {
 		// dlrloop stops first, so that its last calls reach the simulator.
 		err := w.server.Run(ctx)
 		stopSimulator()
-		return errors.Join(err, w.api.Close(), w.control.Close())
+		return errors.Join(err, w.closeServers())
 	})
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -124,7 +171,16 @@ func (w *world) run(ctx context.Context) error {
 	return nil
 }
 
-func (w *world) origin(l net.Listener) string { return "http://" + l.Addr().String() }
+// closeServers closes the simulator's HTTP servers and their listeners.
+func (w *world) closeServers() (err error) {
+	for _, s := range w.servers {
+		err = errors.Join(err, s.http.Close())
+		if closed := s.listener.Close(); !errors.Is(closed, net.ErrClosed) {
+			err = errors.Join(err, closed)
+		}
+	}
+	return err
+}
 
 func (w *world) webhook() string {
 	return fmt.Sprintf("http://%s/webhooks/%s", w.server.PublicAddr(), plan)

@@ -1,0 +1,69 @@
+package demo
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/application"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
+)
+
+// accepted prints what the application accepted: the number of events of each type in a short period, and a line of its
+// own for a completed batch and for an inbound message. The application calls it for each new event.
+func (p *printer) accepted(e application.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e.Type {
+	case "batch.completed":
+		p.line(green, "⇨", "event", "%s %s: %s", e.Type, short(e.Batch), e.Detail)
+	case "inbound.received":
+		p.line(green, "⇨", "event", "%s from %s", e.Type, short(e.Number))
+	default:
+		p.events[e.Type]++
+		if p.flush == nil {
+			p.flush = time.AfterFunc(reportWindow, p.printEvents)
+		}
+	}
+}
+
+// printEvents prints how many events of each type the application accepted since its last call. The caller must not
+// hold p.mu.
+func (p *printer) printEvents() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flush = nil
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(p.events)) {
+		parts = append(parts, fmt.Sprintf("%d %s", p.events[name], name))
+	}
+	clear(p.events)
+	p.line(plain, "⇨", "events", "the application accepted %s", strings.Join(parts, ", "))
+}
+
+// untold returns how many facts the application has not heard of: messages whose final status dlrloop knows and inbound
+// messages that it acknowledged.
+func (w *world) untold() (n int) {
+	told := make(map[ledger.BatchRecipient]string)
+	inbound := 0
+	for _, e := range w.application.Events() {
+		switch e.Type {
+		case "recipient.status":
+			told[ledger.BatchRecipient{Batch: e.Batch, Recipient: strings.TrimPrefix(e.Number, "+")}] = e.Status
+		case "inbound.received":
+			inbound++
+		}
+	}
+	record := w.sinch.Ledger()
+	for _, b := range record.Batches {
+		for _, r := range b.Recipients {
+			known := b.Report != "none" && (b.Report != "summary" || b.FeedbackEnabled)
+			if known && r.Final && told[ledger.BatchRecipient{Batch: b.ID, Recipient: r.Recipient}] != r.Status {
+				n++
+			}
+		}
+	}
+	return n + max(0, len(record.AcknowledgedInbound())-inbound)
+}
