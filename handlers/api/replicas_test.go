@@ -38,5 +38,6 @@ func TestStatsListTheReplicas(t *testing.T) {
 		shared.figures.Leaders[lease] = "web-2"
 	}
 	// The call also checks the answer against openapi.yaml.
-	require.Equal(t, map[string]any{"destinations": "web-2", "reconcile": "web-2", "retention": "web-2"}, replicas()["leaders"])
+	leaders := map[string]any{"destinations": "web-2", "reconcile": "web-2", "retention": "web-2"}
+	require.Equal(t, leaders, replicas()["leaders"])
 }

@@ -140,8 +140,8 @@ func typeOf(callback []byte) string {
 	return c.Type
 }
 
-// describe returns the counts of final statuses as text, for example "3 Delivered, 1 Failed". It adds up the counts of a
-// status with different codes. It returns false if there are no counts, or one lacks a member.
+// describe returns the counts of final statuses as text, for example "3 Delivered, 1 Failed". It adds up the counts of
+// a status with different codes. It returns false if there are no counts, or one lacks a member.
 func describe(counts []statusCount) (string, bool) {
 	var statuses []string
 	messages := map[string]int{}
