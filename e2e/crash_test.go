@@ -29,7 +29,7 @@ const (
 var kinds = []string{"per_recipient", "per_recipient_final", "full", "summary"}
 
 // TestCrash kills dlrloop repeatedly under load. Afterwards it compares dlrloop's state and feedback with the
-// simulator's ledger.
+// simulator's ledger, and the events that an application received with dlrloop's state.
 func TestCrash(t *testing.T) {
 	kills := 5
 	if long() {
@@ -40,7 +40,8 @@ func TestCrash(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 
 	sinch, origin := newSinch(t, seed)
-	p := newProgram(t, plan, token, secret, origin)
+	application := newSink(t, seed)
+	p := newProgramWith(t, plan, token, secret, origin, application.destination(50))
 	require.NoError(t, sinch.SetCallbackURL(plan, "http://"+p.public+"/webhooks/"+plan))
 	p.start()
 
@@ -57,6 +58,7 @@ func TestCrash(t *testing.T) {
 		quiet := sinch.Settled()
 		return quiet && pendingTasks(p) == 0
 	})
+	waitDelivered(p)
 	p.stop()
 	p.start() // from here on, answers come from disk
 	ledger := sinch.Ledger()
@@ -64,6 +66,7 @@ func TestCrash(t *testing.T) {
 	assert.NotZero(t, failed, "at least one callback must have been retried, else the kills had no effect")
 	checkStates(t, p, ledger)
 	checkFeedback(t, ledger, kills)
+	checkEvents(t, p, application)
 }
 
 // newSinch returns a running simulator that repeats, reorders and fails messages, and whose recipients reply. It

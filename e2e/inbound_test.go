@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,23 +10,12 @@ import (
 // once, although Sinch sends it again afterwards.
 func TestInboundMessageSurvivesAKill(t *testing.T) {
 	t.Parallel()
-	const body = `{"type":"mo_text","id":"01KJQ7Q1X0STOP0000000000E5","from":"447700900133","to":"54321","body":"STOP"}`
 	p := newProgram(t, plan, token, secret, "http://127.0.0.1:9")
 	p.start()
-	send := func() int {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.public+"/webhooks/"+plan,
-			strings.NewReader(body))
-		require.NoError(t, err)
-		request.Header = signature(secret, []byte(body))
-		response, err := http.DefaultClient.Do(request)
-		require.NoError(t, err)
-		require.NoError(t, response.Body.Close())
-		return response.StatusCode
-	}
-	require.Equal(t, http.StatusOK, send())
+	p.call(stopMessage)
 	p.kill()
 	p.start()
-	require.Equal(t, http.StatusOK, send())
+	p.call(stopMessage)
 	var page struct {
 		Items []struct{ ID, From, Text string }
 	}

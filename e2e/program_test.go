@@ -70,6 +70,12 @@ type wrapper func(name string, args ...string) *exec.Cmd
 // newProgram returns a program for a plan whose API is at upstream, with a store on disk. It does not start it.
 func newProgram(t *testing.T, plan, token, secret, upstream string) *program {
 	t.Helper()
+	return newProgramWith(t, plan, token, secret, upstream, "")
+}
+
+// newProgramWith is newProgram with more sections of the configuration.
+func newProgramWith(t *testing.T, plan, token, secret, upstream, more string) *program {
+	t.Helper()
 	return configured(t, fmt.Sprintf(`
 store: {path: %q}
 log: {level: warn, format: json}
@@ -79,7 +85,7 @@ plans:
     token: %s
     webhook: {auth: {hmac: {secrets: [%s]}}}
     feedback: {coalesce: 200ms, workers: %d, rate: 200, backoff: {base: 100ms, cap: 1s}}
-`, filepath.Join(t.TempDir(), "data"), plan, upstream, token, secret, workers))
+`, filepath.Join(t.TempDir(), "data"), plan, upstream, token, secret, workers)+more)
 }
 
 // configured returns a program whose configuration is rest and two listeners.

@@ -10,7 +10,8 @@ import (
 )
 
 // TestReplicasCrash kills replicas and their database repeatedly under load. Afterwards it compares the state of each
-// replica, and the feedback of all together, with the simulator's ledger.
+// replica, and the feedback of all together, with the simulator's ledger, and the events that an application received
+// with the state.
 func TestReplicasCrash(t *testing.T) {
 	t.Parallel()
 	replicas, databases := 4, 1 // numbers of kills
@@ -23,7 +24,8 @@ func TestReplicasCrash(t *testing.T) {
 
 	database := pgtest.Start(t, pgtest.Config{Durable: true})
 	sinch, origin := newSinch(t, seed)
-	c := newCluster(t, sinch, origin, database.Database(t), "", "coalesce: 50ms, rate: 600, timeout: 2s")
+	application := newSink(t, seed)
+	c := newCluster(t, sinch, origin, database.Database(t), application.destination(50), "coalesce: 50ms, rate: 600, timeout: 2s")
 	c.start()
 	stopLoad := startLoad(t, sinch, origin, 300)
 	c.waitCalling()
@@ -58,6 +60,7 @@ func TestReplicasCrash(t *testing.T) {
 	c.waitCallbacks(100)
 	stopLoad()
 	c.waitSettled()
+	waitDelivered(c.replicas[0].program)
 
 	ledger := sinch.Ledger()
 	checkAnswers(t, ledger, http.StatusOK, http.StatusBadGateway, http.StatusServiceUnavailable,
@@ -65,4 +68,5 @@ func TestReplicasCrash(t *testing.T) {
 	checkStates(t, c.replicas[0].program, ledger)
 	checkReplicas(t, c, ledger)
 	checkFeedback(t, ledger, kills)
+	checkEvents(t, c.replicas[0].program, application)
 }
