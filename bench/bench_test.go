@@ -34,8 +34,10 @@ func newRun(t *testing.T) *run {
 	t.Cleanup(func() { require.NoError(t, u.Close()) })
 	return &run{
 		rounds: 1, measured: time.Hour, connections: []int{8},
-		subjects: []subject{subjectNull, subjectAppend, subjectDlrloop, subjectFeedback},
-		dir:      t.TempDir(), profiles: t.TempDir(), upstream: u, reports: newRequests(traffic.Planned(0, 1, 1)),
+		subjects: []subject{
+			subjectNull, subjectAppend, subjectDlrloop, subjectFeedback, subjectFeed, subjectDestination,
+		},
+		dir: t.TempDir(), profiles: t.TempDir(), upstream: u, reports: newRequests(traffic.Planned(0, 1, 1)),
 	}
 }
 
@@ -60,7 +62,8 @@ func TestEverySubjectAcceptsEveryReport(t *testing.T) {
 
 func TestSubjectsOnPostgreSQL(t *testing.T) {
 	r := newRun(t)
-	r.subjects, r.dir = []subject{subjectPostgres, subjectStored}, sharedDir(t)
+	r.subjects = []subject{subjectPostgres, subjectPostgresFeed, subjectPostgresDestination, subjectStored}
+	r.dir = sharedDir(t)
 	end, err := r.startCluster(t.Context(), 3*traffic.Recipients, func(line string) { t.Log(line) })
 	if errors.Is(err, pgtest.ErrNotFound) {
 		t.Skip(err)

@@ -25,6 +25,7 @@ type measurement struct {
 	latencies
 	took         time.Duration         // measured time
 	acknowledged [traffic.Statuses]int // number for each status, including the warm-up
+	behind       int                   // events that waited for the destination after the load
 }
 
 // throughput returns how many reports per second were answered after the warm-up.

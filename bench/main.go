@@ -42,7 +42,7 @@ func parse(arguments []string) (options, error) {
 	flags.Float64Var(&o.seconds, "seconds", 4, "measured `seconds` of each round, after a warm-up of one second")
 	flags.StringVar(&o.connections, "connections", "1,64,256", "numbers of connections, separated by commas")
 	flags.StringVar(&o.subjects, "subjects", "null,append,dlrloop,feedback,postgres,stored",
-		"what to measure, in this order")
+		"what to measure, in this order; also feed, destination, postgres-feed, postgres-destination")
 	flags.IntVar(&o.stored, "stored", 5_000_000, "`recipients` stored before the subject stored is measured")
 	flags.IntVar(&o.batches, "batches", 200, "`number` of batches to report, of 1000 recipients each")
 	flags.Uint64Var(&o.seed, "seed", 1, "`seed` for the order of the reports")

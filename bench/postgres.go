@@ -75,7 +75,7 @@ func (r *run) database(ctx context.Context, s subject) (url string, drop func() 
 	switch s {
 	case subjectStored:
 		url = r.cluster.stored
-	case subjectPostgres:
+	case subjectPostgres, subjectPostgresFeed, subjectPostgresDestination:
 		r.cluster.made++
 		name := fmt.Sprintf("round%d", r.cluster.made)
 		if url, err = r.cluster.create(ctx, name); err != nil {

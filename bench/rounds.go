@@ -35,6 +35,7 @@ type figures struct {
 	cpu            time.Duration // of the measured program, per report
 
 	reports  int   // number of reports sent
+	behind   int   // events that waited for the destination when the last report was acknowledged
 	database usage // of PostgreSQL, total
 }
 
@@ -83,6 +84,7 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}
 	r.reports.setPlan(plan)
 	r.upstream.Wanted.Store(s == subjectFeedback)
+	r.upstream.Delivered.Store(0)
 	p, err := start(ctx, s, dir, r.upstream.URL, plan, url, r.profiles)
 	if err != nil {
 		return f, err
@@ -101,7 +103,7 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}
 	return figures{
 		throughput: m.throughput(), p50: m.quantile(.5), p99: m.quantile(.99), p999: m.quantile(.999),
-		cpu: p.cpu() / time.Duration(sent), reports: sent, database: used,
+		cpu: p.cpu() / time.Duration(sent), reports: sent, behind: m.behind, database: used,
 	}, nil
 }
 
@@ -114,6 +116,9 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 	}
 	if err == nil && s == subjectFeedback {
 		err = verifyFeedback(ctx, p.Private, p.plan, m.acknowledged[traffic.Delivered])
+	}
+	if err == nil && s.delivers() {
+		m.behind, err = verifyDelivered(ctx, p.Private, r.upstream, m.acknowledged[traffic.Delivered])
 	}
 	return m, err
 }

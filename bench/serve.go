@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,17 +31,37 @@ type subject string
 const (
 	subjectNull     subject = "null"     // stores nothing: the cost of HTTP, signature and decoding
 	subjectAppend   subject = "append"   // appends the bodies to a flat file: the limit set by the disk
-	subjectDlrloop  subject = "dlrloop"  // the whole server; no batch has feedback enabled
-	subjectFeedback subject = "feedback" // the whole server; every batch has feedback enabled
+	subjectDlrloop  subject = "dlrloop"  // the whole server without events; no batch has feedback enabled
+	subjectFeedback subject = "feedback" // like dlrloop; every batch has feedback enabled
 	subjectPostgres subject = "postgres" // like dlrloop, on PostgreSQL
 	subjectStored   subject = "stored"   // like postgres, with many recipients stored before
+
+	// Like dlrloop and postgres, with events for the feed, or also with a destination that accepts all events at once.
+	subjectFeed                subject = "feed"
+	subjectDestination         subject = "destination"
+	subjectPostgresFeed        subject = "postgres-feed"
+	subjectPostgresDestination subject = "postgres-destination"
 )
 
-func (s subject) valid() bool {
-	return s == subjectNull || s == subjectAppend || s == subjectDlrloop || s == subjectFeedback || s.onPostgres()
+// subjects lists all programs.
+var subjects = []subject{
+	subjectNull, subjectAppend, subjectDlrloop, subjectFeedback, subjectFeed, subjectDestination,
+	subjectPostgres, subjectPostgresFeed, subjectPostgresDestination, subjectStored,
 }
 
-func (s subject) onPostgres() bool { return s == subjectPostgres || s == subjectStored }
+func (s subject) valid() bool { return slices.Contains(subjects, s) }
+
+func (s subject) onPostgres() bool {
+	return s == subjectStored || strings.HasPrefix(string(s), string(subjectPostgres))
+}
+
+// delivers reports whether the program has a destination.
+func (s subject) delivers() bool { return s == subjectDestination || s == subjectPostgresDestination }
+
+// feeds reports whether the program keeps events for the feed.
+func (s subject) feeds() bool {
+	return s == subjectFeed || s == subjectPostgresFeed || s.delivers()
+}
 
 // addresses holds the listen addresses of a program that the benchmark measures. The child process that runs it writes
 // them as JSON to its standard output.
@@ -61,10 +83,11 @@ func serve(ctx context.Context, o options, serving func(addresses)) error {
 			return err
 		}
 		return errors.Join(serveWebhook(ctx, o.plan, f, log, serving), f.Close())
-	case subjectDlrloop, subjectFeedback, subjectPostgres, subjectStored:
-		return serveDlrloop(ctx, o, log, serving)
 	}
-	return fmt.Errorf("unknown subject %q", o.serve)
+	if !o.serve.valid() {
+		return fmt.Errorf("unknown subject %q", o.serve)
+	}
+	return serveDlrloop(ctx, o, log, serving)
 }
 
 // serveDlrloop runs a complete dlrloop server until ctx ends. It calls serving when the server accepts connections.
@@ -80,6 +103,15 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	p.ID, p.BaseURL, p.Token = o.plan, o.upstream, "bench-token"
 	p.Webhook.Auth.HMAC.Secrets = []config.Secret{traffic.Secret}
 	c.Plans = []config.Plan{p}
+	if !o.serve.feeds() {
+		c.Events.Keep = 0
+	}
+	if o.serve.delivers() {
+		d := config.DefaultDestination()
+		d.Name, d.URL, d.MaxEvents = "bench", o.upstream+traffic.ApplicationPath, 1000
+		d.Secrets = []config.Secret{traffic.EventSecret}
+		c.Destinations = []config.Destination{d}
+	}
 	var s *server.Server
 	s, err := server.Start(ctx, c, server.Options{Version: "bench", Log: log, Serving: func() {
 		serving(addresses{Public: s.PublicAddr().String(), Private: s.PrivateAddr().String()})

@@ -19,6 +19,7 @@ var columns = []struct {
 	{"p99 ms", func(f figures) float64 { return milliseconds(f.p99) }, "%.2f"},
 	{"p99.9 ms", func(f figures) float64 { return milliseconds(f.p999) }, "%.1f"},
 	{"CPU µs", func(f figures) float64 { return float64(f.cpu) / float64(time.Microsecond) }, "%.0f"},
+	{"waiting", func(f figures) float64 { return float64(f.behind) }, "%.0f"},
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -59,3 +59,38 @@ func verifyFeedback(ctx context.Context, address, plan string, delivered int) er
 		}
 	}
 }
+
+// deliveryTimeout is how long function verifyDelivered waits until dlrloop has delivered all events.
+const deliveryTimeout = 30 * time.Second
+
+// verifyDelivered blocks until dlrloop has delivered all events, and returns how many waited at first. It returns an
+// error after deliveryTimeout, or unless the application has received exactly one event for each delivered recipient.
+// address is that of dlrloop's API.
+func verifyDelivered(ctx context.Context, address string, u *traffic.Upstream, delivered int) (behind int, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, errors.New("timeout: events were not delivered"))
+	defer cancel()
+	for first := true; ; first = false {
+		d, err := traffic.DestinationOf(ctx, address)
+		if err != nil {
+			return 0, err
+		}
+		if first {
+			behind = d.Waiting
+		}
+		if d.Deferred+d.Dead > 0 {
+			return 0, fmt.Errorf("%d events are deferred and %d are dead", d.Deferred, d.Dead)
+		}
+		if d.Waiting == 0 {
+			break
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%w: %+v", context.Cause(ctx), d)
+		}
+	}
+	if n := u.Delivered.Load(); n != int64(delivered) {
+		return 0, fmt.Errorf("%d recipients were delivered, and the application received %d events", delivered, n)
+	}
+	return behind, nil
+}

@@ -51,18 +51,6 @@ var ErrNoReports = errors.New("read the totals: the plan has no reports")
 // 127.0.0.1:8081. The results include every report acknowledged before the call. If the service plan has no reports,
 // Stats returns ErrNoReports and the size of the store.
 func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/v1/stats", nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer answer.Body.Close() //nolint:errcheck // the body has been read
-	if answer.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("read the totals: %s", answer.Status)
-	}
 	var stats struct {
 		Plans []struct {
 			Plan string
@@ -70,7 +58,7 @@ func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 		}
 		Store Store
 	}
-	if err := json.NewDecoder(answer.Body).Decode(&stats); err != nil {
+	if err := read(ctx, address, "/api/v1/stats", &stats); err != nil {
 		return nil, nil, fmt.Errorf("read the totals: %w", err)
 	}
 	for _, p := range stats.Plans {
@@ -79,4 +67,36 @@ func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 		}
 	}
 	return nil, &stats.Store, ErrNoReports
+}
+
+// Destination holds how many events a destination of dlrloop has not received.
+type Destination struct{ Waiting, Deferred, Dead int }
+
+// DestinationOf reads the only destination from the private listener at address.
+func DestinationOf(ctx context.Context, address string) (d Destination, err error) {
+	var page struct{ Items []Destination }
+	if err := read(ctx, address, "/api/v1/destinations", &page); err != nil {
+		return d, fmt.Errorf("read the destination: %w", err)
+	}
+	if len(page.Items) != 1 {
+		return d, fmt.Errorf("read the destination: there are %d destinations", len(page.Items))
+	}
+	return page.Items[0], nil
+}
+
+// read decodes the JSON that the private listener at address answers for a path into the variable v points to.
+func read(ctx context.Context, address, path string, v any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close() //nolint:errcheck // the body has been read
+	if answer.StatusCode != http.StatusOK {
+		return errors.New(answer.Status)
+	}
+	return json.NewDecoder(answer.Body).Decode(v)
 }

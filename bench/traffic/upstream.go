@@ -1,8 +1,10 @@
 package traffic
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"path"
@@ -10,11 +12,19 @@ import (
 	"sync/atomic"
 )
 
-// Upstream is an HTTP server that imitates Sinch's API. It returns a batch for any id, and accepts all feedback.
+// ApplicationPath is the path at which an Upstream accepts events.
+const ApplicationPath = "/application"
+
+// EventSecret is a secret with which dlrloop may sign events. No one verifies them.
+const EventSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+// Upstream is an HTTP server that imitates Sinch's API and an application. It returns a batch for any id, and accepts
+// all feedback and all events.
 type Upstream struct {
 	http.Server
-	URL    string      // base URL of the API
-	Wanted atomic.Bool // whether batches have feedback enabled; may be set at any time
+	URL       string       // base URL of the API
+	Wanted    atomic.Bool  // whether batches have feedback enabled; may be set at any time
+	Delivered atomic.Int64 // how many events said that a recipient has the status Delivered; may be set at any time
 }
 
 // NewUpstream starts an Upstream on a free port of 127.0.0.1. The server runs until the caller calls Close.
@@ -30,6 +40,13 @@ func NewUpstream(ctx context.Context) (*Upstream, error) {
 }
 
 func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == ApplicationPath {
+		if body, err := io.ReadAll(r.Body); err == nil { // otherwise dlrloop has ended
+			// In the counts of a completed batch, no comma precedes the member.
+			u.Delivered.Add(int64(bytes.Count(body, []byte(`,"status":"Delivered"`))))
+		}
+		return
+	}
 	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/delivery_feedback") {
 		w.WriteHeader(http.StatusAccepted)
 		return
