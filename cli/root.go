@@ -29,6 +29,7 @@ func commands() []*cobra.Command {
 		copyCommand(),
 		demoCommand(),
 		destinationCommand(),
+		explainCommand(),
 		feedbackCommand(),
 		healthcheckCommand(),
 		inboundCommand(),
