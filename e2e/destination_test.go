@@ -110,7 +110,8 @@ func (p *program) call(body string) {
 	require.Equal(p.t, http.StatusOK, response.StatusCode)
 }
 
-const stopMessage = `{"type":"mo_text","id":"01KJQ7Q1X0STOP0000000000E5","from":"447700900133","to":"54321","body":"STOP"}`
+const stopMessage = `{"type":"mo_text","id":"01KJQ7Q1X0STOP0000000000E5","from":"447700900133","to":"54321",` +
+	`"body":"STOP"}`
 
 // recipientReport returns a recipient report for message n of the batch.
 func recipientReport(batch string, n int, status string, code int) string {

@@ -102,7 +102,7 @@ func panelQueries(t *testing.T) (queries []panelQuery) {
 		queries = append(queries, q)
 		dashboards[q.Dashboard] = true
 	}
-	require.Len(t, dashboards, 4)
+	require.Len(t, dashboards, 5)
 	return queries
 }
 

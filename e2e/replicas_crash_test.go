@@ -25,7 +25,8 @@ func TestReplicasCrash(t *testing.T) {
 	database := pgtest.Start(t, pgtest.Config{Durable: true})
 	sinch, origin := newSinch(t, seed)
 	application := newSink(t, seed)
-	c := newCluster(t, sinch, origin, database.Database(t), application.destination(50), "coalesce: 50ms, rate: 600, timeout: 2s")
+	c := newCluster(t, sinch, origin, database.Database(t), application.destination(50),
+		"coalesce: 50ms, rate: 600, timeout: 2s")
 	c.start()
 	stopLoad := startLoad(t, sinch, origin, 300)
 	c.waitCalling()
