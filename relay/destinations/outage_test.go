@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -165,6 +166,29 @@ func TestGiveUp(t *testing.T) {
 		require.Equal(t, 1, n)
 		h.advance(3 * time.Second)
 		require.Equal(t, append(behind, bad), h.app.received())
+		h.requireDelivered()
+	})
+}
+
+// A requeue also makes the deferred events due, and ends the time that the application asked dlrloop to wait.
+func TestRequeueEndsDelays(t *testing.T) {
+	longDelays := func(d *Destination) { d.Backoff = relay.Backoff{Base: 24 * time.Hour, Cap: 24 * time.Hour} }
+	inBubble(t, longDelays, func(t *testing.T, h *harness) {
+		h.app.respond(always(422))
+		ids := h.happen(2, "bad")
+		h.advance(50 * time.Hour) // the next attempt is 10 hours later
+		h.app.headers = func(_ *hit, header http.Header) { header.Set("Retry-After", "3600") }
+		h.app.respond(always(429))
+		ids = append(ids, h.happen(1, "another")...)
+		h.advance(time.Minute)
+		h.app.respond(always(200))
+		h.advance(time.Minute)
+		require.Empty(t, h.app.received())
+		n, err := h.log.RequeueEvents(t.Context(), "app", store.Now())
+		require.NoError(t, err)
+		require.Zero(t, n, "no event was dead")
+		h.advance(3 * time.Second)
+		require.ElementsMatch(t, ids, h.app.received())
 		h.requireDelivered()
 	})
 }

@@ -187,7 +187,8 @@ func (l *lane) check(ctx context.Context, now time.Time) error {
 }
 
 // reload adopts a stored destination that somebody else changed. After a requeue the lane continues with what it has in
-// memory, the requeued events and no pause. After any other change it forgets everything, and loads the stored state.
+// memory, the requeued events and no pause, and no event waits for its next attempt. After any other change it forgets
+// everything, and loads the stored state.
 func (l *lane) reload(ctx context.Context, d store.Destination, now time.Time) error {
 	if !l.stored.sameAs(d) && !slices.ContainsFunc(l.tried, func(c change) bool { return c.sameAs(d) }) {
 		l.log.WarnContext(ctx, "another replica or an operator changed the progress of the destination; loading it")
@@ -198,7 +199,8 @@ func (l *lane) reload(ctx context.Context, d store.Destination, now time.Time) e
 		l.log.InfoContext(ctx, "destination resumed")
 	}
 	l.take(d)
-	l.countAt = now
+	l.countAt, l.pausedUntil = now, time.Time{}
+	l.queues.retry(now)
 	return l.loadDeferred(ctx, "", now)
 }
 

@@ -163,6 +163,16 @@ func (q *queues) changed(of *queue) {
 	}
 }
 
+// retry makes the first item of each queue due at now, unless it was due before.
+func (q *queues) retry(now time.Time) {
+	for _, r := range q.ready.queues {
+		if i := r.front(); i.due.After(now) {
+			i.due = now
+		}
+	}
+	heap.Init(&q.ready)
+}
+
 // request is what one request to the destination contains.
 type request struct {
 	queues []*queue // with the items of the request at their fronts: queue.inFlight
