@@ -17,7 +17,8 @@ const (
 	eventsDead     = "dead"
 )
 
-// destinationView is a destination of events. Waiting counts the events that it has not received and that are not dead.
+// destinationView is a destination of events. Waiting counts the events that it has not received and that are not dead,
+// and Oldest is when the oldest of them happened, roughly.
 type destinationView struct {
 	Name       string  `json:"name"`
 	Configured bool    `json:"configured"`
@@ -48,6 +49,17 @@ func (p *API) destinations(ctx context.Context, a *request) (any, error) {
 			return nil, failed("count the events of a destination", err)
 		}
 		v.Waiting, v.Oldest = v.Waiting+b.Events, instant{b.Oldest}
+		if d.Deferred > 0 {
+			first, err := p.store.DeferredEvents(ctx, d.Name, false, store.Paging{Limit: 1})
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return nil, failed("read the deferred events of a destination", err)
+			}
+			for _, e := range first.Items {
+				if v.Oldest.IsZero() || e.Event.At.Before(v.Oldest.Time) {
+					v.Oldest = instant{e.Event.At}
+				}
+			}
+		}
 		views = append(views, v)
 	}
 	return pageView[destinationView]{Items: views}, nil

@@ -121,10 +121,10 @@ func saveDestinations(t *testing.T, s store.Store) {
 		"app": {
 			{
 				ID: 1, Event: failed, Since: morning(10 * time.Second), Dead: true, Attempts: 31,
-				Reason: store.DeliveryGaveUp, Detail: "400 unknown batch",
+				Reason: store.DeliveryGaveUp, Detail: "rejected: HTTP 404",
 			}, {
 				ID: 2, Event: message, Since: morning(1802 * time.Second), Due: morning(1810 * time.Second), Attempts: 3,
-				Reason: store.DeliveryServer, Detail: "503 Service Unavailable",
+				Reason: store.DeliveryServer, Detail: "HTTP 503",
 			},
 		},
 		"former-app": nil,

@@ -150,7 +150,7 @@ func (s *Store) changeDestination(ctx context.Context, operation, name string, c
 }
 
 // RequeueEvents makes all dead events of a destination due at now, ends its pause, and returns how many events were
-// dead. It leaves DeferredEvent.Since as it is. It returns store.ErrNotFound for an unknown destination.
+// dead. It returns store.ErrNotFound for an unknown destination.
 func (s *Store) RequeueEvents(ctx context.Context, name string, now time.Time) (requeued int, err error) {
 	now = now.UTC().Truncate(time.Millisecond)
 	err = s.changeDestination(ctx, "requeue events of", name, func(tx pgx.Tx) error {
