@@ -20,6 +20,7 @@ func summarize(w io.Writer, c *config.Config) {
 	fmt.Fprintf(w, "gateway  %s\n", gateway(c.Gateway))
 	fmt.Fprintf(w, "store    %s; a batch is kept for %s after its last change\n", kept(c.Store), c.Store.Retention)
 	fmt.Fprintf(w, "inbound  %s\n", inboundMessages(c))
+	fmt.Fprintf(w, "events   %s\n", keptEvents(c))
 	fmt.Fprintf(w, "memory   at most %s\n", c.Memory.Limit)
 	fmt.Fprintf(w, "log      %s, %s\n", c.Log.Level, c.Log.Format)
 	for _, p := range c.Plans {
@@ -30,6 +31,9 @@ func summarize(w io.Writer, c *config.Config) {
 		fmt.Fprintf(w, "  feedback   %s\n", feedback(p.Feedback))
 		fmt.Fprintf(w, "  reconcile  %s\n", reconciling(p))
 		fmt.Fprintf(w, "  gateway    %s\n", gatewayToken(p.Gateway))
+	}
+	for _, d := range c.Destinations {
+		summarizeDestination(w, d)
 	}
 }
 

@@ -72,6 +72,9 @@ func (d Destination) Delivery() destinations.Destination {
 	}
 }
 
+// SendsCallbacks reports whether the destination receives Sinch's own callbacks instead of events.
+func (d Destination) SendsCallbacks() bool { return d.Format == destinations.FormatSinch }
+
 // Covers reports whether the destination receives events of the service plan with this id.
 func (d Destination) Covers(plan string) bool {
 	return len(d.Plans) == 0 || slices.Contains(d.Plans, plan)
