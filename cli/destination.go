@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,7 +17,7 @@ func destinationCommand() *cobra.Command {
 		Use:   "destination",
 		Short: "Manage the destinations to which a running dlrloop delivers events",
 		Long: `Destination lists the URLs to which a running dlrloop delivers events, and the events that one of them did not
-accept. It sends dead events again, and deletes a destination that is no longer configured. It calls the
+accept. It sends these again, and deletes a destination that is no longer configured. It calls the
 private API.
 
 ` + exitCodes,
@@ -26,6 +27,14 @@ private API.
 	}
 	group(c, destinationListCommand(), destinationEventsCommand(), destinationRequeueCommand(), destinationPurgeCommand())
 	return c
+}
+
+// oneDestination accepts the name of a destination as the only argument.
+func oneDestination(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one destination, such as app; dlrloop destination list prints all")
+	}
+	return nil
 }
 
 // destinationsPath is the path of the private API below which all operations on destinations are.
@@ -57,10 +66,11 @@ func destinationListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the destinations of events",
-		Long: `List prints each destination with its state and how many events wait for it or are dead. A destination is
-paused after it answered 410 (Gone); requeue resumes it. A destination that is no longer configured keeps its
-events until dlrloop destination purge deletes it, or retention deletes the events. With --json each line is a
-destination in the format of the API (NDJSON).
+		Long: `List prints each destination with its state and how many events wait for it, are deferred or are dead. Waiting
+are all events that it has not received, also the deferred ones, which it did not accept at first. A
+destination is paused after it answered 410 (Gone); requeue resumes it. A destination that is no longer
+configured keeps its events until dlrloop destination purge deletes it, or retention deletes the events. With
+--json each line is a destination in the format of the API (NDJSON).
 
 ` + exitCodes,
 		Example: `  dlrloop destination list
@@ -110,14 +120,14 @@ func destinationEventsCommand() *cobra.Command {
 		Use:   "events NAME",
 		Short: "List the deferred or dead events of a destination",
 		Long: `Events prints the events that the destination did not accept and that dlrloop will deliver again, with the
-reason. With --dead it prints the events that dlrloop has given up. Events that wait for their first attempt
-are only counted, by dlrloop destination list. With --json each line is an event in the format of the API
-(NDJSON).
+reason of the last attempt. An event with 0 attempts waits for an earlier one of its batch. With --dead it
+prints the events that dlrloop has given up. Other events that wait for their first attempt are only counted,
+by dlrloop destination list. With --json each line is an event in the format of the API (NDJSON).
 
 ` + exitCodes,
 		Example: `  dlrloop destination events app
   dlrloop destination events app --dead --json | jq -r .detail`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: oneDestination, ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	l := localFlags(c)
 	c.Flags().BoolVar(&dead, "dead", false, "dead events")
@@ -156,13 +166,14 @@ func deferredRow(t *table, i item[deferredEvent]) {
 func destinationRequeueCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "requeue NAME",
-		Short: "Deliver the dead events of a destination now",
-		Long: `Requeue makes a running dlrloop deliver the dead events of a destination now, in their order, and resumes the
-destination if it is paused. With --json the answer is one JSON document: the number of events that were dead.
+		Short: "Deliver the dead and deferred events of a destination now",
+		Long: `Requeue makes a running dlrloop deliver the dead and the deferred events of a destination now, whatever they
+wait for, and resumes the destination if it is paused. Use it when the application works again. With --json
+the answer is one JSON document: the number of events that were dead.
 
 ` + exitCodes,
 		Example: `  dlrloop destination requeue app`,
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args:    oneDestination, ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	l := localFlags(c)
 	asJSON := jsonFlag(c, jsonOne)
@@ -181,7 +192,8 @@ destination if it is paused. With --json the answer is one JSON document: the nu
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), done)
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "due now: %s\n", count(done.Events, "event"))
+		_, err = fmt.Fprintf(c.OutOrStdout(), "requeued: %s; the deferred events are due now, too\n",
+			count(done.Events, "dead event"))
 		return err
 	}
 	return c
@@ -197,7 +209,7 @@ With --json the answer is one JSON document: the number of events that waited, a
 
 ` + exitCodes,
 		Example: `  dlrloop destination purge former-app`,
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args:    oneDestination, ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	l := localFlags(c)
 	asJSON := jsonFlag(c, jsonOne)

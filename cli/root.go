@@ -99,11 +99,13 @@ func rootCommand() *cobra.Command {
 		Use:   "dlrloop",
 		Short: "Receive, store and count delivery reports of the Sinch SMS REST API, and send delivery feedback",
 		Long: `dlrloop is the webhook that Sinch calls with delivery reports. It acknowledges a report only when the report
-is safely on disk, stores the state of every batch and recipient, counts every status for Prometheus, and
-sends delivery feedback. Its commands also send, read and change batches, and find reports that never arrived.`,
+is safely on disk, stores the state of every batch and recipient, counts every status for Prometheus, sends
+delivery feedback, and tells your application of each change. Its commands also send, read and change
+batches, and find reports that never arrived.`,
 		Example: `  dlrloop demo --once                    # try it without an account
   dlrloop check config.yaml              # validate the configuration
   dlrloop serve --config config.yaml
+  dlrloop tail                           # watch what happens
   dlrloop batch send --to +447700900133 --from Acme --body Hello
   dlrloop reconcile --since 48h --wait 5m`,
 		Version:       Version(),
