@@ -18,6 +18,7 @@ const (
 	privatePort
 	gatewayPort
 	prometheusPort
+	applicationPort
 )
 
 // host is a loopback address that belongs to one test. A program that is killed and started again gets the same
