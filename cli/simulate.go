@@ -75,7 +75,9 @@ Exit codes: 0 after a signal, 1 something failed, 2 invalid arguments.`,
   curl 'http://127.0.0.1:9300/ledger?events=1'
   curl http://127.0.0.1:9300/control -d '{"mode": "down"}'
 
-  # point dlrloop at it: base_url: http://127.0.0.1:9200 in place of region`,
+  # the configuration of a dlrloop that it calls, and that calls it
+  echo '{"plans": [{"id": "demo-plan", "base_url": "http://127.0.0.1:9200", "token": "demo-token",
+    "webhook": {"auth": {"hmac": {"secrets": ["webhook-secret"]}}}}]}' > config.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if s.calm && !c.Flags().Changed("replies") {
