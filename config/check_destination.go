@@ -39,7 +39,12 @@ func (l *loader) checkDestination(i int) {
 			l.problem(element(below(key, "plans"), n), "%q is not the id of a plan; use %s", plan, orList(l.planIDs()))
 		}
 	}
-	if u, err := url.Parse(d.URL); err == nil && u.Scheme == "http" && !access.LoopbackHost(u.Hostname()) {
+	u, err := url.Parse(d.URL)
+	switch {
+	case err != nil:
+	case isExample(u.Hostname()):
+		l.warn(below(key, "url"), "is the example's host; write the URL of your application")
+	case u.Scheme == "http" && !access.LoopbackHost(u.Hostname()):
 		l.warn(below(key, "url"), "is not HTTPS: numbers and credentials cross the network in clear text")
 	}
 }

@@ -127,11 +127,16 @@ func TestDestinationProblems(t *testing.T) {
 	}
 }
 
-func TestDestinationWithoutHTTPSIsAWarning(t *testing.T) {
-	c, err := load(t, destinationWith("url: http://app.test/reports", appSecrets))
-	require.NoError(t, err)
-	require.Len(t, c.Warnings, 1)
-	require.Contains(t, c.Warnings[0].Error(), "destinations[0].url: is not HTTPS")
+func TestSuspiciousURLOfADestination(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://app.test/reports":         "destinations[0].url: is not HTTPS",
+		"https://app.example.com/reports": "destinations[0].url: is the example's host; write the URL of your application",
+	} {
+		c, err := load(t, destinationWith("url: "+url, appSecrets))
+		require.NoError(t, err)
+		require.Len(t, c.Warnings, 1)
+		require.Contains(t, c.Warnings[0].Error(), want)
+	}
 }
 
 // The destination in config.example.yaml is valid, and the defaults there are correct.
