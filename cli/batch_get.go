@@ -19,7 +19,7 @@ func batchGetCommand() *cobra.Command {
 		Example: `  dlrloop batch get 01JHFFHQ0P99JPPNQPJDV7JTBP
   dlrloop batch get 01JHFFHQ0P99JPPNQPJDV7JTBP --json | jq .to
   dlrloop batch get -- -mbA7z9wDKY76ag`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactlyOne("one batch id"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	return batchCall(c, (*sinch.Client).GetBatch)
 }
@@ -34,7 +34,7 @@ document.
 
 ` + exitCodes,
 		Example: `  dlrloop batch cancel 01JHFFHQ0P99JPPNQPJDV7JTBP`,
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args:    exactlyOne("one batch id"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	return batchCall(c, (*sinch.Client).Cancel)
 }

@@ -57,7 +57,7 @@ batch in Sinch's format, one JSON document.
 		Example: `  dlrloop batch replace 01JHFFHQ0P99JPPNQPJDV7JTBP --to +447700900133 --from Acme \
     --body 'Tomorrow, not today' --send-at 24h --feedback
   dlrloop batch replace 01JHFFHQ0P99JPPNQPJDV7JTBP --file message.json`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactlyOne("one batch id"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	asJSON := jsonFlag(c, jsonOne)
 	return messageCall(c, func(c *cobra.Command, args []string, client *sinch.Client, message sinch.Message) error {

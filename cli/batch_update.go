@@ -17,7 +17,7 @@ in Sinch's format, one JSON document.
   dlrloop batch update 01JHFFHQ0P99JPPNQPJDV7JTBP --to-add +447700900199 --to-remove +447700900133,+447700900166
   dlrloop batch update 01JHFFHQ0P99JPPNQPJDV7JTBP --feedback=false --clear callback_url
   echo '{"expire_at": null}' | dlrloop batch update 01JHFFHQ0P99JPPNQPJDV7JTBP --file -`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactlyOne("one batch id"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	r, m := remoteFlags(c), messageFlags(c)
 	m.changeFlags(c)

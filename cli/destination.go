@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,12 +29,7 @@ private API.
 }
 
 // oneDestination accepts the name of a destination as the only argument.
-func oneDestination(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return errors.New("name one destination, such as app; dlrloop destination list prints all")
-	}
-	return nil
-}
+var oneDestination = exactlyOne("one destination, such as app; dlrloop destination list prints all")
 
 // destinationsPath is the path of the private API below which all operations on destinations are.
 const destinationsPath = "/api/v1/destinations"

@@ -55,7 +55,7 @@ inbound message in the format of the API: {"recipient": …} or {"inbound": …}
 		Example: `  dlrloop explain +447700900133
   dlrloop explain 447700900133 --batch 01JHFFHQ0P99JPPNQPJDV7JTBP
   dlrloop explain 447700900133 --json | jq 'select(.inbound).inbound.text'`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactlyOne("one phone number"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	l := localFlags(c)
 	c.Flags().StringVar(&batch, "batch", "", "only the batch with this `ID`")

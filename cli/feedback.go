@@ -56,7 +56,7 @@ whole_batch and calls.
 		Example: `  dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --recipient +447700900133,+447700900166
   dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --file confirmed.csv
   dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --whole-batch`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactlyOne("one batch id"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	r := remoteFlags(c)
 	c.Flags().StringSliceVar(&who.recipients, "recipient", nil,

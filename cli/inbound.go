@@ -99,7 +99,7 @@ func inboundGetCommand() *cobra.Command {
 ` + exitCodes,
 		Example: `  dlrloop inbound get 01KJQ7Q1X0STOP0000000000E5
   dlrloop inbound get --plan YOUR_SERVICE_PLAN_ID 01KJQ7Q1X0STOP0000000000E5`,
-		Args: cobra.ExactArgs(1),
+		Args: exactlyOne("the id of one inbound message"),
 	}
 	l := localFlags(c)
 	planFlag(c, &plan, l.path, "service plan `ID` (default the only plan of the configuration)")

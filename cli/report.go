@@ -72,7 +72,7 @@ of the batch. With --json the answer is Sinch's report unchanged, one JSON docum
 		Example: `  dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP
   dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP --full --status failed,rejected
   dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP --recipient +447700900133 --json`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: exactlyOne("one batch id"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	r, s := remoteFlags(c), statesFlags(c)
 	c.Flags().BoolVar(&full, "full", false, "include the recipients")

@@ -136,6 +136,16 @@ func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
+// exactlyOne accepts a single argument. what says which, for the error, such as "one batch id".
+func exactlyOne(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return errors.New("name " + what)
+		}
+		return nil
+	}
+}
+
 // configFlag adds --config to a command. Cobra sets the returned value when it parses the flag; the default is "".
 func configFlag(c *cobra.Command) *string {
 	path := c.Flags().StringP("config", "c", "", "configuration `FILE` (default $DLRLOOP_CONFIG, or config.yaml "+
