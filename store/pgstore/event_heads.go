@@ -20,10 +20,13 @@ import (
 const (
 	readStreams = `SELECT id, token, home, trimmed, trimmed_total FROM event_stream`
 
+	// readHeads reads the first row after a place, however many rows are missing before it, and those that follow.
 	readHeads keyedSQL = `
 SELECT l.slot, l.stream, l.seq, l.newest, l.events, l.total, l.size, l.deps
-FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k (slot, stream, after, last)
-JOIN event_log l ON l.slot = k.slot AND l.stream = k.stream AND l.seq > k.after AND l.seq <= k.last`
+FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k (slot, stream, after, most)
+JOIN event_log l ON l.slot = k.slot AND l.stream = k.stream AND l.seq > k.after AND l.seq < k.most + (
+    SELECT min(f.seq) FROM event_log f WHERE f.slot = k.slot AND f.stream = k.stream AND f.seq > k.after
+)`
 
 	readEvents keyedSQL = `
 SELECT l.stream, l.seq, l.row
@@ -82,33 +85,33 @@ func (s *Store) slotsOf(r streamRow) (slots []int16) {
 	return slots
 }
 
-// eventRange selects rows of a stream in one slot: after < seq <= last.
+// eventRange selects rows of a stream in one slot: those after the row after.
 type eventRange struct {
-	slot                int16
-	stream, after, last int64
+	slot          int16
+	stream, after int64
 }
 
-// readHeads returns, for each stream, the heads of the rows after its place in p, at most n of them, in the order of
-// seq. With Citus and Portable the heads of several slots are read one after the other, so a row may be missing
-// although a later row is there.
+// readHeads returns, for each stream, the heads of the rows after its place in p, in the order of seq: the first one,
+// and those whose seq is less than n larger. With Citus and Portable the heads of several slots are read one after the
+// other, so a row may be missing although a later row is there.
 func (s *Store) readHeads(ctx context.Context, e *eventStreams, p eventPosition, n int64,
 ) (map[int64][]*eventHead, error) {
 	var ranges []eventRange
 	for id, r := range e.rows {
 		after := p.streams[id].seq
 		for _, slot := range s.slotsOf(r) {
-			ranges = append(ranges, eventRange{slot, id, after, after + n})
+			ranges = append(ranges, eventRange{slot, id, after})
 		}
 	}
 	var queue pgx.Batch
 	for _, part := range split(s.config.Dialect, ranges, func(r eventRange) int16 { return r.slot }) {
 		var slots []int16
-		var streams, afters, lasts []int64
+		var streams, afters, most []int64
 		for _, r := range part {
 			slots, streams = append(slots, r.slot), append(streams, r.stream)
-			afters, lasts = append(afters, r.after), append(lasts, r.last)
+			afters, most = append(afters, r.after), append(most, n)
 		}
-		s.queue(&queue, readHeads, slots, streams, afters, lasts)
+		s.queue(&queue, readHeads, slots, streams, afters, most)
 	}
 	if queue.Len() == 0 {
 		return nil, nil
@@ -117,7 +120,9 @@ func (s *Store) readHeads(ctx context.Context, e *eventStreams, p eventPosition,
 	heads := make(map[int64][]*eventHead, len(e.rows))
 	slices.SortFunc(found, func(a, b *eventHead) int { return cmp.Compare(a.seq, b.seq) })
 	for _, h := range found {
-		heads[h.stream] = append(heads[h.stream], h)
+		if read := heads[h.stream]; len(read) == 0 || h.seq < read[0].seq+n { // so far all slots were read
+			heads[h.stream] = append(read, h)
+		}
 	}
 	return heads, err
 }

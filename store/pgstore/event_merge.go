@@ -37,11 +37,11 @@ func (m *eventMerge) begin(streams *eventStreams, at eventPosition) {
 	m.missing = missing{make(map[int64]int64), make(map[int64]bool)}
 }
 
-// read sets the heads: up to n rows of each stream after its place.
+// read sets the heads, which readHeads returned for this n.
 func (m *eventMerge) read(heads map[int64][]*eventHead, n int64) {
 	m.heads, m.more, m.cut = heads, make(map[int64]bool), false
 	for id, h := range heads {
-		m.more[id] = h[len(h)-1].seq == m.at.streams[id].seq+n
+		m.more[id] = h[len(h)-1].seq == h[0].seq+n-1
 	}
 }
 

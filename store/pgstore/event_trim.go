@@ -28,8 +28,7 @@ ON CONFLICT (id) DO UPDATE SET trimmed_total = event_stream.trimmed_total + excl
 )
 
 const (
-	// trimStep is the number of rows of a stream that one transaction deletes; about as many more if an earlier one was
-	// interrupted.
+	// trimStep is the number of rows of a stream that one transaction deletes.
 	trimStep = 256
 	// dropAfter is how long a stream must have been empty, and its process gone, before its row is deleted. No
 	// transaction of that process can still be running then.
@@ -137,7 +136,7 @@ func (s *Store) trimEvents(ctx context.Context, before time.Time, passed func(st
 // trim deletes the rows of a stream up to the last one that is older than before and not after passed. It updates r,
 // and reports whether the stream has no rows now.
 func (s *Store) trim(ctx context.Context, r *streamRow, before time.Time, passed int64) (empty bool, err error) {
-	for after := int64(0); ; after = r.Trimmed { // rows up to r.Trimmed may be left from an interrupted call
+	for after := int64(0); ; { // rows up to r.Trimmed may be left from an interrupted call
 		heads, err := s.headsToTrim(ctx, *r, after)
 		if err != nil || len(heads) == 0 {
 			return err == nil, err
@@ -166,6 +165,7 @@ func (s *Store) trim(ctx context.Context, r *streamRow, before time.Time, passed
 		if left > 0 {
 			return false, nil
 		}
+		after = heads[len(heads)-1].seq
 	}
 }
 
@@ -175,7 +175,7 @@ func (s *Store) headsToTrim(ctx context.Context, r streamRow, after int64) (head
 	one := &eventStreams{rows: map[int64]streamRow{r.ID: r}}
 	start := eventPosition{streams: map[int64]streamPosition{r.ID: {seq: after}}}
 	for range 2 {
-		found, err := s.readHeads(ctx, one, start, r.Trimmed-after+trimStep)
+		found, err := s.readHeads(ctx, one, start, trimStep)
 		if err != nil {
 			return nil, err
 		}

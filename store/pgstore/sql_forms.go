@@ -25,8 +25,10 @@ RETURNING b.lease, b.row`,
 
 	readHeads: `
 SELECT l.slot, l.stream, l.seq, l.newest, l.events, l.total, l.size, l.deps
-FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS k (stream, after, last)
-JOIN event_log l ON l.slot = $1 AND l.stream = k.stream AND l.seq > k.after AND l.seq <= k.last`,
+FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS k (stream, after, most)
+JOIN event_log l ON l.slot = $1 AND l.stream = k.stream AND l.seq > k.after AND l.seq < k.most + (
+    SELECT min(f.seq) FROM event_log f WHERE f.slot = $1 AND f.stream = k.stream AND f.seq > k.after
+)`,
 
 	readEvents: `
 SELECT l.stream, l.seq, l.row

@@ -60,7 +60,8 @@ var tokens = regexp.MustCompile(`'[^']*'|\$\d+|[A-Za-z_]\w*|\d+|<=|>=|<>|::|[^\s
 type parser struct {
 	tokens     []string
 	at         int
-	plain      bool // the slot must be a parameter
+	plain      bool     // the slot must be a parameter
+	outer      []string // query.rows of the queries around the present one
 	violations []string
 }
 
@@ -97,7 +98,10 @@ func (p *parser) level() {
 			return
 		case p.is(0, "("):
 			p.at++
+			around := p.outer
+			p.outer = slices.Concat(around, q.rows)
 			p.level()
+			p.outer = around
 		case p.is(0, "UNION"):
 			p.checkSlots(q)
 			q = newQuery()
@@ -185,7 +189,7 @@ func (p *parser) checkSlots(q *query) {
 		case strings.HasPrefix(value, "$"):
 		case p.plain:
 			p.violation("%s: its slot is %s, not a parameter", table, value)
-		case value == "s.n", slices.Contains(q.rows, of) && strings.HasSuffix(value, ".slot"):
+		case value == "s.n", slices.Contains(slices.Concat(p.outer, q.rows), of) && strings.HasSuffix(value, ".slot"):
 		default:
 			p.violation("%s: its slot is %s", table, value)
 		}
