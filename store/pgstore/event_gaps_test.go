@@ -28,3 +28,28 @@ func TestEventsAfterALongGap(t *testing.T) {
 		require.Zero(t, queryOne[int](t, address, `SELECT count(*) FROM event_log`))
 	})
 }
+
+// TestAGapDelaysNoStreamForLong reads a stream with a gap while events of another stream arrive all the time.
+func TestAGapDelaysNoStreamForLong(t *testing.T) {
+	t.Parallel()
+	address := postgres.Database(t)
+	c := pgstore.Config{URL: address, Lanes: 1, Policies: withEvents}
+	s, other := newStore(t, c), newStore(t, c)
+	recordFrom(t, s, 0, 3)
+	execute(t, address, `DELETE FROM event_log WHERE seq = 2`)
+	var numbers []string
+	cursor := ""
+	for n := range 5 {
+		require.NoError(t, other.Record(t.Context(), delivered("another batch", number(100+n))))
+		page, err := other.Events(t.Context(), cursor, 10)
+		require.NoError(t, err)
+		require.NotEmpty(t, page.Events)
+		for _, e := range page.Events {
+			numbers = append(numbers, e.Number)
+		}
+		cursor = page.Next
+	}
+	require.Contains(t, numbers, number(2))
+	require.NotContains(t, numbers, number(1))
+	require.Len(t, numbers, 7)
+}

@@ -51,27 +51,35 @@ func (s *Store) takeEvents(ctx context.Context, streams *eventStreams, from even
 ) (taken []segment, start eventPosition, err error) {
 	var m eventMerge
 	start = from
+	m.begin(streams, start)
 	for reads := 1; ; reads++ {
-		m.begin(streams, start)
+		var full bool
 		for n := int64(leastHeads); ; n = min(2*n, mostHeads) {
-			heads, err := s.readHeads(ctx, streams, m.at, n)
+			heads, err := s.readHeads(ctx, m.streams, m.at, n)
 			if err != nil {
 				return nil, start, err
 			}
 			m.read(heads, n)
-			var full bool
 			if taken, full = m.take(taken, limit); full || !m.cut {
 				break
 			}
 		}
-		if len(taken) > 0 || !m.again() || reads == maxReads {
+		// Other streams may have events at each call, so what is missing is read again even if some events were taken.
+		if full || !m.again() || reads == maxReads {
 			return taken, start, nil
 		}
 		if streams, err = s.readStreams(ctx); err != nil {
 			return nil, start, err
 		}
-		var valid bool
-		if start, valid = streams.complete(start); !valid {
+		extended, valid := streams.complete(start)
+		at, kept := streams.complete(m.at)
+		switch {
+		case valid && kept:
+			start = extended
+			m.begin(streams, at)
+		case len(taken) > 0:
+			return taken, start, nil
+		default:
 			return nil, start, s.cursorGone(streams)
 		}
 	}
