@@ -53,3 +53,26 @@ func TestAGapDelaysNoStreamForLong(t *testing.T) {
 	require.NotContains(t, numbers, number(1))
 	require.Len(t, numbers, 7)
 }
+
+// TestStreamIsNotUsedAfterItsDeletion lets a replica come back after the others took it for gone and deleted its
+// stream.
+func TestStreamIsNotUsedAfterItsDeletion(t *testing.T) {
+	t.Parallel()
+	address := postgres.Database(t)
+	c := pgstore.Config{URL: address, Lanes: 1, Policies: withEvents}
+	s, reader := newStore(t, c), newStore(t, c)
+	recordFrom(t, s, 0, 30)
+	_, end := feed(t, reader, "")
+	require.NoError(t, reader.TrimEvents(t.Context(), epoch.Add(time.Hour)))
+	execute(t, address, `INSERT INTO event_stream (id, token, home, trimmed, trimmed_total)
+		SELECT 0, '', -1, 0, trimmed_total FROM event_stream`)
+	execute(t, address, `DELETE FROM event_stream WHERE id <> 0`)
+	execute(t, address, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	recordFrom(t, s, 30, 33)
+	numbers, end := feed(t, s, end)
+	requireNumbers(t, 30, 33, numbers)
+	backlog, err := s.EventBacklog(t.Context(), end)
+	require.NoError(t, err)
+	require.Zero(t, backlog)
+}

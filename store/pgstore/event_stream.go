@@ -17,6 +17,8 @@ const (
 	createStream = `
 INSERT INTO event_stream (id, token, home, trimmed, trimmed_total) VALUES ($1, $2, $3, 0, 0) ON CONFLICT (id) DO NOTHING`
 
+	countStreams = `SELECT count(*) FROM event_stream WHERE id = $1`
+
 	endStreams = `UPDATE event_stream SET token = '' WHERE id = ANY($1::bigint[])`
 
 	// If the other transaction that inserts this row is still running, the statement waits for its end.
@@ -113,8 +115,18 @@ func (st *step) prepareStream(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// create stores the row of a stream in event_stream unless it exists. A new stream gets its id first.
+// create stores the row of a stream in event_stream unless it exists. A new stream gets its id first. If the stream was
+// deleted, the lane starts a new one.
 func (s *Store) create(ctx context.Context, conn *pgx.Conn, w *stream) error {
+	if w.last > 0 || w.doubt != nil {
+		exists, err := s.streamExists(ctx, conn, w)
+		if err != nil {
+			return err
+		}
+		if !exists {
+			*w = stream{home: w.home, ended: w.ended}
+		}
+	}
 	for w.id == 0 {
 		var b [8]byte
 		_, _ = rand.Read(b[:]) // never fails
@@ -132,6 +144,26 @@ func (s *Store) create(ctx context.Context, conn *pgx.Conn, w *stream) error {
 	}
 	w.known, w.ended = true, nil
 	return nil
+}
+
+// streamExists reports whether a stream has a row in event_stream or at least one in event_log. If it has neither,
+// another process deleted the stream because this one had no heartbeat for a long time, or a failover lost it.
+func (s *Store) streamExists(ctx context.Context, conn *pgx.Conn, w *stream) (found bool, err error) {
+	var queue pgx.Batch
+	queue.Queue(countStreams, w.id).QueryRow(func(row pgx.Row) error {
+		var n int
+		err := row.Scan(&n)
+		found = found || n > 0
+		return err
+	})
+	for _, slot := range s.slotsOf(streamRow{Home: w.home}) {
+		queue.Queue(readLastHead, slot, w.id).Query(func(rows pgx.Rows) error {
+			found = rows.Next() || found
+			return nil // Close returns the error
+		})
+	}
+	err = conn.SendBatch(ctx, &queue).Close()
+	return found, err
 }
 
 // settleDoubt appends an empty row in place of each row whose transaction was not confirmed, unless that row is stored.
