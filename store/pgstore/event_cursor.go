@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -92,8 +93,9 @@ func decodeEventCursor(cursor string) (p eventPosition, id databaseID, err error
 	for len(b) >= 8 {
 		stream := int64(binary.BigEndian.Uint64(b))
 		b = b[8:]
-		at := streamPosition{seq: number(), offset: int(number()), total: number()}
-		p.streams[stream] = at
+		seq, offset, total := number(), number(), number()
+		valid = valid && offset < math.MaxInt32
+		p.streams[stream] = streamPosition{seq: seq, offset: int(offset), total: total}
 	}
 	if !valid || len(b) > 0 {
 		return p, id, malformed

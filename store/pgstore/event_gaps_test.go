@@ -1,11 +1,15 @@
 package pgstore_test
 
 import (
+	"encoding/base64"
+	"encoding/binary"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
@@ -75,4 +79,25 @@ func TestStreamIsNotUsedAfterItsDeletion(t *testing.T) {
 	backlog, err := s.EventBacklog(t.Context(), end)
 	require.NoError(t, err)
 	require.Zero(t, backlog)
+}
+
+// TestForgedEventCursor gives the store a cursor with a place that no row has.
+func TestForgedEventCursor(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, pgstore.Config{URL: postgres.Database(t), Lanes: 1, Policies: withEvents})
+	recordFrom(t, s, 0, 3)
+	begin, err := s.Events(t.Context(), "", 0)
+	require.NoError(t, err)
+	b, err := base64.RawURLEncoding.DecodeString(begin.Next)
+	require.NoError(t, err)
+	for _, offset := range []uint64{10, math.MaxInt32 + 1, math.MaxInt64, math.MaxUint64} {
+		forged := binary.AppendUvarint(b[:len(b)-2:len(b)-2], offset) // before: offset 0 and total 0
+		forged = append(forged, 0)
+		page, err := s.Events(t.Context(), base64.RawURLEncoding.EncodeToString(forged), 10)
+		if err != nil {
+			require.ErrorIs(t, err, store.ErrCursor)
+			continue
+		}
+		require.Len(t, page.Events, 2)
+	}
 }
