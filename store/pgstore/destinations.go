@@ -150,7 +150,8 @@ func (s *Store) changeDestination(ctx context.Context, operation, name string, c
 }
 
 // RequeueEvents makes all dead events of a destination due at now, ends its pause, and returns how many events were
-// dead. It returns store.ErrNotFound for an unknown destination.
+// dead. It sets only column requeued_at, from which DeferredEvents derives the new state. It returns store.ErrNotFound
+// for an unknown destination.
 func (s *Store) RequeueEvents(ctx context.Context, name string, now time.Time) (requeued int, err error) {
 	now = now.UTC().Truncate(time.Millisecond)
 	err = s.changeDestination(ctx, "requeue events of", name, func(tx pgx.Tx) error {

@@ -101,9 +101,9 @@ const (
 
 // DeleteOlder deletes up to limit batches that have no pending task and whose last arrival was before the given time.
 // It also deletes all minute counts, quarantine entries, inbound messages, events and dead events from before that
-// time. It first hides the
-// batches and then deletes their rows, in several transactions; after a crash the next call continues. deleted is the
-// number of batches that it hid, also after an error. more reports whether another call may delete more.
+// time. It first hides the batches and then deletes their rows, in several transactions; after a crash the next call
+// continues. deleted is the number of batches that it hid, also after an error. more reports whether another call may
+// delete more.
 func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, store.ErrClosed
