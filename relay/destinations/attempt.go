@@ -30,7 +30,7 @@ var (
 // the next try if nothing else happens.
 func (l *lane) dispatch(ctx, calls context.Context, now time.Time) time.Duration {
 	idle := l.destination.limits.check
-	if !l.state.pausedAt.IsZero() || len(l.state.put) >= l.putLimit() || l.checkAt.IsZero() || ctx.Err() != nil {
+	if !l.state.pausedAt.IsZero() || len(l.state.put) >= putLimit || l.checkAt.IsZero() || ctx.Err() != nil {
 		return idle
 	}
 	if left := l.pauseLeft(now); left > 0 {

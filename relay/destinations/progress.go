@@ -219,7 +219,7 @@ const saveTimeout = 30 * time.Second
 // save starts to store the changes, if there are any and the last save is long enough ago. The loop gets the result
 // from l.saves.
 func (l *lane) save(ctx context.Context, now time.Time) {
-	if l.saving != nil || !l.dirty() || now.Before(l.saveAt) && len(l.state.put) < l.putLimit() {
+	if l.saving != nil || !l.dirty() || now.Before(l.saveAt) && len(l.state.put) < putLimit {
 		return
 	}
 	c := l.state
@@ -244,7 +244,7 @@ func (l *lane) save(ctx context.Context, now time.Time) {
 
 // putLimit is how many changes of deferred events are saved at once, roughly. While more are unsaved, no request begins
 // and no event is read.
-func (l *lane) putLimit() int { return 1000 }
+const putLimit = 1000
 
 // saveEnded applies the result of a save. Changes that are not stored are saved again with the next save.
 func (l *lane) saveEnded(ctx context.Context, s saved) {

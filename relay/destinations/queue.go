@@ -34,6 +34,9 @@ func sizeOf(e *store.Event) int {
 	for _, r := range e.Recipients {
 		n += len(r) + 16
 	}
+	if s := e.Signature; s != nil {
+		n += len(s.Algorithm) + len(s.Nonce) + len(s.Timestamp) + len(s.Value)
+	}
 	return n + 48*len(e.Counts)
 }
 

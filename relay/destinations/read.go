@@ -1,6 +1,7 @@
 package destinations
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ func (l *lane) readable() bool {
 	limits := l.destination.limits
 	switch {
 	case l.window.items >= limits.events, len(l.window.slots) >= limits.slots, l.window.bytes >= limits.bytes,
-		l.more, l.deferredFull(), len(l.state.put) >= l.putLimit():
+		l.more, l.deferredFull(), len(l.state.put) >= putLimit:
 		return false
 	case l.excess > 0:
 		return true // the events become dead
@@ -49,12 +50,12 @@ func (l *lane) read(ctx context.Context, now time.Time) error {
 	for i := range page.Events {
 		e := &page.Events[i]
 		if l.destination.receives(e) {
-			l.add(*e, page.Cursor(i), now)
+			l.add(*e, place{page.Cursor, i}, now)
 			continue
 		}
 		filtered++
-		if cursor := page.Cursor(i); !l.window.skip(cursor) {
-			l.state.cursor = cursor
+		if i+1 == len(page.Events) || l.destination.receives(&page.Events[i+1]) { // the last one in a row
+			l.passed(place{page.Cursor, i})
 		}
 	}
 	l.excess = max(l.excess-filtered, 0)
@@ -67,11 +68,19 @@ func (l *lane) read(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// passed records that the destination receives none of the next events up to end.
+func (l *lane) passed(end place) {
+	if !l.window.skip(end) {
+		l.state.cursor = end.cursor()
+	}
+}
+
 // add adds an event of the log to the window and to its queue. If an earlier event of the batch is deferred, the event
-// is deferred, too.
-func (l *lane) add(e store.Event, cursor string, now time.Time) {
+// is deferred, too. end is the place after the event.
+func (l *lane) add(e store.Event, end place, now time.Time) {
+	e.Raw = bytes.Clone(e.Raw) // else one event may keep a whole row of the event log in memory
 	i := &item{event: e, bytes: sizeOf(&e), due: now}
-	l.window.add(i, cursor)
+	l.window.add(i, end)
 	q := l.queues.of(&e, !l.destination.Unordered)
 	l.queues.add(q, i)
 	if front := q.front(); front.id != 0 && q.inFlight == 0 && front.due.After(now) {
@@ -91,9 +100,7 @@ func (l *lane) lost(ctx context.Context, gone *store.CursorGoneError) error {
 		"events_at_least", n)
 	l.metrics.DestinationEvents(l.destination.Name, metrics.DestinationLost, n)
 	l.readTo = gone.Oldest
-	if !l.window.skip(gone.Oldest) {
-		l.state.cursor = gone.Oldest
-	}
+	l.passed(place{cursorOf: func(int) string { return gone.Oldest }})
 	l.waiting = backlog.Events
 	return nil
 }
@@ -141,7 +148,7 @@ func (l *lane) shed(ctx context.Context, now time.Time) error {
 	if l.excess == 0 {
 		return nil
 	}
-	room := min(l.excess, l.putLimit()-len(l.state.put))
+	room := min(l.excess, putLimit-len(l.state.put))
 	var victims []*item
 	for _, s := range l.window.slots {
 		if len(victims) >= room {

@@ -2,9 +2,17 @@ package destinations
 
 // slot is the place of one event in the window.
 type slot struct {
-	cursor string // after the event and the events behind it that the destination does not receive
-	item   *item  // nil once the event is delivered, deferred or dead
+	end  place // after the event and the events behind it that the destination does not receive
+	item *item // nil once the event is delivered, deferred or dead
 }
+
+// place is a place in the event log. It takes less memory than its cursor, which may have kilobytes.
+type place struct {
+	cursorOf func(i int) string // store.EventPage.Cursor of the page with the event before the place
+	index    int                // of that event in the page
+}
+
+func (p place) cursor() string { return p.cursorOf(p.index) }
 
 // window is the part of the event log that was read behind the cursor of a destination: the events up to the first one
 // that is not delivered, deferred or dead have left it. The zero value is an empty window.
@@ -15,19 +23,20 @@ type window struct {
 }
 
 // add adds an item at the end.
-func (w *window) add(i *item, cursor string) {
-	i.slot = &slot{cursor: cursor, item: i}
+func (w *window) add(i *item, end place) {
+	i.slot = &slot{end: end, item: i}
 	w.slots = append(w.slots, i.slot)
 	w.items++
 	w.bytes += i.bytes
 }
 
-// skip records that an event which the destination does not receive follows, and returns false if the window is empty.
-func (w *window) skip(cursor string) bool {
+// skip records that events which the destination does not receive follow, up to end. It returns false if the window is
+// empty.
+func (w *window) skip(end place) bool {
 	if len(w.slots) == 0 {
 		return false
 	}
-	w.slots[len(w.slots)-1].cursor = cursor
+	w.slots[len(w.slots)-1].end = end
 	return true
 }
 
@@ -39,10 +48,12 @@ func (w *window) finish(i *item) (cursor string) {
 	w.bytes -= i.bytes
 	n := 0
 	for n < len(w.slots) && w.slots[n].item == nil {
-		cursor = w.slots[n].cursor
-		w.slots[n] = nil
 		n++
 	}
+	if n > 0 {
+		cursor = w.slots[n-1].end.cursor()
+	}
+	clear(w.slots[:n])
 	if w.slots = w.slots[n:]; len(w.slots) == 0 {
 		w.slots = nil
 	}
