@@ -138,7 +138,12 @@ func (l *lane) deferredFull() bool {
 func (l *lane) addDeferred(d store.DeferredEvent, now time.Time) {
 	_, waits := l.deferred[d.ID]
 	_, removed := l.state.remove[d.ID]
-	_, changed := l.state.put[d.ID]
+	put, changed := l.state.put[d.ID]
+	if changed && put.Dead && d.Since.After(put.Since) {
+		// A save that seemed to fail stored the dead event, and then an operator requeued it.
+		delete(l.state.put, d.ID)
+		changed = false
+	}
 	if waits || removed || changed {
 		return
 	}
