@@ -44,6 +44,7 @@ type lane struct {
 	excess      int       // how many of the oldest events must become dead, because too many wait
 
 	readAt, saveAt, checkAt, countAt time.Time // the earliest times of the next read, save, check and count
+	steppedAt                        time.Time // the time of the last step
 }
 
 func newLane(d Destination, c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*lane, error) {
@@ -141,6 +142,10 @@ func (l *lane) drainResults(ctx context.Context) {
 // for the next step if no worker or save ends before. The error is one of the store.
 func (l *lane) step(ctx, calls context.Context, now time.Time) (time.Duration, error) {
 	limits := l.destination.limits
+	if now.Before(l.steppedAt) {
+		l.clockSetBack(now)
+	}
+	l.steppedAt = now
 	if held, err := l.held(ctx, now); !held || err != nil {
 		l.release(ctx, now)
 		return limits.retry, err
@@ -165,6 +170,16 @@ func (l *lane) step(ctx, calls context.Context, now time.Time) (time.Duration, e
 	wait := l.dispatch(ctx, calls, now)
 	l.save(ctx, now)
 	return min(wait, l.untilTimers(now)), nil
+}
+
+// clockSetBack makes everything due at now that would otherwise wait until the clock has caught up.
+func (l *lane) clockSetBack(now time.Time) {
+	for _, at := range []*time.Time{&l.readAt, &l.saveAt, &l.checkAt, &l.countAt} {
+		if at.After(now) {
+			*at = now
+		}
+	}
+	l.queues.clockSetBack(now, l.latestDue(now))
 }
 
 // untilTimers returns how long to wait until the loop has something to do that is not a request.

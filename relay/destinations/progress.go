@@ -151,7 +151,7 @@ func (l *lane) addDeferred(d store.DeferredEvent, now time.Time) {
 		event: d.Event, bytes: sizeOf(&d.Event), id: d.ID, attempts: d.Attempts, since: d.Since, due: d.Due,
 		reason: d.Reason, detail: d.Detail,
 	}
-	if latest := now.Add(max(l.destination.Backoff.Cap, store.MaxRetryAfter)); i.due.After(latest) {
+	if i.due.After(l.latestDue(now)) {
 		i.due = now // the time came from a clock that has since been set back
 	}
 	if i.attempts > 0 {
@@ -162,10 +162,16 @@ func (l *lane) addDeferred(d store.DeferredEvent, now time.Time) {
 	l.queues.add(l.queues.of(&i.event, !l.destination.Unordered), i)
 }
 
-// loadMore reads further deferred events once half of those in memory are delivered.
+// latestDue returns the latest time at which an event can be due at now, unless the clock was set back since.
+func (l *lane) latestDue(now time.Time) time.Time {
+	return now.Add(max(l.destination.Backoff.Cap, store.MaxRetryAfter))
+}
+
+// loadMore reads further deferred events once half of those in memory are delivered. It waits for the end of a save,
+// because an event whose deletion is being saved must not be read again.
 func (l *lane) loadMore(ctx context.Context, now time.Time) error {
 	limits := l.destination.limits
-	if !l.more || len(l.deferred) > limits.deferred/2 || l.deferredBytes > limits.deferredBytes/2 {
+	if !l.more || l.saving != nil || len(l.deferred) > limits.deferred/2 || l.deferredBytes > limits.deferredBytes/2 {
 		return nil
 	}
 	return l.loadDeferred(ctx, l.nextDeferred, now)

@@ -2,6 +2,7 @@ package destinations
 
 import (
 	"container/heap"
+	"maps"
 	"slices"
 	"time"
 
@@ -219,6 +220,20 @@ func (q *queues) take(now time.Time, most, bytes int) *request {
 
 // isInFlight reports whether an item that waits or is in flight is in flight.
 func (i *item) isInFlight() bool { return slices.Contains(i.queue.items[:i.queue.inFlight], i) }
+
+// clockSetBack makes due at now each item that is due after latest, because its time is from before the clock was set
+// back.
+func (q *queues) clockSetBack(now, latest time.Time) {
+	all := slices.Concat(q.ready.queues, slices.Collect(maps.Values(q.byBatch)))
+	for _, of := range all {
+		for _, i := range of.items {
+			if i.due.After(latest) {
+				i.due = now
+			}
+		}
+	}
+	heap.Init(&q.ready)
+}
 
 // next returns when the next item is due, and false if none waits.
 func (q *queues) next() (time.Time, bool) {
