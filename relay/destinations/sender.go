@@ -42,22 +42,18 @@ type sender struct {
 	userAgent   string
 	client      http.Client
 	signers     []*standardwebhooks.Webhook
-	hidden      []string // secrets that no text of an error may contain
+	hidden      []string // what no text of an error may contain; see secretsOf
 }
 
 // newSender returns the sender for a destination that Destination.Check accepts.
 func newSender(d Destination, userAgent string) (*sender, error) {
-	s := &sender{destination: d, userAgent: userAgent}
+	s := &sender{destination: d, userAgent: userAgent, hidden: secretsOf(d)}
 	for _, secret := range d.Secrets {
 		signer, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
 			return nil, errors.New("secrets: not base64") // the library's error may contain a part of the secret
 		}
 		s.signers = append(s.signers, signer)
-		s.hidden = append(s.hidden, secret)
-	}
-	if d.Token != "" {
-		s.hidden = append(s.hidden, d.Token)
 	}
 	transport, err := newTransport(d)
 	if err != nil {
@@ -143,21 +139,6 @@ func (s *sender) send(ctx context.Context, events []*store.Event) (answer, error
 		a.retryAfter = sinch.RetryAfter(response.Header, time.Now())
 	}
 	return a, nil
-}
-
-// maxDetail is the maximum length of answer.detail, in characters.
-const maxDetail = 256
-
-// excerpt describes an answer that is not a success: its status, where it redirects to, and the start of its body.
-func (s *sender) excerpt(r *http.Response, body []byte) string {
-	text := "HTTP " + strconv.Itoa(r.StatusCode)
-	if location := r.Header.Get("Location"); location != "" && r.StatusCode/100 == 3 {
-		text += ", to " + location
-	}
-	if len(bytes.TrimSpace(body)) > 0 {
-		text += ": " + string(body[:min(len(body), 4*maxDetail)])
-	}
-	return sinch.Clean(text, maxDetail, s.hidden)
 }
 
 // request builds the request for events that have the same format. now is the time for the signature.
