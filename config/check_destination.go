@@ -61,9 +61,8 @@ func (l *loader) planIDs() []string {
 func (l *loader) destinationSecrets() {
 	for i := range l.config.Destinations {
 		d, key := &l.config.Destinations[i], element("destinations", i)
-		if strings.ContainsAny(d.URL, "@?") { // the URL may contain a password
-			l.source.maskedLines[l.source.places[below(key, "url")].line] = true
-		}
+		// The path or the query of the URL may be a secret.
+		l.source.maskedLines[l.source.places[below(key, "url")].line] = true
 		l.secret(below(key, "token"), &d.Token, d.TokenFile, l.checkToken)
 		l.secrets(below(key, "secrets"), &d.Secrets, d.SecretFiles, l.checkSigningSecret)
 		d.Secrets = slices.DeleteFunc(d.Secrets, func(s Secret) bool { return s == "" })

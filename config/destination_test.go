@@ -92,8 +92,11 @@ func TestDestinationProblems(t *testing.T) {
 			"contains a user name",
 		destinationWith("url: https://app.test/#x", appSecrets): "config.yaml:3:10: destinations[0].url: " +
 			"contains a fragment",
-		strings.Replace(valid, "app", "My App", 1): `config.yaml:2:11: destinations[0].name: "My App" is not a name`,
-		destinationWith(appURL):                    "config.yaml:2:5: destinations[0].secrets: is not set",
+		destinationWith("url: app.test/s3cr3t", appSecrets): "config.yaml:3:10: destinations[0].url: " +
+			"must begin with https://",
+		destinationWith("url: [https://app.test/s3cr3t]", appSecrets): "destinations[0].url: ",
+		strings.Replace(valid, "app", "My App", 1):                    `config.yaml:2:11: destinations[0].name: "My App" is not a name`,
+		destinationWith(appURL):                                       "config.yaml:2:5: destinations[0].secrets: is not set",
 		destinationWith(appURL, "secrets: ["+signing1+", s3cr3t]"): "destinations[0].secrets[1]: " +
 			"does not begin with whsec_",
 		destinationWith(appURL, "secrets: [YOUR_SECRET]"): "destinations[0].secrets[0]: is a placeholder",
@@ -129,13 +132,14 @@ func TestDestinationProblems(t *testing.T) {
 
 func TestSuspiciousURLOfADestination(t *testing.T) {
 	for url, want := range map[string]string{
-		"http://app.test/reports":         "destinations[0].url: is not HTTPS",
-		"https://app.example.com/reports": "destinations[0].url: is the example's host; write the URL of your application",
+		"http://app.test/s3cr3t":         "destinations[0].url: is not HTTPS",
+		"https://app.example.com/s3cr3t": "destinations[0].url: is the example's host; write the URL of your application",
 	} {
 		c, err := load(t, destinationWith("url: "+url, appSecrets))
 		require.NoError(t, err)
 		require.Len(t, c.Warnings, 1)
 		require.Contains(t, c.Warnings[0].Error(), want)
+		require.NotContains(t, c.Warnings[0].Error()+c.Warnings[0].Source, "s3cr3t")
 	}
 }
 
