@@ -45,7 +45,10 @@ func (b Backoff) Delay(attempts int, retryAfter time.Duration, random float64) t
 // the limit is Cap or store.MaxRetryAfter, whichever is longer.
 func (b Backoff) CapRetryAfter(r store.Reason, retryAfter time.Duration) time.Duration {
 	if r == store.ReasonRateLimited {
-		return min(retryAfter, max(store.MaxRetryAfter, b.Cap))
+		return min(retryAfter, b.Longest())
 	}
 	return min(retryAfter, b.Cap)
 }
+
+// Longest returns the longest wait before a retry: Cap, or store.MaxRetryAfter if that is longer.
+func (b Backoff) Longest() time.Duration { return max(b.Cap, store.MaxRetryAfter) }

@@ -33,7 +33,7 @@ func (l *lane) dispatch(ctx, calls context.Context, now time.Time) time.Duration
 	if !l.state.pausedAt.IsZero() || len(l.state.put) >= putLimit || l.checkAt.IsZero() || ctx.Err() != nil {
 		return idle
 	}
-	if left := l.pauseLeft(now); left > 0 {
+	if left := l.paused.Left(now, l.destination.Backoff); left > 0 {
 		return left
 	}
 	for {
@@ -158,7 +158,7 @@ func (l *lane) failed(r result, now time.Time) (outcome string) {
 		retryAfter = backoff.Delay(l.limited, backoff.CapRetryAfter(store.ReasonRateLimited, r.retryAfter), l.random())
 		l.limited++
 	}
-	l.pauseFor(now, retryAfter) // Retry-After addresses the caller, not one event
+	l.paused.Extend(now, retryAfter, backoff) // Retry-After addresses the caller, not one event
 	outcome = "retry"
 	for _, i := range r.request.items {
 		if i.attempts == 0 {
@@ -195,23 +195,6 @@ func (l *lane) pause(ctx context.Context, now time.Time) {
 	}
 	l.state.pausedAt, l.saveAt, l.countAt = now, now, now
 	l.log.ErrorContext(ctx, goneMessage)
-}
-
-// pauseFor stops requests for this long from now on. It never shortens an earlier pause.
-func (l *lane) pauseFor(now time.Time, d time.Duration) {
-	if d > l.pauseLeft(now) {
-		l.pausedUntil = now.Add(d)
-	}
-}
-
-// pauseLeft returns how long requests are still stopped, or 0 if they are not. A pause longer than the maximum also
-// gives 0, because then the clock was set back.
-func (l *lane) pauseLeft(now time.Time) time.Duration {
-	left := l.pausedUntil.Sub(now)
-	if left > max(l.destination.Backoff.Cap, store.MaxRetryAfter) {
-		return 0
-	}
-	return max(left, 0)
 }
 
 // logAttempt writes the one log line of an attempt.

@@ -52,17 +52,10 @@ type Destination struct {
 	GiveUp     time.Duration // an event whose attempts have failed for this long is dead; default 72 h
 	MaxPending int           // if more events wait in the event log, the oldest are dead; default 1 000 000
 	CallGrace  time.Duration // how long a request in flight may continue after Run's context ends; default 5 s
-	Circuit    Circuit
+	Circuit    relay.Circuit // opens when the destination fails or refuses the events of several batches in a row
 
 	limits limits
 	dial   func(ctx context.Context, network, address string) (net.Conn, error) // for tests; nil means a net.Dialer
-}
-
-// Circuit configures the circuit breaker of a destination. It opens when the destination is unreachable, fails or
-// refuses the events of several batches in a row. While it is open, no request is made. A zero field means its default.
-type Circuit struct {
-	Failures int           // number of consecutive failures that open the circuit; default 5
-	Open     time.Duration // how long the circuit stays open before one request may probe the destination; default 30 s
 }
 
 // limits bounds the memory and the pace of a lane. A zero field means its default.
@@ -106,8 +99,7 @@ func (d Destination) WithDefaults() Destination {
 	d.GiveUp = cmp.Or(d.GiveUp, 72*time.Hour)
 	d.MaxPending = cmp.Or(d.MaxPending, 1_000_000)
 	d.CallGrace = cmp.Or(d.CallGrace, 5*time.Second)
-	d.Circuit.Failures = cmp.Or(d.Circuit.Failures, 5)
-	d.Circuit.Open = cmp.Or(d.Circuit.Open, 30*time.Second)
+	d.Circuit = d.Circuit.WithDefaults()
 	d.limits = d.limits.withDefaults()
 	return d
 }

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/dlrloop/dlrloop/metrics"
@@ -27,7 +25,7 @@ type lane struct {
 	log         *slog.Logger
 	random      func() float64
 	sender      *sender
-	circuit     *gobreaker.CircuitBreaker[struct{}]
+	circuit     *relay.CircuitBreaker
 	refusals    relay.Streak // events that the destination refused
 	limiter     *rate.Limiter
 
@@ -36,12 +34,12 @@ type lane struct {
 
 	// Owned by the loop.
 	progress
-	inFlight    int       // requests
-	pausedUntil time.Time // the destination asked for no request before this time
-	limited     int       // consecutive answers 429
-	leading     bool      // this replica held the leader lease at the last check
-	failing     bool      // the last access to the store failed, which is already logged
-	excess      int       // how many of the oldest events must become dead, because too many wait
+	inFlight int         // requests
+	paused   relay.Pause // no requests, since the destination asked for that
+	limited  int         // consecutive answers 429
+	leading  bool        // this replica held the leader lease at the last check
+	failing  bool        // the last access to the store failed, which is already logged
+	excess   int         // how many of the oldest events must become dead, because too many wait
 
 	readAt, saveAt, checkAt, countAt time.Time // the earliest times of the next read, save, check and count
 	steppedAt                        time.Time // the time of the last step
@@ -60,28 +58,13 @@ func newLane(d Destination, c Config, s Store, m *metrics.Metrics, log *slog.Log
 	if l.sender, err = newSender(d, c.UserAgent); err != nil {
 		return nil, err
 	}
-	l.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		Timeout:       d.Circuit.Open,
-		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(d.Circuit.Failures) },
-		IsSuccessful:  func(err error) bool { return !errors.Is(err, errOutage) },
-		IsExcluded:    func(err error) bool { return errors.Is(err, errNoEvidence) },
-		OnStateChange: l.logCircuit,
-	})
-	m.DestinationCircuit(d.Name, circuitName(gobreaker.StateClosed))
+	l.circuit = relay.Breaker{
+		Failed:  func(err error) bool { return errors.Is(err, errOutage) },
+		Ignored: func(err error) bool { return errors.Is(err, errNoEvidence) },
+		Export:  func(state string) { m.DestinationCircuit(d.Name, state) },
+		Log:     log, Message: "destination circuit",
+	}.New(d.Circuit)
 	return l, nil
-}
-
-// circuitName returns the name of a circuit state in metrics and log, for example half_open.
-func circuitName(s gobreaker.State) string { return strings.ReplaceAll(s.String(), "-", "_") }
-
-// logCircuit logs a change of the circuit breaker's state and sets the metric of the state.
-func (l *lane) logCircuit(_ string, from, to gobreaker.State) {
-	l.metrics.DestinationCircuit(l.destination.Name, circuitName(to))
-	level := slog.LevelInfo
-	if to == gobreaker.StateOpen {
-		level = slog.LevelWarn
-	}
-	l.log.Log(context.Background(), level, "destination circuit", "from", circuitName(from), "to", circuitName(to))
 }
 
 // run delivers events until ctx ends. It then waits for the requests in flight, cancels them after CallGrace, and saves

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -164,7 +165,7 @@ func (l *lane) addDeferred(d store.DeferredEvent, now time.Time) {
 
 // latestDue returns the latest time at which an event can be due at now, unless the clock was set back since.
 func (l *lane) latestDue(now time.Time) time.Time {
-	return now.Add(max(l.destination.Backoff.Cap, store.MaxRetryAfter))
+	return now.Add(l.destination.Backoff.Longest())
 }
 
 // loadMore reads further deferred events once half of those in memory are delivered. It waits for the end of a save,
@@ -210,7 +211,7 @@ func (l *lane) reload(ctx context.Context, d store.Destination, now time.Time) e
 		l.log.InfoContext(ctx, "destination resumed")
 	}
 	l.take(d)
-	l.countAt, l.pausedUntil = now, time.Time{}
+	l.countAt, l.paused = now, relay.Pause{}
 	l.queues.retry(now)
 	return l.loadDeferred(ctx, "", now)
 }

@@ -38,14 +38,7 @@ type Plan struct {
 	CallGrace time.Duration // how long a call in flight may continue after Run's context ends; default 5 s
 	GiveUp    time.Duration // a failing task is dead once its oldest owed feedback is this old; default 72 h
 	Backoff   relay.Backoff
-	Circuit   Circuit
-}
-
-// Circuit configures the circuit breaker of a service plan, which opens when Sinch is unreachable or fails. While it is
-// open, dlrloop attempts no feedback of the plan. A zero field means its default.
-type Circuit struct {
-	Failures int           // number of consecutive failures that open the circuit; default 5
-	Open     time.Duration // how long the circuit stays open before one call may probe Sinch; default 30 s
+	Circuit   relay.Circuit // opens when Sinch is unreachable or fails
 }
 
 // check returns an error that names the first invalid field, or nil if all fields are valid.
@@ -77,7 +70,6 @@ func (p Plan) withDefaults() Plan {
 	p.CallGrace = cmp.Or(p.CallGrace, 5*time.Second)
 	p.GiveUp = cmp.Or(p.GiveUp, 72*time.Hour)
 	p.Backoff = p.Backoff.WithDefaults()
-	p.Circuit.Failures = cmp.Or(p.Circuit.Failures, 5)
-	p.Circuit.Open = cmp.Or(p.Circuit.Open, 30*time.Second)
+	p.Circuit = p.Circuit.WithDefaults()
 	return p
 }

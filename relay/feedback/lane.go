@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +25,7 @@ type lane struct {
 	log       *slog.Logger
 	random    func() float64
 	share     func() float64
-	circuit   *gobreaker.CircuitBreaker[struct{}]
+	circuit   *relay.CircuitBreaker
 	limiter   *rateLimiter
 	planCheck *relay.PlanCheck
 	// forbidden holds the batches that Sinch answered with 403, by step.
@@ -39,9 +38,9 @@ type lane struct {
 
 	// Owned by the loop.
 	inFlight     int
-	pausedUntil  time.Time // no claims before this time
-	pausedSince  time.Time // when Sinch began to refuse the whole plan; zero while Sinch accepts the plan
-	claimFailing bool      // the last claim failed
+	paused       relay.Pause // no claims
+	pausedSince  time.Time   // when Sinch began to refuse the whole plan; zero while Sinch accepts the plan
+	claimFailing bool        // the last claim failed
 }
 
 func newLane(p Plan, c Config, s Store, m *metrics.Metrics, log *slog.Logger) *lane {
@@ -54,29 +53,14 @@ func newLane(p Plan, c Config, s Store, m *metrics.Metrics, log *slog.Logger) *l
 	for _, s := range []step{stepLookUp, stepReadFull, stepSend} {
 		l.forbidden[s] = &relay.Streak{}
 	}
-	l.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		Timeout:       p.Circuit.Open,
-		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(p.Circuit.Failures) },
-		IsSuccessful:  func(err error) bool { return !outage(relay.ReasonOf(err)) },
-		IsExcluded:    func(err error) bool { return relay.ReasonOf(err) == store.ReasonCanceled },
-		OnStateChange: l.logCircuit,
-	})
-	m.Circuit(p.ID, circuitName(gobreaker.StateClosed))
+	l.circuit = relay.Breaker{
+		Failed:  func(err error) bool { return outage(relay.ReasonOf(err)) },
+		Ignored: func(err error) bool { return relay.ReasonOf(err) == store.ReasonCanceled },
+		Export:  func(state string) { m.Circuit(p.ID, state) },
+		Log:     log, Message: "feedback circuit",
+	}.New(p.Circuit)
 	l.exportRate()
 	return l
-}
-
-// circuitName returns the name of a circuit state in metrics and log, for example half_open.
-func circuitName(s gobreaker.State) string { return strings.ReplaceAll(s.String(), "-", "_") }
-
-// logCircuit logs a change of the circuit breaker's state and sets the metric of the state.
-func (l *lane) logCircuit(_ string, from, to gobreaker.State) {
-	l.metrics.Circuit(l.plan.ID, circuitName(to))
-	level := slog.LevelInfo
-	if to == gobreaker.StateOpen {
-		level = slog.LevelWarn
-	}
-	l.log.Log(context.Background(), level, "feedback circuit", "from", circuitName(from), "to", circuitName(to))
 }
 
 // run sends the feedback of the service plan until ctx ends. It then waits until the workers have recorded their
@@ -106,7 +90,7 @@ func (l *lane) loop(ctx, calls context.Context) error {
 			l.applyOutcome(ctx, o)
 			l.drainFinished(ctx)
 		case <-l.sendNow:
-			l.pausedUntil = time.Time{}
+			l.paused = relay.Pause{}
 		case <-time.After(wait):
 		}
 	}
@@ -174,7 +158,7 @@ func (l *lane) capacity(now time.Time) (int, time.Duration) {
 		return 0, l.plan.PollInterval
 	}
 	room := l.plan.Workers - l.inFlight
-	if left := l.pauseLeft(now); left > 0 {
+	if left := l.paused.Left(now, l.plan.Backoff); left > 0 {
 		return 0, left
 	}
 	switch l.circuit.State() {
@@ -208,7 +192,7 @@ func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 		if o.reason != store.ReasonNetwork && l.limiter.decrease(at) {
 			l.exportRate()
 		}
-		l.pauseFor(at, o.retryAfter)
+		l.paused.Extend(at, o.retryAfter, l.plan.Backoff)
 	default:
 		if l.limiter.increase(at) {
 			l.exportRate()
@@ -220,23 +204,6 @@ func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 // exportRate sets the metrics of this replica's current and maximum rate of feedback calls.
 func (l *lane) exportRate() {
 	l.metrics.FeedbackRate(l.plan.ID, l.limiter.rate*l.limiter.quotaShare, l.limiter.ceiling*l.limiter.quotaShare)
-}
-
-// pauseFor stops claims for this long from now on. It never shortens an earlier pause.
-func (l *lane) pauseFor(now time.Time, d time.Duration) {
-	if d > l.pauseLeft(now) {
-		l.pausedUntil = now.Add(d)
-	}
-}
-
-// pauseLeft returns how long claims are still paused, or 0 if they are not. A pause longer than the maximum also gives
-// 0, because then the clock was set back.
-func (l *lane) pauseLeft(now time.Time) time.Duration {
-	left := l.pausedUntil.Sub(now)
-	if left > max(l.plan.Backoff.Cap, store.MaxRetryAfter) {
-		return 0
-	}
-	return max(left, 0)
 }
 
 // The log messages of the method pause: why Sinch refuses the whole plan, and what to correct.
@@ -251,21 +218,21 @@ func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	switch {
 	case l.pausedSince.IsZero():
 		l.pausedSince = now
-	case l.pauseLeft(now) > 0:
+	case l.paused.Left(now, l.plan.Backoff) > 0:
 		return
 	}
-	l.pauseFor(now, l.plan.Backoff.Cap)
+	l.paused.Extend(now, l.plan.Backoff.Cap, l.plan.Backoff)
 	message := refusesPlan
 	if o.reason == store.ReasonUnknownPlan {
 		message = unknownToPlan
 	}
-	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.pausedUntil, "detail", o.settlement.Detail)
+	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.paused.Until, "detail", o.settlement.Detail)
 }
 
 // resume lifts the limit of one call at a time that follows a pause. Call it when Sinch has accepted a call. It does
 // nothing while claims are paused, because then that call began before the pause.
 func (l *lane) resume(ctx context.Context, now time.Time) {
-	if l.pausedSince.IsZero() || l.pauseLeft(now) > 0 {
+	if l.pausedSince.IsZero() || l.paused.Left(now, l.plan.Backoff) > 0 {
 		return
 	}
 	l.log.InfoContext(ctx, "plan resumed: Sinch accepts it again", "after", now.Sub(l.pausedSince))

@@ -145,7 +145,7 @@ func TestNewReportsBadConfiguration(t *testing.T) {
 		`workers: -1 is negative`:                                  one(Plan{Workers: -1}),
 		`rate: -1 calls per second; use a number from 0 to 10000`:  one(Plan{Rate: -1}),
 		`rate: NaN calls per second; use a number from 0 to 10000`: one(Plan{Rate: math.NaN()}),
-		`circuit failures: -1 is negative`:                         one(Plan{Circuit: Circuit{Failures: -1}}),
+		`circuit failures: -1 is negative`:                         one(Plan{Circuit: relay.Circuit{Failures: -1}}),
 		`lease: -1s is negative`:                                   one(Plan{Lease: -time.Second}),
 		`backoff cap: is less than base`: one(Plan{Backoff: relay.Backoff{
 			Base: 2 * time.Second, Cap: time.Second,
