@@ -172,25 +172,43 @@ the answer is one JSON document: the number of events that were dead.
 	l := localFlags(c)
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		a, _, err := l.api()
-		if err != nil {
-			return err
-		}
-		var done struct {
-			Events int `json:"events"`
-		}
 		path := destinationsPath + escaped(args[0], "requeue")
-		if err := a.call(c.Context(), http.MethodPost, path, "", nil, &done); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(c.OutOrStdout(), done)
-		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "requeued: %s; the deferred events are due now, too\n",
-			count(done.Events, "dead event"))
-		return err
+		return changeDestination(c, l, http.MethodPost, path, *asJSON, func(done requeuedEvents) string {
+			return "requeued: " + count(done.Events, "dead event") + "; the deferred events are due now, too"
+		})
 	}
 	return c
+}
+
+// requeuedEvents is the answer to a requeue: how many events were dead.
+type requeuedEvents struct {
+	Events int `json:"events"`
+}
+
+// purgedEvents is the answer to a purge: how many events the destination had not received.
+type purgedEvents struct {
+	Waiting int `json:"waiting"`
+	Dead    int `json:"dead"`
+}
+
+// changeDestination makes an API call that changes a destination. It prints the answer as JSON, or as the line that text
+// returns.
+func changeDestination[T any](
+	c *cobra.Command, l *local, method, path string, asJSON bool, text func(T) string,
+) error {
+	a, _, err := l.api()
+	if err != nil {
+		return err
+	}
+	var done T
+	if err := a.call(c.Context(), method, path, "", nil, &done); err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(c.OutOrStdout(), done)
+	}
+	_, err = fmt.Fprintln(c.OutOrStdout(), text(done))
+	return err
 }
 
 func destinationPurgeCommand() *cobra.Command {
@@ -208,23 +226,11 @@ With --json the answer is one JSON document: the number of events that waited, a
 	l := localFlags(c)
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		a, _, err := l.api()
-		if err != nil {
-			return err
-		}
-		var done struct {
-			Waiting int `json:"waiting"`
-			Dead    int `json:"dead"`
-		}
-		if err := a.call(c.Context(), http.MethodDelete, destinationsPath+escaped(args[0]), "", nil, &done); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(c.OutOrStdout(), done)
-		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "destination %s is deleted; not delivered: %s waiting, %d dead\n",
-			printable(args[0]), count(done.Waiting, "event"), done.Dead)
-		return err
+		path := destinationsPath + escaped(args[0])
+		return changeDestination(c, l, http.MethodDelete, path, *asJSON, func(done purgedEvents) string {
+			return fmt.Sprintf("destination %s is deleted; not delivered: %s waiting, %d dead",
+				printable(args[0]), count(done.Waiting, "event"), done.Dead)
+		})
 	}
 	return c
 }
