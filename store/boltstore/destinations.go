@@ -72,15 +72,14 @@ func (s *Store) SaveDestination(
 	}
 	key := schema.DestinationKey(name)
 	err = s.writeDestination(ctx, func(c *writeTx) error {
-		d := store.Destination{Name: name, Epoch: c.eventRange.Epoch}
-		if row := c.tx.Bucket(schema.BucketDestinations).Get(key); row == nil {
-			if change.Epoch != 0 {
-				return store.ErrConflict
-			}
-		} else if d, err = schema.DecodeDestination(key, row); err != nil {
-			return err
-		} else if d.Epoch != change.Epoch {
+		d, err := c.destination(key)
+		switch isNew := errors.Is(err, store.ErrNotFound); {
+		case isNew && change.Epoch == 0:
+			d = store.Destination{Name: name, Epoch: c.eventRange.Epoch}
+		case isNew, err == nil && d.Epoch != change.Epoch:
 			return store.ErrConflict
+		case err != nil:
+			return err
 		}
 		d.Cursor, d.PausedAt = change.Cursor, change.PausedAt
 		if err := c.dropDeferred(key, &d, change.Delete...); err != nil {
@@ -161,18 +160,13 @@ func (s *Store) DeleteDestination(ctx context.Context, name string) error {
 			if ended = room > 0; !ended {
 				return c.changeDestination(key, func(d *store.Destination) error { return c.countDeferred(key, d) })
 			}
-			destinations := c.tx.Bucket(schema.BucketDestinations)
-			row := destinations.Get(key)
-			if row == nil {
-				return store.ErrNotFound
-			}
-			d, err := schema.DecodeDestination(key, row)
+			d, err := c.destination(key)
 			if err != nil {
 				return err
 			}
 			// A new destination of the name begins with a larger epoch, so that no late change of this one is stored.
 			c.eventRange.Epoch = max(c.eventRange.Epoch, d.Epoch)
-			return errors.Join(c.eventRange.Save(c.tx), destinations.Delete(key))
+			return errors.Join(c.eventRange.Save(c.tx), c.tx.Bucket(schema.BucketDestinations).Delete(key))
 		})
 		if err != nil {
 			return err
@@ -205,12 +199,7 @@ func (s *Store) writeDestination(ctx context.Context, run func(*writeTx) error) 
 // changeDestination calls change with the destination that has this key and stores the result with the next epoch. It
 // returns ErrNotFound if there is none.
 func (c *writeTx) changeDestination(key []byte, change func(*store.Destination) error) error {
-	destinations := c.tx.Bucket(schema.BucketDestinations)
-	row := destinations.Get(key)
-	if row == nil {
-		return store.ErrNotFound
-	}
-	d, err := schema.DecodeDestination(key, row)
+	d, err := c.destination(key)
 	if err != nil {
 		return err
 	}
@@ -218,7 +207,16 @@ func (c *writeTx) changeDestination(key []byte, change func(*store.Destination) 
 		return err
 	}
 	d.Epoch++
-	return destinations.Put(key, schema.SealDestination(key, &d))
+	return c.tx.Bucket(schema.BucketDestinations).Put(key, schema.SealDestination(key, &d))
+}
+
+// destination returns the destination that has this key, or ErrNotFound.
+func (c *writeTx) destination(key []byte) (store.Destination, error) {
+	row := c.tx.Bucket(schema.BucketDestinations).Get(key)
+	if row == nil {
+		return store.Destination{}, store.ErrNotFound
+	}
+	return schema.DecodeDestination(key, row)
 }
 
 // putDeferred stores an event that the destination with this key did not accept, and updates d. It replaces an event
