@@ -173,7 +173,7 @@ type Inbound struct {
 	Keep bool `yaml:"keep"`
 }
 
-// Events configures the events of which your applications hear, such as a new status of a recipient.
+// Events configures the events that tell your applications of changes, such as a new status of a recipient.
 type Events struct {
 	// How long events are kept for the feed, `/api/v1/events`. A reader that is absent for longer misses events. `0`:
 	// there is no feed. Events older than `store.retention` are deleted in any case.

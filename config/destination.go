@@ -52,7 +52,8 @@ type Destination struct {
 	Backoff Backoff `yaml:"backoff"`
 	// How long a failing event is retried before it is dead. An operator can requeue it.
 	GiveUp Duration `yaml:"give_up" range:"1m..365d"`
-	// The maximum number of events that wait in the event log. Beyond it the oldest are dead.
+	// The maximum number of events that wait in the event log. Beyond it the oldest are dead. Those that the destination
+	// does not receive count, too, until dlrloop has read them.
 	MaxPending int `yaml:"max_pending" range:"1000..100000000"`
 }
 

@@ -95,8 +95,9 @@ func TestDestinationProblems(t *testing.T) {
 		destinationWith("url: app.test/s3cr3t", appSecrets): "config.yaml:3:10: destinations[0].url: " +
 			"must begin with https://",
 		destinationWith("url: [https://app.test/s3cr3t]", appSecrets): "destinations[0].url: ",
-		strings.Replace(valid, "app", "My App", 1):                    `config.yaml:2:11: destinations[0].name: "My App" is not a name`,
-		destinationWith(appURL):                                       "config.yaml:2:5: destinations[0].secrets: is not set",
+		strings.Replace(valid, "app", "My App", 1): `config.yaml:2:11: destinations[0].name: "My App" is not ` +
+			"a name",
+		destinationWith(appURL): "config.yaml:2:5: destinations[0].secrets: is not set",
 		destinationWith(appURL, "secrets: ["+signing1+", s3cr3t]"): "destinations[0].secrets[1]: " +
 			"does not begin with whsec_",
 		destinationWith(appURL, "secrets: [YOUR_SECRET]"): "destinations[0].secrets[0]: is a placeholder",
