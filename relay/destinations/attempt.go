@@ -63,7 +63,8 @@ func (l *lane) dispatch(ctx, calls context.Context, now time.Time) time.Duration
 	}
 }
 
-// attempt makes a request and tells the circuit breaker what it shows. probe says that the circuit is half open.
+// attempt makes a request and tells the circuit breaker what the answer shows. probe is set if the circuit is half
+// open.
 func (l *lane) attempt(ctx context.Context, r *request, probe bool) result {
 	events := make([]*store.Event, len(r.items))
 	only := true // deferred events
@@ -87,9 +88,9 @@ func (l *lane) attempt(ctx context.Context, r *request, probe bool) result {
 	return o
 }
 
-// evidence returns what an answer shows about the destination as a whole: nil if it works. Events that are deferred
-// failed before while others were delivered, so that their failures show nothing. A refusal shows something only if
-// several events are refused in a row.
+// evidence returns what an answer shows about the destination as a whole: nil if it works, errOutage if it fails, or
+// errNoEvidence. deferred is set if all events of the request are deferred: these failed before while others were
+// delivered, so another failure shows nothing. A refusal counts only if several events are refused in a row.
 func (l *lane) evidence(r store.DeliveryReason, first *store.Event, deferred bool) error {
 	switch {
 	case r == store.DeliveryCanceled:
@@ -119,7 +120,7 @@ func (l *lane) finish(ctx context.Context, r result) {
 	l.logAttempt(ctx, r, outcome)
 }
 
-// apply updates the events of a request, and returns what became of them, for the log.
+// apply applies the result of a request to its events. It returns the outcome for the log.
 func (l *lane) apply(ctx context.Context, r result, now time.Time) (outcome string) {
 	items := r.request.items
 	switch {

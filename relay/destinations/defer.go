@@ -10,7 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// mustDefer reports whether an event that failed must be deferred, with the later events of its batch.
+// mustDefer reports whether an event that failed must be deferred, with the later events of its batch. If the event is
+// deferred already, mustDefer reports whether its new state must be stored.
 func (l *lane) mustDefer(i *item, limited bool, now time.Time) bool {
 	if i.id != 0 {
 		return i.attempts > 0
@@ -22,7 +23,8 @@ func (l *lane) mustDefer(i *item, limited bool, now time.Time) bool {
 	return i.attempts >= limits.attempts || i.attempts > 1 && now.Sub(i.since) >= limits.hold
 }
 
-// deferQueue defers the items of a queue, as many as fit, and stores the present state of those deferred already.
+// deferQueue defers the items of a queue, as many as fit. If the first one is deferred already, deferQueue stores its
+// new state.
 func (l *lane) deferQueue(q *queue, now time.Time) {
 	front := q.front()
 	for _, i := range q.items {

@@ -178,8 +178,8 @@ func (l *lane) loadMore(ctx context.Context, now time.Time) error {
 	return l.loadDeferred(ctx, l.nextDeferred, now)
 }
 
-// check looks whether somebody else changed the stored destination, such as an operator by a requeue, and then adopts
-// the change.
+// check reads the stored destination at most once per limits.check. If somebody else changed it, such as an operator
+// who requeued events, check adopts the change.
 func (l *lane) check(ctx context.Context, now time.Time) error {
 	if now.Before(l.checkAt) || l.saving != nil {
 		return nil

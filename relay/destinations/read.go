@@ -16,7 +16,8 @@ import (
 // eventPage is how many events are read at once.
 const eventPage = 500
 
-// readable reports whether the event log may be read: whether there is memory, and use, for more events.
+// readable reports whether the event log may be read now: there is memory for more events, and they can be delivered or
+// must become dead.
 func (l *lane) readable() bool {
 	limits := l.destination.limits
 	switch {

@@ -30,7 +30,7 @@ func reasonOfStatus(status int) store.DeliveryReason {
 	return store.DeliveryRedirected
 }
 
-// reasonOfError returns the reason for an error of net/http, after which there is no answer.
+// reasonOfError returns the reason for an error that net/http returned in place of an answer.
 func reasonOfError(err error) store.DeliveryReason {
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
@@ -44,7 +44,8 @@ func reasonOfError(err error) store.DeliveryReason {
 	return store.DeliveryNetwork
 }
 
-// isTLS reports whether the server did not accept our certificate or we not its, or it does not speak TLS.
+// isTLS reports whether TLS failed: one side did not accept the certificate of the other, or the server does not speak
+// TLS.
 func isTLS(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
@@ -62,7 +63,7 @@ func isTLS(err error) bool {
 	return ok
 }
 
-// outage reports whether the destination as a whole failed: it was unreachable, or answered for no event.
+// outage reports whether an attempt with this reason failed because of the destination as a whole, not of the event.
 func outage(r store.DeliveryReason) bool {
 	switch r {
 	case store.DeliveryServer, store.DeliveryTimeout, store.DeliveryNetwork, store.DeliveryTLS, store.DeliveryRedirected:
