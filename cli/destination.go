@@ -191,8 +191,8 @@ type purgedEvents struct {
 	Dead    int `json:"dead"`
 }
 
-// changeDestination makes an API call that changes a destination. It prints the answer as JSON, or as the line that text
-// returns.
+// changeDestination makes an API call that changes a destination. It prints the answer as JSON if asJSON is set, else
+// the line that text returns for it.
 func changeDestination[T any](
 	c *cobra.Command, l *local, method, path string, asJSON bool, text func(T) string,
 ) error {

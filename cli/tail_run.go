@@ -49,7 +49,7 @@ func (t *tail) run(ctx context.Context) error {
 			return nil
 		case isGone && !connected:
 			return advised{err, "begin with --after oldest or --after now"}
-		case !t.follow || err != nil && (!connected || !passes(err)):
+		case !t.follow || err != nil && (!connected || !temporary(err)):
 			return err
 		case isGone:
 			fmt.Fprintln(t.log, "dlrloop: some events are no longer kept and were missed; continuing with the oldest one")
@@ -82,8 +82,8 @@ func (t *tail) take(line feedLine) error {
 // printError is an error in printing an event. A new connection does not help.
 type printError struct{ error }
 
-// passes reports whether a later attempt may succeed.
-func passes(err error) bool {
+// temporary reports whether another attempt may succeed after err.
+func temporary(err error) bool {
 	if errors.As(err, new(printError)) || errors.As(err, new(notDlrloop)) {
 		return false
 	}

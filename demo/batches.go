@@ -127,13 +127,13 @@ func (w *world) waitUntilIdle(ctx context.Context) error {
 		}
 		expected, applied := w.feedback()
 		missing := countMissing(expected, applied)
-		untold := w.untold()
-		if settled && pending == 0 && missing == 0 && untold == 0 {
+		undelivered := w.undelivered()
+		if settled && pending == 0 && missing == 0 && undelivered == 0 {
 			return nil
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
 			return fmt.Errorf("not idle after %s: %d feedback tasks are pending, the feedback of %d recipients is missing, "+
-				"and %d events have not reached the application", idleTimeout, pending, missing, untold)
+				"and %d events have not reached the application", idleTimeout, pending, missing, undelivered)
 		}
 	}
 }

@@ -35,6 +35,9 @@ func (p *printer) printEvents() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flush = nil
+	if len(p.events) == 0 {
+		return
+	}
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(p.events)) {
 		parts = append(parts, fmt.Sprintf("%d %s", p.events[name], name))
@@ -43,15 +46,15 @@ func (p *printer) printEvents() {
 	p.line(plain, "⇨", "events", "the application accepted %s", strings.Join(parts, ", "))
 }
 
-// untold returns how many facts the application has not heard of: messages whose final status dlrloop knows and inbound
-// messages that it acknowledged.
-func (w *world) untold() (n int) {
-	told := make(map[ledger.BatchRecipient]string)
+// undelivered returns how many events the application has not accepted yet: the final statuses that dlrloop must know,
+// and the inbound messages that dlrloop acknowledged.
+func (w *world) undelivered() (n int) {
+	statuses := make(map[ledger.BatchRecipient]string)
 	inbound := 0
 	for _, e := range w.application.Events() {
 		switch e.Type {
 		case "recipient.status":
-			told[ledger.BatchRecipient{Batch: e.Batch, Recipient: strings.TrimPrefix(e.Number, "+")}] = e.Status
+			statuses[ledger.BatchRecipient{Batch: e.Batch, Recipient: strings.TrimPrefix(e.Number, "+")}] = e.Status
 		case "inbound.received":
 			inbound++
 		}
@@ -60,7 +63,7 @@ func (w *world) untold() (n int) {
 	for _, b := range record.Batches {
 		for _, r := range b.Recipients {
 			known := b.Report != "none" && (b.Report != "summary" || b.FeedbackEnabled)
-			if known && r.Final && told[ledger.BatchRecipient{Batch: b.ID, Recipient: r.Recipient}] != r.Status {
+			if known && r.Final && statuses[ledger.BatchRecipient{Batch: b.ID, Recipient: r.Recipient}] != r.Status {
 				n++
 			}
 		}
