@@ -60,7 +60,7 @@ func verifyFeedback(ctx context.Context, address, plan string, delivered int) er
 	}
 }
 
-// deliveryTimeout is how long function verifyDelivered waits until dlrloop has delivered all events.
+// deliveryTimeout is the longest that verifyDelivered waits for dlrloop to deliver all events.
 const deliveryTimeout = 30 * time.Second
 
 // verifyDelivered blocks until dlrloop has delivered all events, and returns how many waited at first. It returns an

@@ -2,5 +2,6 @@
 
 package config
 
-// mayWrite returns true, because this check exists only on Unix. Without permission, opening the store fails later.
+// mayWrite always returns true: only on Unix can dlrloop check whether it may create files in a directory. Elsewhere a
+// missing permission shows when the store is opened.
 func mayWrite(string) bool { return true }

@@ -94,7 +94,8 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// checkURL returns the URL without a trailing slash. If the text is not a URL, it records a problem with the key.
+// checkURL returns the URL in text without a trailing slash. If text is not a URL, it records a problem that names the
+// key.
 func (l *loader) checkURL(key, text string) string {
 	if strings.ContainsAny(text, "@?") { // the URL may contain a password
 		l.source.maskedLines[l.source.places[key].line] = true

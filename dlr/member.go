@@ -63,7 +63,7 @@ func unquote(b []byte) string {
 
 func (t text) cut() string { return Truncate(string(t), maxText) }
 
-// Truncate returns the first limit characters of s, or s itself if it is not longer.
+// Truncate returns the first limit runes of s, or s itself if it is not longer.
 func Truncate(s string, limit int) string {
 	if len(s) <= limit || utf8.RuneCountInString(s) <= limit {
 		return s

@@ -136,7 +136,7 @@ func viewFeedback(e *store.Event) feedbackView {
 	}
 }
 
-// inboundView shows an inbound message. The members that come from the callback are left out if it lacks them.
+// inboundView is the JSON of an inbound message. Members that the callback does not have are left out.
 type inboundView struct {
 	Plan            string  `json:"plan"`
 	ID              string  `json:"inbound_id"`

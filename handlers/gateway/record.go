@@ -36,9 +36,9 @@ const (
 	maxRemembered    = 4096                   // batches whose last recorded content is remembered
 )
 
-// observe records the batches in Sinch's answer before the caller gets it. It reads up to 1 MiB of the body
-// (maxObserved) and puts it back. If the body breaks off before that, it returns an error, and the caller gets a
-// problem instead.
+// observe records the batches in Sinch's answer before the application gets it. It reads up to 1 MiB of the body
+// (maxObserved) and puts it back. If the connection fails within that part, it returns an error, and the application
+// gets a *problem.Problem instead of the answer.
 func (p *proxiedRequest) observe(a *http.Response) error {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel,

@@ -58,8 +58,9 @@ func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
-// read blocks until the body has arrived, and returns it as received, without decompressing it. It returns a problem if
-// the body is too large, incomplete, too slow or dropped, or if no memory becomes free within 250 ms.
+// read blocks until the body has arrived, and returns it as received, without decompressing it. It returns a
+// *problem.Problem if the body is too large, incomplete or too slow, if it was dropped to free memory, or if no memory
+// becomes free within 250 ms.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)

@@ -92,8 +92,8 @@ func (t *turns) queue(c client) (chan struct{}, error) {
 	return turn, nil
 }
 
-// lineUp adds client c to the list of clients that wait to decompress: in front if it has sent a valid signature,
-// otherwise at the end. The caller holds mu.
+// lineUp adds client c to the list of clients whose bodies wait to be decompressed: at the front if c has sent a valid
+// signature before, otherwise at the end. The caller holds mu.
 func (t *turns) lineUp(c client) {
 	if _, proven := t.proven[c]; proven {
 		t.order = slices.Insert(t.order, 0, c)

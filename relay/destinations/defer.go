@@ -10,8 +10,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// mustDefer reports whether an event that failed must be deferred, with the later events of its batch. If the event is
-// deferred already, mustDefer reports whether its new state must be stored.
+// mustDefer decides about an event whose attempt failed. For an event that is not deferred yet, true means: defer it,
+// and the later events of its batch behind it. For a deferred event, true means: store its new state. limited is true
+// if the destination answered 429.
 func (l *lane) mustDefer(i *item, limited bool, now time.Time) bool {
 	if i.id != 0 {
 		return i.attempts > 0

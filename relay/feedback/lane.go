@@ -206,7 +206,7 @@ func (l *lane) exportRate() {
 	l.metrics.FeedbackRate(l.plan.ID, l.limiter.rate*l.limiter.quotaShare, l.limiter.ceiling*l.limiter.quotaShare)
 }
 
-// The log messages of the method pause: why Sinch refuses the whole plan, and what to correct.
+// The messages that lane.pause logs. Each says why Sinch refuses all calls of the plan, and what to correct.
 const (
 	refusesPlan   = "plan paused: Sinch refuses all calls; correct the plan's token, or ask Sinch about the account"
 	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"

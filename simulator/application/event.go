@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Event is an event, or a callback of Sinch, that the application has accepted. Fields that its type does not have are
-// zero.
+// Event is what the application has accepted: an event of dlrloop, or a callback of Sinch. Fields that such an event or
+// callback does not have are zero.
 type Event struct {
 	ID      string // of a callback: its inbound id, or a hash of its body
 	Type    string // for example recipient.status, or recipient_delivery_report_sms

@@ -112,7 +112,7 @@ func (a *Application) read(h http.Header, body []byte, now time.Time) (events []
 	return events, delivery, 0
 }
 
-// refuse counts a request that is refused because of err and returns its status.
+// refuse counts a refused request, with err as the reason. It returns status unchanged, for the caller to answer.
 func (a *Application) refuse(status int, err error) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -42,7 +42,8 @@ type callback struct {
 	attempts []attempt
 }
 
-// entry returns an event for the observers: what happened to callback c. Feed.Add sets its time later.
+// entry returns the ledger entry that tells the observers what happened to callback c: kind. Its time is zero until
+// Feed.Add sets it.
 func (c *callback) entry(kind ledger.EntryKind) ledger.Entry {
 	d := c.message.Describe()
 	return ledger.Entry{
