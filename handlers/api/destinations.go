@@ -123,11 +123,31 @@ func (p *API) requeueDestination(ctx context.Context, a *request) (any, error) {
 		return nil, err
 	}
 	name := a.segment("name")
+	if err := p.checkConfigured(ctx, name); err != nil {
+		return nil, err
+	}
 	n, err := p.store.RequeueEvents(ctx, name, store.Now())
 	if err != nil {
 		return nil, failedDestination("requeue the events of", name, err)
 	}
 	return requeuedView{n}, nil
+}
+
+// checkConfigured returns a problem with status 409 if the destination is stored but not configured: requeued events
+// would wait for ever.
+func (p *API) checkConfigured(ctx context.Context, name string) error {
+	if slices.Contains(p.config.Destinations, name) {
+		return nil
+	}
+	all, err := p.store.Destinations(ctx)
+	if err != nil {
+		return failed("list destinations", err)
+	}
+	if !slices.ContainsFunc(all, func(d store.Destination) bool { return d.Name == name }) {
+		return failedDestination("requeue the events of", name, store.ErrNotFound)
+	}
+	return &problem.Problem{Kind: problem.KindConflict, Detail: fmt.Sprintf(
+		"destination %s is not configured, so its events are not delivered; configure it again, or purge it", name)}
 }
 
 // purgedView is the answer to a request that deletes a destination: how many events it had not received.

@@ -32,6 +32,13 @@ func TestRequeueDestination(t *testing.T) {
 	require.JSONEq(t, `{"events": 0}`, string(a.Content))
 }
 
+func TestRequeueADestinationThatIsNotConfigured(t *testing.T) {
+	server, _ := openDestinations(t)
+	a := server.call(t, http.MethodPost, "/api/v1/destinations/former-app/requeue", "", nil)
+	require.Equal(t, http.StatusConflict, a.StatusCode)
+	require.Contains(t, string(a.Content), "configure it again, or purge it")
+}
+
 func TestPurgeDestination(t *testing.T) {
 	server, s := openDestinations(t)
 	a := server.call(t, http.MethodDelete, "/api/v1/destinations/app", "", nil)
