@@ -48,21 +48,22 @@ func TestTable(t *testing.T) {
 			f(4800, 5*ms, 20*ms, 40*ms, 90*time.Microsecond),
 		},
 	}}
+	all[64][subjectDlrloop][0].behind, all[64][subjectDlrloop][1].behind = 8, 16
 	var out strings.Builder
 	require.NoError(t, table(&out, []int{64}, []subject{subjectAppend, subjectDlrloop, subjectPostgres}, all))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Len(t, lines, 4)
 	require.Equal(t,
 		[]string{
-			"64", "append", "15000", "3.00", "8.00", "14.5", "55", "1.00", "(1.00–1.00)", "1.00",
+			"64", "append", "15000", "3.00", "8.00", "14.5", "55", "0", "1.00", "(1.00–1.00)", "1.00",
 			"(1.00–1.00)",
-		}, strings.Fields(lines[1])[:11])
+		}, strings.Fields(lines[1])[:12])
 	require.Equal(t,
 		[]string{
-			"64", "dlrloop", "13000", "3.50", "14.50", "27.5", "70", "0.85", "(0.80–0.90)", "1.75",
+			"64", "dlrloop", "13000", "3.50", "14.50", "27.5", "70", "12", "0.85", "(0.80–0.90)", "1.75",
 			"(1.50–2.00)",
-		}, strings.Fields(lines[2])[:11])
-	require.Equal(t, []string{"0.55", "(0.50–0.60)", "1.00", "(1.00–1.00)"}, strings.Fields(lines[3])[11:])
+		}, strings.Fields(lines[2])[:12])
+	require.Equal(t, []string{"0.55", "(0.50–0.60)", "1.00", "(1.00–1.00)"}, strings.Fields(lines[3])[12:])
 
 	out.Reset()
 	delete(all[64], subjectAppend)

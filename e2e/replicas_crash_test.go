@@ -64,7 +64,8 @@ func TestReplicasCrash(t *testing.T) {
 	waitDelivered(c.replicas[0].program)
 
 	ledger := sinch.Ledger()
-	checkAnswers(t, ledger, http.StatusOK, http.StatusBadGateway, http.StatusServiceUnavailable,
+	// 0 is no answer: on a slow machine, one through the balancer may take longer than Sinch waits.
+	checkAnswers(t, ledger, 0, http.StatusOK, http.StatusBadGateway, http.StatusServiceUnavailable,
 		http.StatusGatewayTimeout)
 	checkStates(t, c.replicas[0].program, ledger)
 	checkReplicas(t, c, ledger)

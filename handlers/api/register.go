@@ -190,8 +190,8 @@ func (r *registration) record(ctx context.Context, entry store.Entry) error {
 }
 
 // ended waits until every submitted batch is recorded or has failed, and returns the answer. misread is the error of
-// reading the request's body, or nil. If both the reading and the store failed, ended returns the store's error, because
-// that one tells the client to retry the same request.
+// reading the request's body, or nil. If both the reading and the store failed, ended returns the store's error,
+// because that one tells the client to retry the same request.
 func (r *registration) ended(misread error) (registeredView, error) {
 	failed := r.workers.Wait()
 	kept := int(r.kept.Load())

@@ -69,9 +69,9 @@ func (r *Relay) Folded(changes []store.Changes) {
 }
 
 // Run sends feedback until ctx ends. Calls in flight may then finish within Plan.CallGrace; after that they are
-// canceled, and their tasks given back. Before Run returns nil, it records the result of every call. If the store fails,
-// it tries to record a result until the lease of the task ends. If the store is closed, Run returns an error that wraps
-// store.ErrClosed.
+// canceled, and their tasks given back. Before Run returns nil, it records the result of every call. If the store
+// fails, it tries to record a result until the lease of the task ends. If the store is closed, Run returns an error
+// that wraps store.ErrClosed.
 func (r *Relay) Run(ctx context.Context) error {
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error {
