@@ -3,6 +3,7 @@ package sinch
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -211,4 +212,27 @@ func TestACutAnswerIsANetworkFailure(t *testing.T) {
 	require.False(t, isAnswer)
 
 	require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}), "the status is enough")
+}
+
+// After 101 the connection is no longer HTTP, and net/http no longer ends reads from it.
+func TestSwitchingProtocolsEndsTheCall(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_, err = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		assert.NoError(t, err)
+	})
+	client, ended := u.client(t, withTimeout(300*time.Millisecond)), make(chan error, 1)
+	go func() { ended <- client.Feedback(context.Background(), testBatch, []string{"447700900118"}) }()
+	select {
+	case err := <-ended:
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, http.StatusSwitchingProtocols, e.HTTPStatus)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the call does not end")
+	}
 }

@@ -82,6 +82,9 @@ func (c *Client) exchange(ctx context.Context, k call, body []byte, token string
 	}
 	defer response.Body.Close()
 	a := answer{Response: response}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return a, nil // it has no body, and neither ctx nor a timeout would end the read
+	}
 	limit := c.maxAnswer
 	if !k.read || !a.success() {
 		limit = min(limit, maxErrorBody)
