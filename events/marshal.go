@@ -161,8 +161,8 @@ func viewInbound(e *store.Event) inboundView {
 	return v
 }
 
-// callbackView is the body of a callback: in Callback if it is valid JSON in UTF-8, else in Base64. Both are empty if
-// there is no body.
+// callbackView is the body of a callback: in Callback if it is valid JSON in UTF-8 and not nested deeper than maxDepth,
+// else in Base64. Both are empty if there is no body.
 type callbackView struct {
 	Callback json.RawMessage `json:"callback,omitempty"`
 	Base64   []byte          `json:"callback_base64,omitempty"`
@@ -170,10 +170,34 @@ type callbackView struct {
 
 func viewCallback(body []byte) callbackView {
 	value := bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // a byte order mark is not part of the JSON
-	if utf8.Valid(value) && json.Valid(value) {
+	if utf8.Valid(value) && json.Valid(value) && depth(value) <= maxDepth {
 		return callbackView{Callback: value}
 	}
 	return callbackView{Base64: body}
+}
+
+// maxDepth is how deep objects and arrays may be nested in a callback that an event contains as JSON. Sinch nests up to
+// four. Parsers have limits (.NET's is 64), and a reader of the feed could never pass an event beyond its limit.
+const maxDepth = 32
+
+// depth returns how deep the objects and arrays of a valid JSON text are nested.
+func depth(value []byte) (deepest int) {
+	open, text := 0, false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{', c == '[':
+			open++
+			deepest = max(deepest, open)
+		case c == '}', c == ']':
+			open--
+		}
+	}
+	return deepest
 }
 
 type quarantinedView struct {

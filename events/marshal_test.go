@@ -119,6 +119,14 @@ func TestMarshalKnowsEveryType(t *testing.T) {
 	}
 }
 
+// maxDepth is how deep a callback may be nested that an event has as JSON.
+const maxDepth = 32
+
+// nested returns a callback with an array nested in the callback this deep.
+func nested(arrays int) string {
+	return `{"more":` + strings.Repeat("[", arrays) + strings.Repeat("]", arrays) + "}"
+}
+
 // A callback that is not JSON in UTF-8 is shown in Base64, and any text yields valid JSON in one line.
 func TestMarshalStrangeBytes(t *testing.T) {
 	huge := strings.Repeat("\U0001f600\n", 1<<20)
@@ -131,6 +139,9 @@ func TestMarshalStrangeBytes(t *testing.T) {
 		"invalid UTF-8":         "{\"type\":\"mo_text\",\"id\":\"1\",\"body\":\"\xff\xfe\"}",
 		"NUL":                   "\x00",
 		"deeper than JSON may":  strings.Repeat("[", 20000) + strings.Repeat("]", 20000),
+		"too deep for parsers":  nested(maxDepth),
+		"as deep as allowed":    nested(maxDepth - 1),
+		"brackets in a text":    `{"type":"mo_text","id":"1","body":"` + strings.Repeat(`\"[{`, 100) + `"}`,
 		"huge":                  `{"type":"mo_text","id":"1","body":"` + huge + `"}`,
 		"text with NUL and BOM": "\xef\xbb\xbf{\"type\":\"mo_text\"\r\n,\"id\":\"1\",\"body\":\"a\\u0000\u2028</script>\"}\n",
 	} {
@@ -157,7 +168,7 @@ func TestMarshalStrangeBytes(t *testing.T) {
 			require.Equal(t, "\ufffd\x00\"", got.Data.Plan)
 			require.Equal(t, "\n\\", got.Data.InboundID)
 			plain := strings.TrimPrefix(raw, "\xef\xbb\xbf")
-			if utf8.ValidString(plain) && json.Valid([]byte(plain)) {
+			if utf8.ValidString(plain) && json.Valid([]byte(plain)) && plain != nested(maxDepth) {
 				require.JSONEq(t, plain, string(got.Data.Callback))
 				require.Empty(t, got.Data.Base64)
 				return
