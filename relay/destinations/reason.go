@@ -26,8 +26,10 @@ func reasonOfStatus(status int) store.DeliveryReason {
 		return store.DeliveryServer
 	case status >= 400:
 		return store.DeliveryRejected
+	case status >= 300:
+		return store.DeliveryRedirected
 	}
-	return store.DeliveryRedirected
+	return store.DeliveryNetwork // 101, which nobody asked for
 }
 
 // reasonOfError returns the reason for an error that net/http returned in place of an answer.

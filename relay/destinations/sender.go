@@ -132,7 +132,10 @@ func (s *sender) send(ctx context.Context, events []*store.Event) (answer, error
 		return a, nil
 	}
 	defer response.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer)) // the status counts, even if the body breaks off
+	var body []byte
+	if response.StatusCode != http.StatusSwitchingProtocols { // that has no body, and no timeout would end the read
+		body, _ = io.ReadAll(io.LimitReader(response.Body, maxAnswer)) // the status counts, even if the body breaks off
+	}
 	a := answer{reason: reasonOfStatus(response.StatusCode), took: time.Since(began)}
 	if a.reason != store.DeliveryAccepted {
 		a.detail = s.excerpt(response, body)
@@ -146,6 +149,9 @@ func (s *sender) request(ctx context.Context, events []*store.Event, now time.Ti
 	header := make(http.Header)
 	body := events[0].Raw
 	if s.destination.Format == FormatSinch {
+		if len(body) == 0 { // deferred before the format was changed
+			return nil, errors.New("no callback is stored with it; only the format events can send it")
+		}
 		signedBySinch(header, events[0].Signature)
 	} else {
 		var err error

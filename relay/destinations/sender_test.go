@@ -244,6 +244,59 @@ func TestConnectionFailures(t *testing.T) {
 	require.Equal(t, store.DeliveryCanceled, a.reason)
 }
 
+// serveRaw starts a server that reads one request of each connection, writes this answer, and keeps the connection.
+func serveRaw(t *testing.T, answer string) (url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	ended := t.Context().Done()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = c.Read(make([]byte, 64<<10))
+				_, _ = io.WriteString(c, answer)
+				<-ended
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+// After 101 the connection is no longer HTTP, and net/http no longer ends reads from it.
+func TestSwitchingProtocols(t *testing.T) {
+	url := serveRaw(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+	answers := make(chan answer, 1)
+	s := senderFor(t, url, func(d *Destination) { d.Timeout = 300 * time.Millisecond })
+	go func() {
+		a, err := s.send(context.Background(), []*store.Event{eventOf("b", 1)})
+		assert.NoError(t, err)
+		answers <- a
+	}()
+	select {
+	case a := <-answers:
+		require.Equal(t, store.DeliveryNetwork, a.reason)
+		require.Equal(t, "HTTP 101", a.detail)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the request does not end")
+	}
+}
+
+// A destination whose format has changed may have deferred events without a callback. They must not be posted as empty
+// bodies.
+func TestFormatSinchNeedsACallback(t *testing.T) {
+	server, last := catch(t, nil)
+	s := senderFor(t, server.URL, func(d *Destination) { d.Format, d.Secrets = FormatSinch, nil })
+	_, err := s.send(t.Context(), []*store.Event{eventOf("b", 1)})
+	require.ErrorIs(t, err, errEncoding)
+	require.Nil(t, last.Load(), "no request is made")
+}
+
 // A server that closes an idle connection while it is used again causes no failure.
 func TestClosedIdleConnection(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
