@@ -105,7 +105,7 @@ func newTransport(d Destination) (*http.Transport, error) {
 type answer struct {
 	reason     store.DeliveryReason
 	detail     string        // for people, without whole phone numbers or secrets; empty if accepted
-	retryAfter time.Duration // from the Retry-After header; 0 if absent
+	retryAfter time.Duration // from the Retry-After header of 429 or 503; 0 if absent
 	took       time.Duration
 }
 
@@ -139,7 +139,9 @@ func (s *sender) send(ctx context.Context, events []*store.Event) (answer, error
 	a := answer{reason: reasonOfStatus(response.StatusCode), took: time.Since(began)}
 	if a.reason != store.DeliveryAccepted {
 		a.detail = s.excerpt(response, body)
-		a.retryAfter = sinch.RetryAfter(response.Header, time.Now())
+		if s := response.StatusCode; s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable {
+			a.retryAfter = sinch.RetryAfter(response.Header, time.Now())
+		}
 	}
 	return a, nil
 }
