@@ -50,6 +50,7 @@ func newPrivate(c *config.Config, s *Server, scrape http.Handler) (http.Handler,
 		Events:   eventLog(c, s.store),
 
 		Destinations: destinationNames(c),
+		FeedMemory:   sharesOf(c).feed,
 	}, s.store, scrape, s.log)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ type shares struct {
 	backlog int   // 1/16: arrivals that are durable but not folded yet
 	step    int   // 1/8, at most maxStep: rows and pages of one fold step
 	events  int64 // 1/16: events that wait for destinations
+	feed    int64 // 1/16: large events that are sent to readers of the feed
 	heap    int64 // 4/5: everything that Go's runtime manages, including the above
 }
 
@@ -31,6 +32,7 @@ func sharesOf(c *config.Config) shares {
 		backlog: int(limit / 16),
 		step:    int(min(limit/8, maxStep)),
 		events:  limit / 16,
+		feed:    limit / 16,
 		heap:    limit / 5 * 4,
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type Config struct {
 	Draining func() bool
 	// Events is the log of events that the feed shows. Nil means that there is no feed.
 	Events EventLog
+	// FeedMemory limits the memory for large events in the answers of the feed, in bytes, roughly; default 32 MiB.
+	FeedMemory int64
 	// Patience limits how long a request waits for the store; default 10 s.
 	Patience time.Duration
 }
@@ -53,6 +56,7 @@ type API struct {
 	store    Store
 	failures problem.Failures
 	feeds    chan struct{} // holds an element for each open answer of the feed
+	memory   feedMemory
 	times    feedTimes
 	engine   *gin.Engine
 }
@@ -84,6 +88,7 @@ func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error)
 	p := &API{
 		config: c, store: s, failures: problem.Failures{Log: log},
 		feeds: make(chan struct{}, maxFeeds), times: defaultFeedTimes,
+		memory: newFeedMemory(cmp.Or(c.FeedMemory, defaultFeedMemory)),
 	}
 	p.engine, err = p.routes(a, scrape)
 	if err != nil {

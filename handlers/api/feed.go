@@ -35,9 +35,12 @@ type feedTimes struct {
 	poll      time.Duration
 	heartbeat time.Duration // the longest time without any line
 	write     time.Duration // how long the client may take to accept feedChunk bytes
+	large     time.Duration // how long the client may take to accept an event larger than feedKept
 }
 
-var defaultFeedTimes = feedTimes{poll: 200 * time.Millisecond, heartbeat: 15 * time.Second, write: 30 * time.Second}
+var defaultFeedTimes = feedTimes{
+	poll: 200 * time.Millisecond, heartbeat: 15 * time.Second, write: 30 * time.Second, large: 2 * time.Minute,
+}
 
 // feed answers GET /api/v1/events with the events after a cursor, and then with new events until the client leaves,
 // unless the parameter follow is false. The answer is NDJSON, or server-sent events if the client accepts these.
@@ -59,6 +62,7 @@ func (p *API) feed(c *gin.Context) {
 	ctx, cancel := connection(c.Request.Context())
 	defer cancel()
 	s := p.newFeedStream(c, q)
+	defer s.release()
 	if err := s.start(ctx); err != nil {
 		p.failures.Fail(c, feedFailed(q, err))
 		return

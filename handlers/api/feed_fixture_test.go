@@ -152,7 +152,7 @@ func serveFeed(t *testing.T, c Config, l *memoryLog, logger *slog.Logger) feedSe
 	c.Listen, c.Events = "127.0.0.1:0", l
 	p, err := New(c, handlerstest.OpenStore(t), http.NotFoundHandler(), logger)
 	require.NoError(t, err)
-	p.times = feedTimes{poll: time.Millisecond, heartbeat: time.Hour, write: 10 * time.Second}
+	p.times = feedTimes{poll: time.Millisecond, heartbeat: time.Hour, write: 10 * time.Second, large: 10 * time.Second}
 	s := httptest.NewUnstartedServer(p.Handler())
 	s.Config.ReadTimeout, s.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
 	s.Start()

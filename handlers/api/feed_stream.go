@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// feedPage is how many events the feed reads at a time. A slow client holds at most one page in memory.
+	// feedPage is how many events the feed reads at a time, at most.
 	feedPage = 100
 	// feedChunk is the size of the feed's buffer in bytes. Each time that the client accepts as many bytes, it gets
 	// feedTimes.write for the next ones.
@@ -30,6 +30,8 @@ type feedStream struct {
 	feedQuery
 	times  feedTimes
 	page   store.EventPage // the next events to send
+	most   int             // the most events of the next page
+	share  int64           // of memory.large, for the page
 	cursor string          // after the last event that was sent or that the filter left out
 	last   time.Time       // when something was last sent to the client
 	w      feedWriter
@@ -37,7 +39,7 @@ type feedStream struct {
 }
 
 func (p *API) newFeedStream(c *gin.Context, q feedQuery) *feedStream {
-	s := &feedStream{API: p, feedQuery: q, times: p.times, cursor: q.after}
+	s := &feedStream{API: p, feedQuery: q, times: p.times, most: feedPage, cursor: q.after}
 	s.w = feedWriter{ResponseWriter: c.Writer, controller: controllerOf(c.Writer), limit: s.times.write}
 	s.out = bufio.NewWriterSize(&s.w, feedChunk)
 	return s
@@ -116,10 +118,7 @@ func (s *feedStream) run(ctx context.Context) error {
 
 // read reads the page after the cursor.
 func (s *feedStream) read(ctx context.Context) error {
-	return s.withPatience(ctx, func(ctx context.Context) (err error) {
-		s.page, err = s.config.Events.Events(ctx, s.cursor, feedPage)
-		return err
-	})
+	return s.withPatience(ctx, s.readPage)
 }
 
 func (s *feedStream) withPatience(ctx context.Context, f func(context.Context) error) error {
@@ -207,6 +206,14 @@ type feedWriter struct {
 	gin.ResponseWriter
 	controller *http.ResponseController
 	limit      time.Duration
+	end        time.Time // a limit for several chunks together; zero for none
+}
+
+// limitEvent limits how long the client may take to accept what is written from now on; 0 removes the limit.
+func (w *feedWriter) limitEvent(d time.Duration) {
+	if w.end = (time.Time{}); d > 0 {
+		w.end = time.Now().Add(d)
+	}
 }
 
 func (w *feedWriter) Write(b []byte) (n int, err error) {
@@ -238,7 +245,11 @@ func controllerOf(w gin.ResponseWriter) *http.ResponseController {
 
 // extend gives the client more time. Only connections of tests support no deadlines.
 func (w *feedWriter) extend() error {
-	err := w.controller.SetWriteDeadline(time.Now().Add(w.limit))
+	deadline := time.Now().Add(w.limit)
+	if !w.end.IsZero() && w.end.Before(deadline) {
+		deadline = w.end
+	}
+	err := w.controller.SetWriteDeadline(deadline)
 	if errors.Is(err, http.ErrNotSupported) {
 		return nil
 	}
