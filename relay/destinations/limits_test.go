@@ -122,3 +122,19 @@ func TestDestinationsAreIndependent(t *testing.T) {
 		require.Equal(t, "0", d.Cursor)
 	})
 }
+
+// With little memory, as with hundreds of destinations, a page of the event log has fewer events.
+func TestLittleMemory(t *testing.T) {
+	inBubbleWith(t, func(h *harness) { h.config.Memory = 300 << 10 }, func(t *testing.T, h *harness) {
+		h.app.refuse(true)
+		ids := h.happen(10, batchNames(100)...)
+		h.advance(time.Minute)
+		l := h.deliverer.lanes[0]
+		require.NotZero(t, l.window.items)
+		require.Less(t, l.window.bytes, 2*l.destination.limits.bytes)
+		h.app.refuse(false)
+		h.advance(10 * time.Minute)
+		h.requireOrder(ids)
+		h.requireDelivered()
+	})
+}

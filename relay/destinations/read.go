@@ -13,8 +13,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// eventPage is how many events are read at once.
+// eventPage is how many events are read at once, at most.
 const eventPage = 500
+
+// eventGuess is how many bytes an event is expected to have when it is read. With little memory for each of many
+// destinations, a page of eventPage would be many times as large.
+const eventGuess = 1 << 10
 
 // readable reports whether the event log may be read now: there is memory for more events, and they can be delivered or
 // must become dead.
@@ -39,7 +43,8 @@ func (l *lane) read(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	limits := l.destination.limits
-	room := min(eventPage, limits.events-l.window.items, limits.slots-len(l.window.slots))
+	room := min(eventPage, limits.events-l.window.items, limits.slots-len(l.window.slots),
+		max((limits.bytes-l.window.bytes)/eventGuess, 1))
 	page, err := l.store.Events(ctx, l.readTo, room)
 	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
 		return l.lost(ctx, gone)
