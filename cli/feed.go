@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,17 +71,23 @@ func (f *feed) read(ctx context.Context, query url.Values, each func(feedLine) e
 	defer watchdog.Stop()
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, maxFeedLine)
-	for lines.Scan() {
+	broken := error(nil)
+	for n := 0; broken == nil && lines.Scan(); n++ {
 		watchdog.Reset(f.quiet)
 		line := feedLine{raw: lines.Bytes()}
 		if err := dlr.UnmarshalExact(line.raw, &line); err != nil {
-			return notDlrloop{fmt.Errorf("%s does not answer as dlrloop does: %w", f.api.base, err)}
+			// The last line may be cut off, and a proxy may hide that.
+			if lines.Scan() || n == 0 && lines.Err() == nil {
+				return notDlrloop{fmt.Errorf("%s does not answer as dlrloop does: %w", f.api.base, err)}
+			}
+			broken = io.ErrUnexpectedEOF
+			continue
 		}
 		if err := each(line); err != nil {
 			return err
 		}
 	}
-	if err := lines.Err(); err != nil {
+	if err := cmp.Or(lines.Err(), broken); err != nil {
 		if quiet := context.Cause(ctx); errors.Is(quiet, errFeedQuiet) {
 			err = quiet
 		}

@@ -185,6 +185,42 @@ dlrloop: connected again
 `, shown)
 }
 
+// A crash of dlrloop cuts a line off; a proxy in between may end the answer as if it were complete.
+func TestTailConnectsAgainAfterHalfALine(t *testing.T) {
+	for name, end := range map[string]func(){
+		"broken off": func() { panic(http.ErrAbortHandler) },
+		"ended":      func() {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			second := statusLine(2, "Delivered", 0, "")
+			f := serveSteps(t, func(w http.ResponseWriter) {
+				_, _ = io.WriteString(w, statusLine(1, "Queued", 400, "Queued")+"\n"+second[:len(second)/2])
+				w.(http.Flusher).Flush()
+				end()
+			}, lines(true, second))
+			var log bytes.Buffer
+			var cursors []string
+			ctx, stop := context.WithCancel(t.Context())
+			a, err := newAPI(f.URL, time.Minute)
+			require.NoError(t, err)
+			tail := &tail{
+				feed: newFeed(a, time.Minute), query: tailFlags{after: afterNow}.query(), follow: true,
+				reconnect: time.Millisecond, log: &log,
+				show: func(line feedLine) error {
+					if cursors = append(cursors, line.Cursor); line.Cursor == "c2" {
+						stop()
+					}
+					return nil
+				},
+			}
+			require.NoError(t, tail.run(ctx))
+			require.Equal(t, []string{"c1", "c2"}, cursors)
+			require.Equal(t, "dlrloop: URL: unexpected EOF; connecting again in 1ms\ndlrloop: connected again\n",
+				strings.ReplaceAll(log.String(), f.URL, "URL"))
+		})
+	}
+}
+
 // A connection without even a heartbeat is given up.
 func TestTailNoticesADeadConnection(t *testing.T) {
 	f := serveSteps(t)
