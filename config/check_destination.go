@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -42,11 +43,28 @@ func (l *loader) checkDestination(i int) {
 	u, err := url.Parse(d.URL)
 	switch {
 	case err != nil:
+	case l.isOwnWebhook(u):
+		l.problem(below(key, "url"), "is the webhook of this dlrloop, so each event would cause another one; "+
+			"write the URL of your application")
 	case isExample(u.Hostname()):
 		l.warn(below(key, "url"), "is the example's host; write the URL of your application")
 	case u.Scheme == "http" && !access.LoopbackHost(u.Hostname()):
 		l.warn(below(key, "url"), "is not HTTPS: numbers and credentials cross the network in clear text")
 	}
+}
+
+// isOwnWebhook reports whether u is the webhook of this dlrloop: at the host of public.url, or at the port of the
+// public listener on this machine.
+func (l *loader) isOwnWebhook(u *url.URL) bool {
+	if _, found := l.cutWebhookPath(u.EscapedPath()); !found {
+		return false
+	}
+	public, err := url.Parse(l.config.Public.URL)
+	if err == nil && public.Host != "" && strings.EqualFold(u.Host, public.Host) {
+		return true
+	}
+	_, port, err := net.SplitHostPort(l.config.Public.Listen)
+	return err == nil && u.Port() == port && access.LoopbackHost(u.Hostname())
 }
 
 func (l *loader) planIDs() []string {

@@ -131,6 +131,25 @@ func TestDestinationProblems(t *testing.T) {
 	}
 }
 
+// A destination that is dlrloop's own webhook would receive its own events as callbacks, for ever.
+func TestOwnWebhookAsADestination(t *testing.T) {
+	for url, own := range map[string]bool{
+		"http://127.0.0.1:8080/webhooks/plan-a":       true,
+		"http://localhost:8080/webhooks/plan-a/token": true,
+		"https://DLR.test/webhooks/plan-a":            true,
+		"https://dlr.test/reports":                    false,
+		"http://127.0.0.1:9000/webhooks/plan-a":       false,
+		"https://app.test/webhooks/plan-a":            false,
+	} {
+		_, err := load(t, "public: {url: https://dlr.test}\n"+destinationWith("url: "+url, appSecrets))
+		if own {
+			require.ErrorContains(t, err, "destinations[0].url: is the webhook of this dlrloop", url)
+			continue
+		}
+		require.NoError(t, err, url)
+	}
+}
+
 func TestSuspiciousURLOfADestination(t *testing.T) {
 	for url, want := range map[string]string{
 		"http://app.test/s3cr3t":         "destinations[0].url: is not HTTPS",
