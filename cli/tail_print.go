@@ -79,7 +79,8 @@ func (p tailPrinter) print(line feedLine) error {
 	return err
 }
 
-// columns returns what happened, to whom, the id of the batch or message, and the rest.
+// columns returns the columns of the event: the status or type, the phone number, the id of the batch or message, and
+// the details.
 func (e *feedEvent) columns() (what, who, id, detail string) {
 	d := &e.Data
 	what, id = string(e.Type), d.BatchID

@@ -94,7 +94,7 @@ func TestRecipientsReply(t *testing.T) {
 		require.Len(t, acknowledged, 100)
 		for i, c := range acknowledged {
 			require.Equal(t, id, c.Inbound.Answers)
-			require.Empty(t, c.Batch, "it is no report on the batch")
+			require.Empty(t, c.Batch, "an inbound message belongs to no batch")
 			require.Equal(t, "54321", c.Inbound.To)
 			require.Contains(t, numbers(101)[1:], c.Recipients[0])
 			require.Contains(t, byID(all), c.Inbound.ID, "%d", i)

@@ -43,7 +43,7 @@ func (s *feedStream) readPage(ctx context.Context) error {
 	if err != nil || size <= feedKept {
 		return err
 	}
-	s.page = store.EventPage{} // whoever waits holds nothing
+	s.page = store.EventPage{} // a reader that waits keeps no page in memory
 	share := min(int64(size)*largeFactor, s.memory.budget)
 	if err := s.memory.large.Acquire(ctx, share); err != nil {
 		return err
