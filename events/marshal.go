@@ -29,7 +29,8 @@ func Marshal(e *store.Event) ([]byte, error) {
 	return bytes.TrimSuffix(line.Bytes(), []byte("\n")), nil
 }
 
-// envelope has the members that all events have in common.
+// envelope is the JSON object that Marshal writes for an event of any type. Data holds the members that depend on the
+// type; function view returns them.
 type envelope struct {
 	ID        string          `json:"id"`
 	Type      store.EventType `json:"type"`
@@ -37,7 +38,8 @@ type envelope struct {
 	Data      any             `json:"data"`
 }
 
-// view returns the member data of the event. It returns nil for an event that has no JSON form.
+// view returns the value of the member data in an event's JSON: a struct that depends on the event's type. It returns
+// nil for store.ReportReceived, which has no JSON form, and for an unknown type.
 func view(e *store.Event) any {
 	switch e.Type {
 	case store.RecipientStatus:
@@ -54,7 +56,8 @@ func view(e *store.Event) any {
 	return nil
 }
 
-// batchView has the members that all events of a batch have in common.
+// batchView holds the JSON members that all events of a batch have in common. Version rises with each event of a batch,
+// so readers can tell which of two events is newer.
 type batchView struct {
 	Plan            string `json:"plan"`
 	BatchID         string `json:"batch_id"`
@@ -66,7 +69,8 @@ func viewBatch(e *store.Event) batchView {
 	return batchView{Plan: e.Plan, BatchID: e.BatchID, Version: e.Version, ClientReference: e.ClientReference}
 }
 
-// codeView shows a status and a code, with what Sinch documents about the code. Code is nil for dlr.NoCode.
+// codeView is the JSON of a delivery status and an error code, with the name and class that Sinch documents for the
+// code. Code is nil, and left out of the JSON, if the report has no code (dlr.NoCode).
 type codeView struct {
 	Status     dlr.Status     `json:"status"`
 	Code       *int           `json:"code,omitempty"`
@@ -136,7 +140,8 @@ func viewFeedback(e *store.Event) feedbackView {
 	}
 }
 
-// inboundView is the JSON of an inbound message. Members that the callback does not have are left out.
+// inboundView is the JSON of an inbound message, which a phone sent to the service plan. Members that Sinch's callback
+// does not have are left out. If the callback cannot be parsed, its body is included, but no sender and no text.
 type inboundView struct {
 	Plan            string  `json:"plan"`
 	ID              string  `json:"inbound_id"`
@@ -161,8 +166,8 @@ func viewInbound(e *store.Event) inboundView {
 	return v
 }
 
-// callbackView is the body of a callback: in Callback if it is valid JSON in UTF-8 and not nested deeper than maxDepth,
-// else in Base64. Both are empty if there is no body.
+// callbackView is the body of a callback, a request that Sinch sent to the webhook. Callback is set if the body is
+// valid JSON in UTF-8 that is not nested deeper than maxDepth, otherwise Base64. Both are empty if there is no body.
 type callbackView struct {
 	Callback json.RawMessage `json:"callback,omitempty"`
 	Base64   []byte          `json:"callback_base64,omitempty"`
@@ -176,11 +181,13 @@ func viewCallback(body []byte) callbackView {
 	return callbackView{Base64: body}
 }
 
-// maxDepth is how deep objects and arrays may be nested in a callback that an event contains as JSON. Sinch nests up to
-// four. Parsers have limits (.NET's is 64), and a reader of the feed could never pass an event beyond its limit.
+// maxDepth limits how deep objects and arrays may be nested in a callback that an event contains as JSON. A deeper
+// callback is encoded in Base64, because JSON parsers have limits (64 in .NET) and a reader could never get past an
+// event that its parser refuses. Sinch nests up to four levels.
 const maxDepth = 32
 
-// depth returns how deep the objects and arrays of a valid JSON text are nested.
+// depth returns how deep the objects and arrays of a JSON text are nested: 1 for {"a": 1}, 0 for a number. The text
+// must be valid JSON.
 func depth(value []byte) (deepest int) {
 	open, text := 0, false
 	for i := 0; i < len(value); i++ {
@@ -207,13 +214,14 @@ type quarantinedView struct {
 	CallbackType dlr.Type   `json:"callback_type,omitempty"`
 }
 
-// instant is a time that JSON shows in RFC 3339 and UTC, always with milliseconds.
+// instant is a time.Time that encodes to JSON in RFC 3339 and UTC, always with milliseconds.
 type instant time.Time
 
-// IsZero reports whether the time is zero, for the option omitzero.
+// IsZero reports whether the time is the zero time. Package encoding/json calls it to leave out fields that have the
+// option omitzero.
 func (i instant) IsZero() bool { return time.Time(i).IsZero() }
 
-// MarshalJSON returns the time as a JSON string.
+// MarshalJSON returns the time as a JSON string in RFC 3339 and UTC, with milliseconds. The error is always nil.
 func (i instant) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(i).UTC().Format(`"2006-01-02T15:04:05.000Z07:00"`)), nil
 }

@@ -11,17 +11,17 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Access decides by credentials, Host header and origin whether a request to the private listener or the gateway is
-// allowed. It is safe for concurrent use.
+// Access decides by credentials, Host header and origin whether to answer a request for the private listener (API and
+// metrics) or the gateway (the proxy to Sinch). It is safe for concurrent use.
 type Access struct {
 	basic, bearer []Digest
 	challenges    []string // values of WWW-Authenticate; nil if no credentials are configured
 	crossOrigin   *http.CrossOriginProtection
 }
 
-// New returns an Access that accepts these user names with passwords and these bearer tokens. If there are none, it
-// requires no credentials, so only this machine should be able to reach the listener. The error names the configuration
-// key of each invalid credential.
+// New returns an Access that accepts these user names with passwords and these bearer tokens. If there are none,
+// requests need no credentials, so only this machine should be able to reach the listener. The error names the
+// configuration key of each invalid credential.
 func New(basic []Basic, bearer []string) (*Access, error) {
 	a := &Access{bearer: DigestsOf(bearer), crossOrigin: http.NewCrossOriginProtection()}
 	var faults Faults
@@ -64,11 +64,12 @@ func LoopbackHost(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
-// ErrCredentials is the error of Access.Check for a request with a missing or wrong credential.
+// ErrCredentials is the error that Access.Check returns for a request with a missing or wrong credential.
 var ErrCredentials = errors.New("this listener requires a credential; the request has none or a wrong one")
 
 // Check returns nil if the request may use the listener. If credentials are configured, it returns ErrCredentials for a
-// request without a valid one. If none are configured, it only checks the Host header, as CheckHost does.
+// request without a valid one. If none are configured, it only checks the Host header and returns the error of
+// CheckHost.
 func (a *Access) Check(r *http.Request) error {
 	if a.challenges == nil {
 		return CheckHost(r.Host)
@@ -86,8 +87,8 @@ func (a *Access) Check(r *http.Request) error {
 	return ErrCredentials
 }
 
-// CheckOrigin refuses requests that a page of another site made the browser send (cross-site request forgery). It
-// returns a problem with status 403 for them, otherwise nil. GET, HEAD and OPTIONS are always allowed.
+// CheckOrigin refuses requests that a page of another web site made a browser send (cross-site request forgery): it
+// returns a problem with status 403 for them, and nil for all others. GET, HEAD and OPTIONS are always allowed.
 func (a *Access) CheckOrigin(r *http.Request) error {
 	if a.crossOrigin.Check(r) == nil {
 		return nil
@@ -95,9 +96,9 @@ func (a *Access) CheckOrigin(r *http.Request) error {
 	return problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused")
 }
 
-// CheckHost checks the Host header of a request if no credentials are configured. It returns nil for an IP address,
-// localhost and names that end in .localhost, and a problem with status 421 for any other host. Otherwise a web page
-// could read answers of this machine through a host name of its own (DNS rebinding).
+// CheckHost stops DNS rebinding, by which a web page reads answers of this machine through a host name of its own. It
+// is for listeners without credentials. It returns nil for an IP address, localhost and names that end in .localhost,
+// and a problem with status 421 for any other value of the Host header.
 func CheckHost(host string) error {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

@@ -9,8 +9,8 @@ import (
 // Basic is a user name and a password for HTTP Basic authentication.
 type Basic struct{ User, Password string }
 
-// Check calls report for each invalid field. Its arguments are the configuration key of the field, username or
-// password, and a text that says what is wrong and what to do.
+// Check calls report for each invalid field. The first argument of report is the configuration key of the field,
+// username or password. The second says what is wrong and what to do. If all fields are valid, report is not called.
 func (b Basic) Check(report func(member, text string)) {
 	switch {
 	case b.User == "":
@@ -23,25 +23,26 @@ func (b Basic) Check(report func(member, text string)) {
 	}
 }
 
-// Faults is a list of errors in configured credentials. At adds errors; errors.Join makes one error of them.
+// Faults is a list of errors in configured credentials; nil is an empty list. At returns a function that adds to the
+// list. Pass the complete list to errors.Join.
 type Faults []error
 
-// At returns a function that adds an error to the list; pass it to Basic.Check and similar methods. The error is
-// "key.member: text", or "key: text" if member is empty.
+// At returns a function that adds an error to the list, for use as the argument of Basic.Check. key is the
+// configuration key of the credential. The error's text is "key.member: text", or "key: text" if member is empty.
 func (f *Faults) At(key string) func(member, text string) {
 	return func(member, text string) {
 		*f = append(*f, fmt.Errorf("%s: %s", strings.TrimSuffix(key+"."+member, "."), text))
 	}
 }
 
-// Format prints *** for every verb, so no password reaches a log.
+// Format prints *** for every verb of package fmt, so that no password reaches a log.
 func (Basic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a password.
 func (Basic) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Digests returns the digest of user:password in UTF-8. A second digest is for ISO 8859-1, if that encoding is possible
-// and different. Clients may use either encoding.
+// Digests returns the digests of user:password for each encoding that a client may use: UTF-8 and, if the text can be
+// encoded so and the bytes differ, ISO 8859-1. So the result has one or two elements.
 func (b Basic) Digests() []Digest {
 	pair := b.User + ":" + b.Password
 	found := []Digest{DigestOf(pair)}
@@ -51,7 +52,7 @@ func (b Basic) Digests() []Digest {
 	return found
 }
 
-// latin1 encodes text in ISO 8859-1. The result possible is false if that encoding lacks a character of the text.
+// latin1 encodes text in ISO 8859-1. If that encoding lacks a character of the text, it returns "" and false.
 func latin1(text string) (narrow string, possible bool) {
 	var bytes []byte
 	for _, r := range text {

@@ -5,10 +5,11 @@ import (
 	"crypto/subtle"
 )
 
-// Digest is the SHA-256 of a secret. Comparing digests takes equally long for secrets of any length.
+// Digest is the SHA-256 of a secret. All digests have the same length, so the time of a comparison does not reveal the
+// length of the secret.
 type Digest [sha256.Size]byte
 
-// DigestOf returns the digest of a secret. Digest.In compares it with the digests of the accepted secrets.
+// DigestOf returns the digest of a secret. To check a secret that a client sent, call In on its digest.
 func DigestOf(secret string) Digest { return sha256.Sum256([]byte(secret)) }
 
 // DigestsOf returns the digest of each secret, in the same order. It returns nil if there are no secrets.
@@ -20,7 +21,8 @@ func DigestsOf(secrets []string) []Digest {
 	return digests
 }
 
-// In reports whether d is one of the accepted digests. It always compares all, so its duration does not reveal a match.
+// In reports whether d is one of the accepted digests. It always compares d with all of them, each in constant time, so
+// its duration does not reveal a match.
 func (d Digest) In(accepted []Digest) bool {
 	equal := 0
 	for i := range accepted {

@@ -15,9 +15,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// HalfClose sends request, raw HTTP, to h over TCP, closes the connection's sending side before h has answered, and
-// returns the answer. It blocks h in the operation op of the store s. After the close it waits until net/http has
-// canceled the request's context, and then unblocks the store.
+// HalfClose tests that h answers a client that closes its sending side early. It sends request, raw HTTP, to h over
+// TCP, closes that side while h waits for the operation op of the store s, and lets the store continue once net/http
+// has canceled the request's context. It returns the answer.
 func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.Operation,
 	request string,
 ) (status int, body string) {
@@ -48,8 +48,8 @@ func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.
 	return status, body
 }
 
-// RawRequest returns the bytes of an HTTP/1.1 request, for HalfClose. The argument header holds further header lines,
-// each ending in \r\n, and may be empty. RawRequest adds Host and Content-Length.
+// RawRequest returns the bytes of an HTTP/1.1 request, for HalfClose. It adds Host and Content-Length. header holds any
+// further header lines, each ending in \r\n, and may be empty.
 func RawRequest(method, path, header, body string) string {
 	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n%s\r\n%s", method, path, len(body),
 		header, body)

@@ -18,8 +18,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// OpenStore returns an empty store that is closed when the test ends. The store collects delivery feedback for one
-// second before it may be sent. If a batch gets no report for one hour, its remaining reports count as missing.
+// OpenStore returns an empty store in a temporary directory, which is closed when the test ends. It collects delivery
+// feedback for one second before the feedback is due. A batch's missing reports are due to be fetched after an hour
+// without a report.
 func OpenStore(t *testing.T) *boltstore.Store {
 	t.Helper()
 	return OpenStoreWith(t, func(string) store.Policy {
@@ -30,7 +31,7 @@ func OpenStore(t *testing.T) *boltstore.Store {
 	})
 }
 
-// OpenStoreWith returns an empty store with these policies. It is closed when the test ends.
+// OpenStoreWith returns an empty store with these policies in a temporary directory. It is closed when the test ends.
 func OpenStoreWith(t *testing.T, p store.Policies) *boltstore.Store {
 	t.Helper()
 	s, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir(), Policies: p})
@@ -42,20 +43,21 @@ func OpenStoreWith(t *testing.T, p store.Policies) *boltstore.Store {
 // Quiet returns a logger that discards everything.
 func Quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// Log keeps log lines in memory for a test. String may be called while loggers write. The zero value is an empty log.
+// Log keeps log lines in memory, so that a test can check them. The zero value is an empty log. It is safe for
+// concurrent use.
 type Log struct {
 	mu  sync.Mutex
 	buf bytes.Buffer // guarded by mu
 }
 
-// Write appends p to the log, and never fails.
+// Write appends p to the log. The error is always nil.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
 }
 
-// String returns all lines logged so far.
+// String returns all lines logged so far, one JSON object per line if they come from Logger.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,13 +69,13 @@ func (l *Log) Logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// Reply is an HTTP answer whose body has been read into Content.
+// Reply is an HTTP answer whose body has already been read into Content. Do not read Response.Body.
 type Reply struct {
 	*http.Response
 	Content []byte
 }
 
-// Problem is the JSON body of an answer with the Content-Type application/problem+json.
+// Problem is the decoded JSON body of an error answer, whose Content-Type is application/problem+json (RFC 9457).
 type Problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
@@ -94,7 +96,7 @@ func (a Reply) Problem(t *testing.T) Problem {
 	return p
 }
 
-// BasicHeader returns the value of an Authorization header for HTTP Basic. Its argument has the form "user:password".
+// BasicHeader returns the value of an Authorization header for HTTP Basic. The argument has the form "user:password".
 func BasicHeader(userAndPassword string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userAndPassword))
 }

@@ -11,10 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// NewEngine returns a gin engine without routes. If a handler panics, the engine logs that with f and answers with a
-// problem of the given kind. The context of a request does not end when the client closes its connection.
-// trustedProxies lists the IP addresses and networks of proxies whose X-Forwarded-For names the client; an invalid
-// entry is an error.
+// NewEngine returns a gin engine without routes. If a handler panics, the engine logs the panic with f and answers with
+// a problem of the given kind. The context of a request does not end when the client disconnects. trustedProxies lists
+// IP addresses and networks of proxies whose X-Forwarded-For header is believed; an invalid entry is an error.
 func NewEngine(f problem.Failures, kind problem.Kind, trustedProxies []string) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode) // a setting of the whole process; any other mode prints to stdout
 	e := gin.New()
@@ -31,15 +30,15 @@ func NewEngine(f problem.Failures, kind problem.Kind, trustedProxies []string) (
 	return e, nil
 }
 
-// Get makes h the handler of GET and HEAD requests for path, which may be a gin pattern such as /batches/:id.
+// Get registers h for GET and HEAD requests to path, which may be a gin pattern such as /batches/:id.
 func Get(r gin.IRoutes, path string, h gin.HandlerFunc) {
 	r.GET(path, h)
 	r.HEAD(path, h)
 }
 
-// recovery is a middleware that logs a handler's panic and answers with a problem of the given kind. If a part of the
-// answer was already sent, it aborts the connection, so that the client notices that the rest is missing. It does not
-// recover http.ErrAbortHandler, which a handler raises on purpose.
+// recovery returns a middleware that logs a handler's panic with f and answers with a problem of the given kind. If a
+// part of the answer was already sent, it aborts the connection, so that the client notices that the rest is missing.
+// It does not recover http.ErrAbortHandler, with which a handler aborts on purpose.
 func recovery(f problem.Failures, kind problem.Kind) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		defer func() {

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// LogEvery is the minimum time between two log lines about problems of the same kind.
+// LogEvery is the minimum time between two log lines that LogSampler allows about problems of the same kind.
 const LogEvery = 5 * time.Second
 
-// LogSampler allows one log line about each kind of problem every five seconds (LogEvery). The zero value is ready to
-// use. It is safe for concurrent use.
+// LogSampler allows one log line about each kind of problem every five seconds (LogEvery) and counts those that it
+// refuses. The zero value is ready to use. It is safe for concurrent use.
 type LogSampler struct {
 	kinds [len(kinds)]struct {
 		last     atomic.Int64 // Unix nanoseconds
@@ -17,8 +17,8 @@ type LogSampler struct {
 	}
 }
 
-// Allow reports whether to log a problem of kind k now. If so, unlogged is the number of problems of this kind that
-// were skipped since the last log line.
+// Allow reports whether a problem of kind k may be logged now. If so, unlogged is how many problems of this kind were
+// not logged since the last one that was. Otherwise it counts the problem and returns 0 and false.
 func (s *LogSampler) Allow(k Kind) (unlogged int64, ok bool) {
 	of, now := &s.kinds[k], time.Now().UnixNano()
 	last := of.last.Load()

@@ -16,12 +16,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Kind is a kind of problem with a request. Each has a section in docs/problems.md, whose URL is the "type" in the
-// answer.
+// Kind is a kind of error answer, such as "not found" or "too busy". Each has a section in docs/problems.md, whose URL
+// is the member "type" of the answer.
 type Kind uint8
 
-// The kinds of problems in dlrloop's answers. The array kinds holds the title, the HTTP status and the log level of
-// each.
+// The kinds of problems in dlrloop's error answers. The array kinds holds the title, the HTTP status and the log level
+// of each.
 const (
 	KindInternal Kind = iota
 	KindUnavailable
@@ -44,16 +44,18 @@ const (
 	KindConflict
 )
 
-// Slug returns the name of the kind's section in docs/problems.md, such as "bad-parameter".
+// Slug returns the name of the kind's section in docs/problems.md, such as "bad-parameter". Log lines contain it, too.
 func (k Kind) Slug() string { return kinds[k].slug }
 
-// Level returns the level of the log line about a problem of this kind.
+// Level returns the level at which a problem of this kind is logged. It is Debug for mistakes of the client, and Error
+// if a person must act.
 func (k Kind) Level() slog.Level { return kinds[k].level }
 
-// typePrefix is the beginning of the URL that is the "type" in an answer. The kind's slug, such as "busy", follows.
+// typePrefix begins the URL that is the member "type" of an error answer. The kind's slug, such as "busy", follows.
 const typePrefix = "https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#"
 
-// kinds holds for each kind the name of its section in docs/problems.md, its title, HTTP status and log level.
+// kinds holds, with the Kind as index, the name of its section in docs/problems.md, the title in the answer, the HTTP
+// status and the log level.
 var kinds = [...]struct {
 	slug, title string
 	status      int
@@ -84,8 +86,8 @@ var kinds = [...]struct {
 	KindConflict:   {"conflict", "Not in the present state", http.StatusConflict, slog.LevelDebug},
 }
 
-// Problem is an error that says how to answer the request, in the format of RFC 9457. Handlers may also return other
-// errors, which function Of converts.
+// Problem is an error that says how to answer a request, in the format of RFC 9457 (problem+json). Handlers may also
+// return other errors; function Of converts these.
 type Problem struct {
 	Kind      Kind
 	Status    int    // overrides the status of the kind; 0 keeps it
@@ -96,7 +98,7 @@ type Problem struct {
 	OldestCursor string
 }
 
-// Error returns the Detail and the Cause, for the log. It must not be sent to the caller, who must not see the Cause.
+// Error returns the Detail and the Cause, for the log. Do not send the text to the client, who must not see the Cause.
 func (p *Problem) Error() string {
 	switch {
 	case p.Cause == nil:
@@ -107,7 +109,7 @@ func (p *Problem) Error() string {
 	return p.Detail + ": " + p.Cause.Error()
 }
 
-// Unwrap returns the Cause, for errors.Is and errors.As.
+// Unwrap returns the Cause, for errors.Is and errors.As. It is nil if no error caused the problem.
 func (p *Problem) Unwrap() error { return p.Cause }
 
 // StatusCode returns the HTTP status of the answer: the field Status or, if that is 0, the status of the Kind.
@@ -118,13 +120,14 @@ func (p *Problem) StatusCode() int {
 	return kinds[p.Kind].status
 }
 
-// NotFound returns a *Problem with status 404 about a missing thing, such as "batch X of plan Y".
+// NotFound returns a *Problem with status 404 that says that the thing was not found. thing is a text such as "batch X
+// of plan Y".
 func NotFound(thing string) error {
 	return &Problem{Kind: KindNotFound, Detail: thing + " was not found"}
 }
 
-// BadParameter returns a *Problem with status 400 about the query parameter with this name. The other arguments say
-// what is wrong with its value and what is allowed. They must not quote the value, which may be a phone number.
+// BadParameter returns a *Problem with status 400 about the query parameter with this name. fault says what is wrong
+// with the value, and allowed which values are valid. They must not quote the value, which may be a phone number.
 func BadParameter(name, fault, allowed string) error {
 	detail := fmt.Sprintf("%s: %s; allowed: %s", name, fault, allowed)
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}
@@ -133,18 +136,18 @@ func BadParameter(name, fault, allowed string) error {
 // BadBody returns a *Problem with status 400 about a request body. The detail says what is wrong and what is expected.
 func BadBody(detail string) error { return &Problem{Kind: KindBadBody, Detail: detail} }
 
-// Unauthorized returns a *Problem with status 401 about a missing or wrong credential. The detail is sent to the
-// client. The handler must also set the header WWW-Authenticate.
+// Unauthorized returns a *Problem with status 401 about a missing or wrong credential. The client gets the detail. The
+// handler must also set the header WWW-Authenticate.
 func Unauthorized(detail string) error { return &Problem{Kind: KindUnauthorized, Detail: detail} }
 
-// Forbidden returns a *Problem about a request that is refused whatever its credentials are. The status must be 403 or
-// 421. The detail is sent to the client.
+// Forbidden returns a *Problem about a request that is refused even with valid credentials. The status must be 403 or
+// 421. The client gets the detail.
 func Forbidden(status int, detail string) error {
 	return &Problem{Kind: KindForbidden, Status: status, Detail: detail}
 }
 
-// Of returns the problem with which to answer a request after an error, which must not be nil. If err is or wraps a
-// *Problem, Of returns that one. An unknown error becomes a problem with status 500.
+// Of returns the problem to answer for err, which must not be nil. A *Problem that err is or wraps is returned
+// unchanged. A body over its limit becomes 413, and a busy or slow store 503. An unknown error becomes 500.
 func Of(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -167,8 +170,9 @@ func Of(err error) *Problem {
 	return &Problem{Kind: KindInternal, Detail: "see the log for this request id", Cause: err}
 }
 
-// OfStore returns a new problem with status 503 for a failed store call. Its kind is KindBusy if the store was busy,
-// closed or too slow, otherwise KindUnavailable. The text of err must name the call. The caller may replace the Detail.
+// OfStore returns a new problem with status 503 for a store call that failed with err. The kind is KindBusy if the
+// store was busy, closed or too slow, otherwise KindUnavailable. The text of err must name the call. The caller may
+// change the Detail.
 func OfStore(err error) *Problem {
 	if Of(err).Kind == KindBusy {
 		return &Problem{Kind: KindBusy, Detail: "retry later", Cause: err}
@@ -176,9 +180,9 @@ func OfStore(err error) *Problem {
 	return &Problem{Kind: KindUnavailable, Detail: "the store failed, see the log; retry later", Cause: err}
 }
 
-// Unread converts an error in reading a request body to one that a handler may return. An *http.MaxBytesError stays as
-// it is, because function Of turns it into a 413. Any other error becomes a KindIncomplete problem, which is answered
-// with 503.
+// Unread converts an error from reading a request body to the error that a handler should return. An
+// *http.MaxBytesError is returned unchanged, because Of turns it into a 413. Any other error becomes a problem with
+// status 503.
 func Unread(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err
@@ -186,28 +190,29 @@ func Unread(err error) error {
 	return &Problem{Kind: KindIncomplete, Detail: "the body did not arrive completely; retry later", Cause: err}
 }
 
-// retryAfter is the time in the header Retry-After of 429 and 503 answers. Sinch ignores this header.
+// retryAfter is the time in the header Retry-After of 429 and 503 answers, which tells clients when to try again. Sinch
+// ignores this header.
 const retryAfter = 5 * time.Second
 
-// Failures answers failed requests and logs each of them. Log must not be nil.
+// Failures answers and logs requests that failed. Log must not be nil. It is safe for concurrent use.
 type Failures struct{ Log *slog.Logger }
 
-// Fail answers a request that failed with err, and logs the failure. Function Of selects the answer. No further gin
+// Fail answers a request that failed with err, using the problem that Of returns, and logs the failure. No further gin
 // handlers run. Nothing of an answer may have been written before.
 func (f Failures) Fail(c *gin.Context, err error) {
 	p := Of(err)
 	f.Report(c, p, p.Answer(c), 0)
 }
 
-// Answer writes the problem as the answer to a request. No further gin handlers run. It logs nothing: pass the returned
-// request id to Failures.Report.
+// Answer writes the problem as the answer to a request and returns the request id. No further gin handlers run. It logs
+// nothing: pass the id to Failures.Report for that.
 func (p *Problem) Answer(c *gin.Context) (id string) {
 	c.Abort()
 	return p.Write(c.Writer, c.Request)
 }
 
-// Write writes the problem as the answer to r. It returns the request id in the answer: the one that the caller sent,
-// or a random one. Nothing of an answer may have been written before.
+// Write writes the problem as the answer to r and returns the request id that the answer contains: the one that the
+// client sent, or a random one. Nothing of an answer may have been written before.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	if id = RequestID(r); id == "" {
 		id = rand.Text()
@@ -235,8 +240,8 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	return id
 }
 
-// Report logs that a request was answered with problem p. The argument id is the result of Answer; unlogged is the one
-// of LogSampler.Allow, or 0.
+// Report logs that a request was answered with problem p. id is the request id that Answer returned. unlogged is how
+// many similar problems were not logged before, as LogSampler.Allow returns it, or 0.
 func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) {
 	ctx, level := c.Request.Context(), kinds[p.Kind].level
 	if !f.Log.Enabled(ctx, level) {
@@ -253,8 +258,8 @@ func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) 
 	f.Log.LogAttrs(ctx, level, "request refused", attrs...)
 }
 
-// RequestID returns the request id that the caller sent in X-Request-Id. It returns "" if there is none, or if it is
-// longer than 128 bytes or has other characters than visible ASCII.
+// RequestID returns the request id that the client sent in X-Request-Id. It returns "" if there is none, or if the id
+// is longer than 128 bytes or has other characters than visible ASCII.
 func RequestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	if len(id) > 128 {
