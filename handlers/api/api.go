@@ -17,7 +17,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Config configures the private listener, which serves the HTTP API, the metrics and the health checks.
+// Config configures the private listener, which serves the HTTP API, the metrics and the health checks. Without
+// credentials, Listen must be a loopback address. All other fields may be zero.
 type Config struct {
 	// Listen is the address that the listener is served on, as host:port. An address that other machines can reach
 	// requires credentials.
@@ -46,11 +47,12 @@ func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// defaultPatience is the default of Config.Patience. It must be shorter than the WriteTimeout of the http.Server.
+// defaultPatience limits how long a request waits for the store if Config.Patience is zero; then it is answered 503. It
+// must be shorter than the WriteTimeout of the http.Server, which would cut off the answer.
 const defaultPatience = 10 * time.Second
 
-// API is the handler of the private listener. It serves the HTTP API, the metrics and the health checks. Its answers
-// contain whole phone numbers.
+// API is the handler of the private listener: it serves the HTTP API, the metrics and the health checks. Its answers
+// contain whole phone numbers. It is safe for concurrent use.
 type API struct {
 	config   Config
 	store    Store
@@ -67,9 +69,9 @@ var openapiYAML []byte
 //go:embed index.html
 var indexHTML []byte
 
-// New returns the handler of the private listener. It uses the store s, serves /metrics with scrape and logs failed
-// requests to log. Without credentials, c.Listen must be an address that only this machine can reach. The error names
-// the configuration key of the invalid value.
+// New returns the API of the store s. It serves /metrics with scrape and logs failed requests to log. Without
+// credentials, c.Listen must be an address that only this machine can reach. The error names the configuration key of
+// the invalid value.
 func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error) {
 	if len(c.Basic)+len(c.Bearer) == 0 && !access.Loopback(c.Listen) {
 		return nil, fmt.Errorf("private.listen: other machines can reach %q and could read phone numbers there: "+
@@ -97,7 +99,8 @@ func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error)
 	return p, nil
 }
 
-// Handler returns the HTTP handler of the private listener.
+// Handler returns the HTTP handler that serves all routes of the private listener and checks credentials. TRACE and
+// CONNECT are answered 405.
 func (p *API) Handler() http.Handler { return listener.WithoutTrace(withConnection(p.engine)) }
 
 func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error) {
@@ -146,7 +149,8 @@ func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error)
 	return e, nil
 }
 
-// setHeaders is a middleware that sets each answer's security headers, and copies the request's X-Request-Id to it.
+// setHeaders is a middleware that sets the security headers of each answer. It also copies a valid X-Request-Id from
+// the request to the answer.
 func setHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	if id := problem.RequestID(c.Request); id != "" {
@@ -158,7 +162,8 @@ func setHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// guard returns a middleware that refuses requests without valid credentials, and requests by pages of other sites.
+// guard returns a middleware that answers requests without valid credentials with 401, requests that a page of another
+// site made the browser send with 403, and a suspicious Host header with 421. It lets all others pass.
 func (p *API) guard(a *access.Access) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		err := a.Check(c.Request)

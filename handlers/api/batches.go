@@ -37,7 +37,8 @@ func (p *API) batch(ctx context.Context, a *request) (any, error) {
 	return viewBatch(b), nil
 }
 
-// loggedView is one report in the answer to GET …/batches/{id}/reports, with the time when it was received.
+// loggedView is the JSON of one report in the answer to GET …/batches/{id}/reports. ReceivedAt is when dlrloop got
+// it. Source says whether Sinch called back with it or dlrloop fetched it.
 type loggedView struct {
 	ReceivedAt instant `json:"received_at"`
 	Type       string  `json:"type"`

@@ -10,15 +10,16 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The values of the query parameter state of GET /api/v1/destinations/{name}/events: events that are retried (the
-// default), or events that dlrloop has given up.
+// The values of the query parameter state of GET /api/v1/destinations/{name}/events, which lists events that a
+// destination did not accept: deferred events, which are sent again later (the default), or dead ones, which are not.
 const (
 	eventsDeferred = "deferred"
 	eventsDead     = "dead"
 )
 
-// destinationView is a destination of events. Waiting counts the events that it has not received and that are not dead,
-// and Oldest is when the oldest of them happened, roughly.
+// destinationView is the JSON of one destination, a URL to which dlrloop sends events. Waiting counts the events that
+// the destination has not accepted and that are not dead. Oldest is roughly when the first of these happened; zero if
+// none wait.
 type destinationView struct {
 	Name       string  `json:"name"`
 	Configured bool    `json:"configured"`
@@ -29,7 +30,8 @@ type destinationView struct {
 	PausedAt   instant `json:"paused_at,omitzero"`
 }
 
-// destinations answers with all destinations that are stored, also those that are no longer configured.
+// destinations answers GET /api/v1/destinations with every destination in the store, including those that are no longer
+// configured.
 func (p *API) destinations(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
@@ -65,8 +67,8 @@ func (p *API) destinations(ctx context.Context, a *request) (any, error) {
 	return pageView[destinationView]{Items: views}, nil
 }
 
-// backlog returns the events after the cursor of a destination. If retention deleted some of them, it counts the
-// others.
+// backlog counts the stored events that follow a destination's cursor, its place in the event log. It also returns the
+// time of the first of these events. If retention has deleted some, backlog counts the others and returns no error.
 func (p *API) backlog(ctx context.Context, cursor string) (store.EventBacklog, error) {
 	b, err := p.store.EventBacklog(ctx, cursor)
 	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
@@ -75,7 +77,8 @@ func (p *API) backlog(ctx context.Context, cursor string) (store.EventBacklog, e
 	return b, err
 }
 
-// deferredView is an event that a destination did not accept. Due is when it is tried again; a dead event has none.
+// deferredView is the JSON of an event that a destination did not accept. Due is when the event is sent again; it is
+// zero for a dead event, which is not sent again.
 type deferredView struct {
 	ID       int64                `json:"id"`
 	EventID  string               `json:"event_id"`
@@ -112,12 +115,14 @@ func (p *API) destinationEvents(ctx context.Context, a *request) (any, error) {
 	return viewPage(page, viewDeferred), nil
 }
 
-// requeuedView is the answer to a request that requeues the dead events of a destination: how many there were.
+// requeuedView is the answer to POST /api/v1/destinations/{name}/requeue. Events is how many dead events will be sent
+// again.
 type requeuedView struct {
 	Events int `json:"events"`
 }
 
-// requeueDestination makes the dead events of a destination due now and ends its pause.
+// requeueDestination answers POST /api/v1/destinations/{name}/requeue. It makes the dead events of the destination due
+// now and ends a pause in which the destination gets nothing. An unknown destination is answered 404.
 func (p *API) requeueDestination(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
@@ -133,8 +138,8 @@ func (p *API) requeueDestination(ctx context.Context, a *request) (any, error) {
 	return requeuedView{n}, nil
 }
 
-// checkConfigured returns a problem with status 409 if the destination is stored but not configured: requeued events
-// would wait for ever.
+// checkConfigured returns nil if the destination is configured. Otherwise its events could not be sent: the error is a
+// problem with status 409 if the store has the destination, else one with status 404.
 func (p *API) checkConfigured(ctx context.Context, name string) error {
 	if slices.Contains(p.config.Destinations, name) {
 		return nil
@@ -150,13 +155,15 @@ func (p *API) checkConfigured(ctx context.Context, name string) error {
 		"destination %s is not configured, so its events are not delivered; configure it again, or purge it", name)}
 }
 
-// purgedView is the answer to a request that deletes a destination: how many events it had not received.
+// purgedView is the answer to DELETE /api/v1/destinations/{name}: how many events the destination will never receive.
+// Waiting counts those that would still have been sent, and Dead those that had been given up.
 type purgedView struct {
 	Waiting int `json:"waiting"`
 	Dead    int `json:"dead"`
 }
 
-// purgeDestination deletes a destination that is no longer configured, with the events that it has not received.
+// purgeDestination answers DELETE /api/v1/destinations/{name}. It deletes a destination that is no longer configured,
+// with the events that the destination has not received. A configured one is answered 409, an unknown one 404.
 func (p *API) purgeDestination(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
@@ -184,8 +191,8 @@ func (p *API) purgeDestination(ctx context.Context, a *request) (any, error) {
 	return purgedView{Waiting: all[at].Deferred + b.Events, Dead: all[at].Dead}, nil
 }
 
-// failedDestination is like failed, for a store call about one destination, which it adds to the description. For an
-// unknown destination it returns a problem with status 404.
+// failedDestination converts the error of a store call about one destination into the error to answer. tried describes
+// the call, such as "list the events of". For an unknown destination the result is a problem with status 404.
 func failedDestination(tried, name string, err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return problem.NotFound("destination " + name)

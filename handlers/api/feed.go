@@ -18,16 +18,19 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// EventLog is the part of a store that the feed of events reads. store.EventLog documents the methods.
+// EventLog is the part of a store from which GET /api/v1/events reads the stored events. The interface EventLog of
+// package store documents the methods.
 type EventLog interface {
 	Events(ctx context.Context, cursor string, limit int) (store.EventPage, error)
 	EventsEnd(ctx context.Context) (string, error)
 }
 
-// maxFeeds is the maximum number of open answers of the feed. A further request is answered 503.
+// maxFeeds limits how many requests to GET /api/v1/events, each of which may stay open for hours, are answered at a
+// time. A further request is answered 503.
 const maxFeeds = 64
 
-// feedTimes are the time limits and intervals of the feed, which tests shorten.
+// feedTimes holds the time limits and intervals of GET /api/v1/events, which stays connected to send new events. The
+// usual values are in defaultFeedTimes; tests use shorter ones.
 type feedTimes struct {
 	// poll is how long the feed waits at the end of the log before it reads the log again. The log is polled since
 	// stores cannot notify all replicas of a new event (pgstore uses no LISTEN). Such a read finds nothing and is cheap,
@@ -42,8 +45,8 @@ var defaultFeedTimes = feedTimes{
 	poll: 200 * time.Millisecond, heartbeat: 15 * time.Second, write: 30 * time.Second, large: 2 * time.Minute,
 }
 
-// feed answers GET /api/v1/events with the events after a cursor, and then with new events until the client leaves,
-// unless the parameter follow is false. The answer is NDJSON, or server-sent events if the client accepts these.
+// feed answers GET /api/v1/events with the events after a cursor and then, unless the parameter follow is false, with
+// new events until the client disconnects. The answer is NDJSON, or server-sent events if the client accepts these.
 func (p *API) feed(c *gin.Context) {
 	q, err := p.feedQuery(c.Request)
 	if err != nil {
@@ -81,7 +84,7 @@ func (p *API) feed(c *gin.Context) {
 	}
 }
 
-// feedQuery is a request to the feed.
+// feedQuery holds the parsed query parameters and headers of a request to GET /api/v1/events.
 type feedQuery struct {
 	after   string // the cursor; "" is the place before the oldest event
 	named   string // where the client named the cursor: the parameter after or the header Last-Event-ID
@@ -92,7 +95,8 @@ type feedQuery struct {
 	filter  eventFilter
 }
 
-// The header with which a client of server-sent events continues after a disconnect.
+// lastEventID is the request header in which a client of server-sent events, such as a browser, names the last event
+// that it received. The value is a cursor, after which the answer begins.
 const lastEventID = "Last-Event-ID"
 
 func (p *API) feedQuery(r *http.Request) (feedQuery, error) {
@@ -122,7 +126,8 @@ func (p *API) feedQuery(r *http.Request) (feedQuery, error) {
 	return q, nil
 }
 
-// atLeastOne returns this query parameter, a positive number, or 0 if it is missing.
+// atLeastOne returns the query parameter of this name as a positive integer, or 0 if it is missing. For any other value
+// it records a fault, which the method err returns.
 func (q *query) atLeastOne(name string) int {
 	s := q.text(name)
 	if s == "" {
@@ -135,7 +140,8 @@ func (q *query) atLeastOne(name string) int {
 	return n
 }
 
-// acceptsEventStream reports whether the client asks for server-sent events, as a browser's EventSource does.
+// acceptsEventStream reports whether the client asks for server-sent events: its Accept header contains
+// text/event-stream, as that of a browser's EventSource does.
 func acceptsEventStream(r *http.Request) bool {
 	for _, accept := range r.Header.Values("Accept") {
 		for element := range strings.SplitSeq(accept, ",") {
@@ -147,7 +153,8 @@ func acceptsEventStream(r *http.Request) bool {
 	return false
 }
 
-// feedFailed returns the problem for an error of the first read. It quotes no cursor.
+// feedFailed converts an error of the first read of the event log into the problem to answer. The text does not quote
+// the client's cursor. Once events were sent, an error cannot be answered any more, so feedFailed is not used then.
 func feedFailed(q feedQuery, err error) error {
 	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
 		return &problem.Problem{
@@ -163,11 +170,12 @@ func feedFailed(q feedQuery, err error) error {
 	return problem.OfStore(err)
 }
 
-// connectionKey is the key of a request's context under which the context of its connection is stored.
+// connectionKey is the key under which withConnection stores a request's original context as a value in its new one.
 type connectionKey struct{}
 
-// withConnection returns a handler like next that keeps the context of the client's connection. Package listener
-// detaches the context of a request, but the feed must end when the client leaves.
+// withConnection returns a handler that calls next and lets the function connection find the request's original
+// context, which ends when the client disconnects. It is needed because package listener replaces the context by one
+// that does not end then.
 func withConnection(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
@@ -175,7 +183,8 @@ func withConnection(next http.Handler) http.Handler {
 	})
 }
 
-// connection returns a context that ends with ctx or when the client closes its connection or its sending side.
+// connection returns a context that ends when the client closes its connection or its sending side. ctx must be the
+// context of a request that passed withConnection. The caller must call the returned function to release resources.
 func connection(ctx context.Context) (context.Context, context.CancelFunc) {
 	if client, ok := ctx.Value(connectionKey{}).(context.Context); ok {
 		ctx = client

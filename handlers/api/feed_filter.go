@@ -9,7 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// eventFilter selects events. An empty field selects all.
+// eventFilter selects which events a client of GET /api/v1/events receives: those that match all fields. An empty field
+// matches every event.
 type eventFilter struct {
 	plan, batch string
 	digits      string            // of a phone number that the event must name
@@ -17,7 +18,8 @@ type eventFilter struct {
 	types       []store.EventType // never empty
 }
 
-// eventFilter reads the query parameters that filter events.
+// eventFilter returns the filter from the query parameters plan, batch, number, status and type. Missing ones match
+// every event. An invalid value is recorded as a fault, which the method err returns.
 func (q *query) eventFilter() eventFilter {
 	return eventFilter{
 		plan: q.text("plan"), batch: q.text("batch"), digits: dlr.Digits(q.text("number")),
@@ -25,7 +27,8 @@ func (q *query) eventFilter() eventFilter {
 	}
 }
 
-// list returns the elements of this query parameter, which commas separate, or nil if it is missing.
+// list splits the query parameter of this name at commas and returns the elements. It returns nil if the parameter is
+// missing or empty.
 func (q *query) list(name string) []string {
 	s := q.text(name)
 	if s == "" {
@@ -34,7 +37,9 @@ func (q *query) list(name string) []string {
 	return strings.Split(s, ",")
 }
 
-// statuses returns this query parameter as a list of documented statuses and dlr.Other, without regard to case.
+// statuses returns the query parameter of this name, a comma-separated list of delivery statuses, without regard to
+// case. Each must be a documented status or dlr.Other; anything else is recorded as a fault. The result is nil if the
+// parameter is missing.
 func (q *query) statuses(name string) (statuses []dlr.Status) {
 	for _, text := range q.list(name) {
 		s := dlr.ParseStatus(text)
@@ -47,7 +52,8 @@ func (q *query) statuses(name string) (statuses []dlr.Status) {
 	return statuses
 }
 
-// eventTypes returns this query parameter as a list of event types, or all types if it is missing.
+// eventTypes returns the query parameter of this name, a comma-separated list of event types, or all types if it is
+// missing. An unknown type is recorded as a fault, which the method err returns.
 func (q *query) eventTypes(name string) (types []store.EventType) {
 	all := store.EventTypes()
 	for _, text := range q.list(name) {
@@ -71,7 +77,8 @@ func joined[T ~string](values []T) string {
 	return strings.Join(texts, ", ")
 }
 
-// selects reports whether the event passes the filter. ReportReceived never does, since it has no JSON form.
+// selects reports whether the event matches all fields of the filter. An event of type ReportReceived never does,
+// because it has no JSON form.
 func (f *eventFilter) selects(e *store.Event) bool {
 	return slices.Contains(f.types, e.Type) &&
 		(f.plan == "" || e.Plan == f.plan) &&
@@ -81,7 +88,8 @@ func (f *eventFilter) selects(e *store.Event) bool {
 		(f.digits == "" || f.names(e))
 }
 
-// names reports whether the event names the phone number of the filter, as a recipient or in an inbound message.
+// names reports whether the event contains the filter's phone number, as a recipient or as sender or receiver of an
+// inbound message. Numbers are compared by their digits only.
 func (f *eventFilter) names(e *store.Event) bool {
 	switch e.Type {
 	case store.RecipientStatus:

@@ -10,20 +10,21 @@ import (
 )
 
 const (
-	// feedKept is roughly how many bytes of events an answer of the feed holds, unless a single event is larger.
+	// feedKept is how many bytes of events one answer of the feed holds in memory, roughly. A larger event is held alone.
 	feedKept = 256 << 10
-	// feedReads is how many answers read the event log at the same time. A page of the log has up to several megabytes
-	// until it is cut to feedKept.
+	// feedReads is how many answers may read the event log at the same time; others wait. A page that the store returns
+	// may have several megabytes before it is cut to feedKept.
 	feedReads = 4
-	// largeFactor is how much memory sending an event takes, as a multiple of its size: its texts, the JSON with the
-	// text of an inbound message twice, and the buffers in which the JSON grows.
+	// largeFactor is how many bytes of memory are reserved per byte of a large event: for its texts, for its JSON with the
+	// text of an inbound message twice, and for the buffers in which the JSON grows.
 	largeFactor = 8
-	// defaultFeedMemory is the default of Config.FeedMemory.
+	// defaultFeedMemory is used if Config.FeedMemory is zero, in bytes.
 	defaultFeedMemory = 32 << 20
 )
 
-// feedMemory limits the memory of all answers of the feed together. A client that accepts no data holds what its answer
-// holds, so each holds little, and a large event only with a share of a common budget.
+// feedMemory limits the memory that all open answers to GET /api/v1/events use together, even if their clients accept
+// no data. An answer holds at most about feedKept bytes of events. For a larger event it must first reserve memory from
+// the budget that all answers share.
 type feedMemory struct {
 	reads  chan struct{} // holds an element for each read of the event log; capacity feedReads
 	large  *semaphore.Weighted
@@ -34,9 +35,9 @@ func newFeedMemory(budget int64) feedMemory {
 	return feedMemory{make(chan struct{}, feedReads), semaphore.NewWeighted(budget), budget}
 }
 
-// readPage reads up to s.most events after the cursor and keeps as many as fit into feedKept, or one that is larger.
-// For that one it first acquires a share of the budget, which release returns. It returns the error of the store, or
-// that of ctx if ctx ends before there is room.
+// readPage reads the events after the cursor into s.page: as many as fit into feedKept bytes, or one that is larger.
+// For a larger one it waits until its memory can be reserved; release frees the memory. It returns the error of the
+// store, or of ctx if ctx ends first.
 func (s *feedStream) readPage(ctx context.Context) error {
 	s.release()
 	size, err := s.readSome(ctx)
@@ -54,7 +55,8 @@ func (s *feedStream) readPage(ctx context.Context) error {
 	return err
 }
 
-// readSome reads up to s.most events and keeps as many as fit into feedKept, but at least one. It returns their size.
+// readSome reads up to s.most events after the cursor into s.page. It keeps only as many as fit into feedKept bytes,
+// but at least one, and returns their size in bytes. If ctx ends before it may read, it returns the cause.
 func (s *feedStream) readSome(ctx context.Context) (size int, err error) {
 	select {
 	case s.memory.reads <- struct{}{}:
@@ -86,7 +88,8 @@ func (s *feedStream) readSome(ctx context.Context) (size int, err error) {
 	return size, nil
 }
 
-// release returns the share of the last page, if it has one. Call it after the last use of the page.
+// release drops the events in s.page and frees the memory that was reserved for a large event. Call it when these
+// events are sent, and at the end of the stream. Calling it again does nothing.
 func (s *feedStream) release() {
 	s.page = store.EventPage{}
 	if s.share > 0 {
@@ -96,7 +99,7 @@ func (s *feedStream) release() {
 	}
 }
 
-// sizeOf returns roughly how many bytes an event occupies in memory.
+// sizeOf estimates how many bytes of memory an event occupies.
 func sizeOf(e *store.Event) int {
 	n := 600 + len(e.ClientReference) + len(e.Number) + len(e.Detail) + len(e.Raw) + 48*len(e.Counts)
 	for _, r := range e.Recipients {

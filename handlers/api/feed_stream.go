@@ -15,16 +15,17 @@ import (
 )
 
 const (
-	// feedPage is how many events the feed reads at a time, at most.
+	// feedPage is the maximum number of events in one read of the event log.
 	feedPage = 100
-	// feedChunk is the size of the feed's buffer in bytes. Each time that the client accepts as many bytes, it gets
+	// feedChunk is the size of the feed's write buffer in bytes. Each time the client has accepted so many bytes, it gets
 	// feedTimes.write for the next ones.
 	feedChunk = 32 << 10
-	// feedRetry is how long a client of server-sent events waits before it connects again.
+	// feedRetry tells a client of server-sent events how long to wait before it connects again.
 	feedRetry = "2000" // milliseconds
 )
 
-// feedStream is one answer of the feed.
+// feedStream is the state of one answer to GET /api/v1/events: the cursor, the events to send next, and the connection.
+// One goroutine uses it; release must be called at the end.
 type feedStream struct {
 	*API
 	feedQuery
@@ -45,7 +46,8 @@ func (p *API) newFeedStream(c *gin.Context, q feedQuery) *feedStream {
 	return s
 }
 
-// start reads the first page and writes the headers. It returns the error of the store, and then writes nothing.
+// start reads the first events and then writes status 200 and the headers. If the store fails, start returns the error
+// and has written nothing, so the caller can still answer with a problem.
 func (s *feedStream) start(ctx context.Context) (err error) {
 	var end string
 	if s.after == "" {
@@ -78,8 +80,8 @@ func (s *feedStream) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// run sends events until the client leaves, which ends ctx, the process drains, or the answer is complete, and then
-// returns nil. Any other end is an error; the answer is then incomplete.
+// run sends events and heartbeats. It returns nil when the client leaves (which ends ctx), when the process shuts down,
+// or when the answer is complete. Any other end is an error; then the client lacks events that it asked for.
 func (s *feedStream) run(ctx context.Context) error {
 	if s.sse {
 		_, _ = s.out.WriteString("retry: " + feedRetry + "\n\n") // flush returns the error
@@ -116,7 +118,8 @@ func (s *feedStream) run(ctx context.Context) error {
 	}
 }
 
-// read reads the page after the cursor.
+// read replaces s.page by the events that follow the cursor. It returns the context's error if that takes longer than
+// Config.Patience.
 func (s *feedStream) read(ctx context.Context) error {
 	return s.withPatience(ctx, s.readPage)
 }
@@ -127,7 +130,8 @@ func (s *feedStream) withPatience(ctx context.Context, f func(context.Context) e
 	return f(ctx)
 }
 
-// send writes the selected events of the page. It reports whether the limit of the request is reached.
+// send writes the events of s.page that pass the filter to the buffer, and moves the cursor behind them. It returns
+// true once the request's maximum number of events is reached.
 func (s *feedStream) send() (done bool, err error) {
 	for i := range s.page.Events {
 		e := &s.page.Events[i]
@@ -152,7 +156,8 @@ func (s *feedStream) send() (done bool, err error) {
 	return false, nil
 }
 
-// event writes an event and the cursor after it.
+// event writes one event, encoded as line, and the cursor after it to the buffer: in the format of server-sent events
+// or as a line of NDJSON. It returns the error if the buffer could not be sent.
 func (s *feedStream) event(t store.EventType, line []byte) error {
 	if s.sse {
 		_, _ = s.out.WriteString("id: " + s.cursor + "\nevent: " + string(t) + "\ndata: ")
@@ -167,7 +172,8 @@ func (s *feedStream) event(t store.EventType, line []byte) error {
 	return err
 }
 
-// heartbeat writes the cursor without an event. So the client knows its place even if the filter leaves out all events.
+// heartbeat writes the cursor without an event to the buffer. So a client knows where to continue even if its filter
+// leaves out all events. An error shows up in the next flush.
 func (s *feedStream) heartbeat() {
 	if s.sse {
 		_, _ = s.out.WriteString(": heartbeat\nid: " + s.cursor + "\n\n")
@@ -176,7 +182,8 @@ func (s *feedStream) heartbeat() {
 	}
 }
 
-// flush sends the headers and what is buffered to the client.
+// flush sends everything that was written to the client, first of all the headers. It returns an error if the client
+// does not accept the bytes in time.
 func (s *feedStream) flush() error {
 	s.last = time.Now()
 	if err := s.out.Flush(); err != nil {
@@ -185,7 +192,7 @@ func (s *feedStream) flush() error {
 	return s.w.flush()
 }
 
-// wait blocks for the polling interval, or until the client leaves.
+// wait blocks until it is time to read the event log again (feedTimes.poll), or until ctx ends because the client left.
 func (s *feedStream) wait(ctx context.Context) {
 	timer := time.NewTimer(s.times.poll)
 	defer timer.Stop()
@@ -200,8 +207,8 @@ func quoted(s string) string {
 	return string(text)
 }
 
-// feedWriter writes in chunks and gives the client time for each of them, instead of the write timeout of the
-// http.Server, which limits the whole answer.
+// feedWriter writes an answer in pieces of feedChunk bytes. The client gets a new time limit for each piece, in place
+// of the http.Server's WriteTimeout, which limits the whole answer.
 type feedWriter struct {
 	gin.ResponseWriter
 	controller *http.ResponseController
@@ -209,7 +216,8 @@ type feedWriter struct {
 	end        time.Time // a limit for several chunks together; zero for none
 }
 
-// limitEvent limits how long the client may take to accept what is written from now on; 0 removes the limit.
+// limitEvent limits how long the client may take to accept everything that is written from now on, in addition to the
+// limit for each piece. Zero removes this limit.
 func (w *feedWriter) limitEvent(d time.Duration) {
 	if w.end = (time.Time{}); d > 0 {
 		w.end = time.Now().Add(d)
@@ -235,7 +243,8 @@ func (w *feedWriter) flush() error {
 	return w.controller.Flush()
 }
 
-// controllerOf returns the controller of the connection. Unlike that of w itself, its Flush returns errors.
+// controllerOf returns an http.ResponseController for the connection under gin's writer w. Its Flush returns errors,
+// which the Flush of w hides.
 func controllerOf(w gin.ResponseWriter) *http.ResponseController {
 	if wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		return http.NewResponseController(wrapper.Unwrap())
@@ -243,7 +252,8 @@ func controllerOf(w gin.ResponseWriter) *http.ResponseController {
 	return http.NewResponseController(w)
 }
 
-// extend gives the client more time. Only connections of tests support no deadlines.
+// extend sets the connection's write deadline to w.limit from now, or to w.end if that is earlier. It returns nil if
+// the connection has no deadlines, which happens only in tests.
 func (w *feedWriter) extend() error {
 	deadline := time.Now().Add(w.limit)
 	if !w.end.IsZero() && w.end.Before(deadline) {

@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The values of the query parameter state of GET /api/v1/feedback: feedback that waits to be sent (the default), or
-// feedback that dlrloop has given up.
+// The values of the query parameter state of GET /api/v1/feedback, which lists batches with delivery feedback for
+// Sinch: feedback that waits to be sent (pending, the default), or feedback that dlrloop has given up (dead).
 const (
 	feedbackPending = "pending"
 	feedbackDead    = "dead"
@@ -41,22 +41,25 @@ func (p *API) feedback(ctx context.Context, a *request) (any, error) {
 	return viewPage(page, viewBatch), nil
 }
 
-// requeueRequest is the body of POST /api/v1/feedback/requeue. It selects feedback of one batch, of one plan, or all.
+// requeueRequest is the JSON body of POST /api/v1/feedback/requeue. It selects the feedback of one batch (Plan and
+// BatchID), of one service plan (only Plan), or of all plans (All). Any other combination is answered 400.
 type requeueRequest struct {
 	Plan    string `json:"plan"`
 	BatchID string `json:"batch_id"`
 	All     bool   `json:"all"`
 }
 
-// requeueView is the answer to a requeue request: how many batches have feedback that is due now, and for how many of
-// their recipients it had been given up. If More is true, time ran out, and the client should repeat the request.
+// requeueView is the answer to POST /api/v1/feedback/requeue: for how many batches feedback is due now, and for how
+// many of their recipients it had been given up. If More is true, time ran out and the client should repeat the
+// request.
 type requeueView struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
 	More       bool `json:"more"`
 }
 
-// maxRequeueBody limits the body of a requeue request, in bytes. The longest plan id and batch id need far less.
+// maxRequeueBody limits the body of POST /api/v1/feedback/requeue, in bytes. A larger body is answered 413. The longest
+// plan id and batch id need far less.
 const maxRequeueBody = 16 << 10
 
 func (p *API) requeue(c *gin.Context) {
@@ -108,7 +111,7 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 }
 
 // requeueBatch makes the feedback of one batch due now, including feedback that was given up. If the batch has no
-// unsent feedback, it changes nothing and returns zeros.
+// unsent feedback, it changes nothing and returns zeros. An unknown batch is a problem with status 404.
 func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
 	b, err := p.store.Batch(ctx, key)
 	if err != nil {
@@ -124,7 +127,8 @@ func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueVi
 	return requeueView{Batches: 1, Recipients: n}, nil
 }
 
-// requeueWorkers is how many batches are requeued concurrently. The store commits concurrent calls together.
+// requeueWorkers is how many batches one request requeues at the same time. The store commits concurrent calls
+// together, so this saves disk writes.
 const requeueWorkers = 32
 
 // requeuePlan makes all unsent feedback of a service plan due now, or of all plans if plan is empty. If that takes
@@ -149,7 +153,8 @@ func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error)
 	return requeueView{int(r.batches.Load()), int(r.recipients.Load()), r.more}, err
 }
 
-// pending returns the ids of the service plans with feedback that waits to be sent.
+// pending returns the ids of the service plans that have feedback waiting to be sent. The result is nil if there are
+// none.
 func (p *API) pending(ctx context.Context) (plans []string, err error) {
 	stats, err := p.store.Stats(ctx)
 	if err != nil {
@@ -163,7 +168,8 @@ func (p *API) pending(ctx context.Context) (plans []string, err error) {
 	return plans, nil
 }
 
-// requeuing is the state of one request that requeues the feedback of many batches.
+// requeuing is the state of one request that requeues the feedback of many batches: the counts for the answer, and when
+// to stop. Its methods use several goroutines.
 type requeuing struct {
 	queue               Queue
 	enough              time.Time // no new page is started after it
@@ -172,7 +178,7 @@ type requeuing struct {
 }
 
 // waiting makes the feedback of a service plan due now, except feedback that was given up. If all of it is due already,
-// it still requeues one batch, because a requeue also ends a pause of the plan's feedback calls.
+// it still requeues one batch, because a requeue also ends a pause of the plan's calls to Sinch.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
@@ -191,7 +197,8 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	return nil
 }
 
-// pages requeues all batches that the query selects, page by page. If pages are left after r.enough, it sets r.more.
+// pages requeues every batch that the query selects, page by page. It stops after a page that ends later than r.enough;
+// if pages are left, it sets r.more. It returns the first error.
 func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)
@@ -221,7 +228,8 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	}
 }
 
-// batch requeues the feedback of one batch. It returns false if retention has deleted the batch since it was listed.
+// batch makes the feedback of one batch due now. It returns false, and no error, if the batch has been deleted since it
+// was listed.
 func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
 	n, err := r.queue.Requeue(ctx, key, store.Now())
 	if errors.Is(err, store.ErrNotFound) {

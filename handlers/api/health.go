@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// healthz answers GET /healthz with 200 while the process runs.
+// healthz answers GET /healthz with 200 whenever the process runs. It does not check the store.
 func (p *API) healthz(c *gin.Context) { c.String(http.StatusOK, "ok\n") }
 
 // readyz answers GET /readyz with 200 if callbacks can be recorded: the store is ready and the process is not shutting
@@ -30,8 +30,8 @@ func (p *API) readyz(c *gin.Context) {
 	c.String(http.StatusOK, "ready\n")
 }
 
-// indexStyle is the hash of the style element in index.html, for the header Content-Security-Policy. A browser ignores
-// a style that has another hash.
+// indexStyle is the hash of the style element in index.html, for the header Content-Security-Policy. It must be updated
+// with the element, because a browser ignores a style that has another hash.
 const indexStyle = "sha256-LbZe0/igPxhk4UfhONdtlltvJavB935rr4S6naB4gUA="
 
 func (p *API) index(c *gin.Context) {

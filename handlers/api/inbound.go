@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// inboundView is an inbound message (MO). ArrivedAt is when dlrloop received the callback, ReceivedAt when Sinch
-// received the message, and SentAt when the phone sent it.
+// inboundView is the JSON of an inbound message, which a phone sent to the service plan. SentAt is when the phone sent
+// it, ReceivedAt when Sinch received it, and ArrivedAt when dlrloop received Sinch's callback.
 type inboundView struct {
 	Plan            string   `json:"plan"`
 	ID              string   `json:"id"`

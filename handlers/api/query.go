@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// query reads the query parameters of a request. Its methods remember the first fault, such as an invalid value, and
-// the method err returns it. A parameter that no method has read is a fault, too: it may be a misspelled filter.
+// query reads the query parameters of a request. Its methods record the first fault, such as an invalid value, and err
+// returns it. A parameter that no method has read is a fault, too, since it may be a misspelled filter.
 type query struct {
 	values url.Values
 	read   []string // names of the parameters read
@@ -31,15 +31,16 @@ func parseQuery(raw string) *query {
 	return q
 }
 
-// fail records what is wrong with the query parameter of this name, and which values are allowed. Only the first fault
-// is kept. No argument may quote the value, since errors are logged and it may be a phone number.
+// fail records a fault of the query parameter of this name: what is wrong, and which values are allowed. Only the first
+// fault is kept. The arguments must not quote the value, since errors are logged and it may be a phone number.
 func (q *query) fail(name, wrong string, allowed ...string) {
 	if q.fault == nil {
 		q.fault = problem.BadParameter(name, wrong, strings.Join(allowed, ", "))
 	}
 }
 
-// text returns the query parameter of this name, or "" if it is missing. A parameter that occurs twice is a fault.
+// text returns the query parameter of this name, or "" if it is missing. If it occurs twice, text records a fault and
+// returns the first value.
 func (q *query) text(name string) string {
 	q.read = append(q.read, name)
 	given := q.values[name]
@@ -52,7 +53,8 @@ func (q *query) text(name string) string {
 	return given[0]
 }
 
-// oneOf returns the query parameter of this name. A value outside allowed is a fault; the default is allowed[0].
+// oneOf returns the query parameter of this name, which must be one of allowed, or allowed[0] if it is missing. Any
+// other value is recorded as a fault, which the method err returns.
 func (q *query) oneOf(name string, allowed ...string) string {
 	s := q.text(name)
 	if s == "" {
@@ -64,14 +66,16 @@ func (q *query) oneOf(name string, allowed ...string) string {
 	return s
 }
 
-// status returns this query parameter as a delivery status. Any text is valid, since Sinch may add statuses.
+// status returns the query parameter of this name as a delivery status, or "" if it is missing. Any text is valid,
+// since Sinch may add statuses.
 func (q *query) status(name string) dlr.Status { return dlr.ParseStatus(q.text(name)) }
 
 // latest is the last second of the year 9999 in Unix seconds. RFC 3339 cannot express a later time.
 const latest = 253402300799
 
 // time returns the query parameter of this name, in RFC 3339 or Unix seconds, as a UTC time truncated to the
-// millisecond. It returns the zero time if the parameter is missing, or invalid, which is a fault.
+// millisecond. It returns the zero time if the parameter is missing. An invalid value is also zero, and recorded as a
+// fault.
 func (q *query) time(name string) time.Time {
 	s := q.text(name)
 	if s == "" {
@@ -89,14 +93,16 @@ func (q *query) time(name string) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-// ordered records a fault if both ends of a time range are set and the end is not later than the start.
+// ordered records a fault unless from is before to. It accepts any pair in which one of the two times is zero, since
+// the range is then open at that end.
 func (q *query) ordered(from, to time.Time) {
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		q.fail("to", "not after from", "a time after from")
 	}
 }
 
-// step returns this query parameter, whole minutes up to maxRange, or fallback if it is missing or invalid (a fault).
+// step returns the query parameter of this name, a duration of whole minutes up to maxRange, or fallback if it is
+// missing. Any other value is recorded as a fault, and fallback is returned.
 func (q *query) step(name string, fallback time.Duration) time.Duration {
 	s := q.text(name)
 	if s == "" {
@@ -114,6 +120,7 @@ func (q *query) step(name string, fallback time.Duration) time.Duration {
 }
 
 // paging returns the query parameters cursor and limit, which every list accepts. A missing one is zero in the result.
+// A limit outside 1 to store.MaxLimit is recorded as a fault.
 func (q *query) paging() store.Paging {
 	p := store.Paging{Cursor: q.text("cursor")}
 	s := q.text("limit")
@@ -128,7 +135,8 @@ func (q *query) paging() store.Paging {
 	return p
 }
 
-// err returns the first fault as a problem with status 400, or nil. Call it last, as it also finds unread parameters.
+// err returns the first recorded fault as a problem with status 400, or nil if there is none. Call it after all
+// parameters have been read, because a parameter that was not read is a fault.
 func (q *query) err() error {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		if slices.Contains(q.read, name) {

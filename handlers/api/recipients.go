@@ -45,8 +45,8 @@ func (p *API) recipient(ctx context.Context, a *request) (any, error) {
 	return viewRecipientWithBodies(key, b.Flag, r), nil
 }
 
-// recipientBatches answers GET /api/v1/recipients/{number} with the batches that contain the phone number. For an
-// unknown number the list is empty.
+// recipientBatches answers GET /api/v1/recipients/{number} with the batches that contain the phone number, and its
+// state in each. For an unknown number the list is empty.
 func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	paging := a.paging()
 	if err := a.err(); err != nil {
@@ -67,8 +67,8 @@ func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	return pageView[recipientView]{Items: views, NextCursor: page.Next}, nil
 }
 
-// flag returns whether the batch of a recipient wants delivery feedback. It reads the batch only if the recipient's
-// feedback is owed. Otherwise it returns FlagUnknown, since the API's answer is then the same for every flag.
+// flag returns whether the recipient's batch wants delivery feedback. It reads the batch only if feedback for the
+// recipient is owed. Otherwise it returns FlagUnknown, since the API's answer is then the same for every flag.
 func (p *API) flag(ctx context.Context, in store.RecipientInBatch) (store.Flag, error) {
 	if in.Recipient.Feedback != store.FeedbackOwed {
 		return store.FlagUnknown, nil

@@ -22,24 +22,26 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of one request that registers batches. A larger request is answered with status 413. Sinch's largest batch has
-// some megabytes of message parameters.
+// The limits of one POST /api/v1/plans/{plan}/batches, which registers batches. A larger request is answered 413.
+// Sinch's largest batch has some megabytes of message parameters.
 const (
 	maxRegistered      = 4 << 20  // bytes of one batch
 	maxRegisteredLines = 10_000   // batches in one request
 	maxRegistration    = 64 << 20 // bytes of one request
 )
 
-// registrationWorkers is how many batches are recorded concurrently. The store commits concurrent calls together.
+// registrationWorkers is how many batches one request records at the same time. The store commits concurrent calls
+// together, so this saves disk writes.
 const registrationWorkers = 32
 
-// registeredView is the answer to a request that registers batches: how many are recorded, including unchanged ones.
+// registeredView is the answer to POST /api/v1/plans/{plan}/batches. Registered is how many batches of the request are
+// stored now, including those that were stored before.
 type registeredView struct {
 	Registered int `json:"registered"`
 }
 
-// register answers POST /api/v1/plans/{plan}/batches: it records batches that an application sent to Sinch directly.
-// The body is Sinch's answer to one send as JSON, or several such answers as NDJSON, one per line.
+// register answers POST /api/v1/plans/{plan}/batches: it records batches that an application sent to Sinch directly,
+// not through dlrloop. The body is Sinch's answer to one send as JSON, or several as NDJSON, one per line.
 func (p *API) register(c *gin.Context) {
 	v, err := p.doRegister(c)
 	if err == nil {
@@ -72,7 +74,7 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 }
 
 // fetchNow reports whether the query parameter check is "now", which makes dlrloop ask Sinch at once for the missing
-// reports of the batches.
+// reports of the batches. Any other value is recorded as a fault.
 func (q *query) fetchNow() bool {
 	s := q.text("check")
 	if s != "" && s != "now" {
@@ -81,8 +83,8 @@ func (q *query) fetchNow() bool {
 	return s == "now"
 }
 
-// readerOf returns the method that reads a body of this Content-Type: registration.one for JSON, registration.lines for
-// NDJSON. For any other type it returns a problem with status 415.
+// readerOf returns the method that reads a request body of this Content-Type: registration.one for JSON,
+// registration.lines for NDJSON. For any other type it returns a problem with status 415.
 func readerOf(contentType string) (func(*registration, *gin.Context) error, error) {
 	switch t, _, err := mime.ParseMediaType(contentType); {
 	case err == nil && t == "application/json":
@@ -96,7 +98,8 @@ func readerOf(contentType string) (func(*registration, *gin.Context) error, erro
 	}
 }
 
-// registration is the state of one request that registers batches.
+// registration is the state of one request that registers batches. It records them in background goroutines; the method
+// ended waits for these.
 type registration struct {
 	*API
 	plan       string
@@ -107,7 +110,8 @@ type registration struct {
 	failed     atomic.Bool // set by the first store error: no more batches are read, those being recorded continue
 }
 
-// one reads a body that is the JSON of one batch, and passes it to submit, which records the batch.
+// one reads a body that is the JSON of one batch, and passes it to submit, which records the batch in the background. A
+// body over 4 MiB is answered 413.
 func (r *registration) one(c *gin.Context) error {
 	defer r.moveDeadlines()
 	r.moveDeadlines()
@@ -118,8 +122,8 @@ func (r *registration) one(c *gin.Context) error {
 	return r.submit(c.Request.Context(), body)
 }
 
-// lines reads a body with one batch per line (NDJSON), and passes each line to submit, which records the batch. It
-// skips empty lines and stops at the first error.
+// lines reads a body with the JSON of one batch per line, and passes each line to submit, which records the batch in
+// the background. It skips empty lines and stops at the first error, which names the line.
 func (r *registration) lines(c *gin.Context) error {
 	defer r.moveDeadlines()
 	lines := bufio.NewScanner(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistration))
@@ -151,8 +155,8 @@ func (r *registration) lines(c *gin.Context) error {
 	return nil
 }
 
-// moveDeadlines gives the client more time to send the next batch and to receive the answer. A large body may therefore
-// take longer than the http.Server's time limits.
+// moveDeadlines gives the client more time to send the next batch and to receive the answer. It is called after each
+// batch, so a large body may take longer than the http.Server's time limits.
 func (r *registration) moveDeadlines() {
 	// Only connections of tests support no deadlines.
 	_ = r.connection.SetReadDeadline(time.Now().Add(2 * r.config.Patience))
@@ -160,7 +164,8 @@ func (r *registration) moveDeadlines() {
 }
 
 // submit parses the JSON of one batch and records the batch in the background. It blocks while registrationWorkers
-// batches are being recorded. If the JSON is not a batch it returns a KindBadBody problem. It does not keep the bytes.
+// batches are being recorded. If the JSON is not a batch, it returns a problem with status 400. It does not keep the
+// bytes.
 func (r *registration) submit(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -190,8 +195,8 @@ func (r *registration) record(ctx context.Context, entry store.Entry) error {
 }
 
 // ended waits until every submitted batch is recorded or has failed, and returns the answer. misread is the error of
-// reading the request's body, or nil. If both the reading and the store failed, ended returns the store's error,
-// because that one tells the client to retry the same request.
+// reading the request's body, or nil. An error of the store takes precedence over misread, because it tells the client
+// to retry the same request.
 func (r *registration) ended(misread error) (registeredView, error) {
 	failed := r.workers.Wait()
 	kept := int(r.kept.Load())
@@ -208,7 +213,8 @@ func (r *registration) ended(misread error) (registeredView, error) {
 	return registeredView{kept}, nil
 }
 
-// inLine converts an error into a problem whose detail begins with the line number, counted from 1.
+// inLine converts err into a problem whose detail begins with the line number n, counted from 1. Status and kind are
+// those that problem.Of chooses for err.
 func inLine(n int, err error) error {
 	p := *problem.Of(err)
 	p.Detail = fmt.Sprintf("line %d: %s", n, p.Detail)

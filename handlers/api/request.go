@@ -15,14 +15,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// request holds the query parameters and the path parameters of a request.
+// request holds the parameters of a request to the API, in the query (such as ?limit=10) and in the path (such as the
+// plan in /plans/{plan}/batches).
 type request struct {
 	*query
 	path gin.Params
 }
 
-// segment returns the path parameter of this name, such as "plan", without percent-encoding. Decoding cannot fail,
-// since net/http has parsed the path.
+// segment returns the path parameter of this name, such as "plan", with percent-encoding removed. Decoding cannot fail,
+// since net/http has already checked the path.
 func (a *request) segment(name string) string {
 	s, _ := url.PathUnescape(a.path.ByName(name))
 	return s
@@ -32,8 +33,8 @@ func (a *request) batch() store.BatchKey {
 	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
 }
 
-// failed returns the error to answer after a store call failed. Pass a description of the call, such as "list batches".
-// No cursor is quoted, because errors are logged and a cursor may contain a phone number.
+// failed converts the error of a store call into the error to answer. tried describes the call, such as "list batches".
+// The result never quotes a cursor, because errors are logged and a cursor may contain a phone number.
 func failed(tried string, err error) error {
 	err = fmt.Errorf("%s: %w", tried, err)
 	switch {
@@ -45,8 +46,9 @@ func failed(tried string, err error) error {
 	return problem.OfStore(err)
 }
 
-// failedBatch is like failed, for a store call about one batch, which it adds to the description. If the store does not
-// have the batch, the result is a problem with status 404.
+// failedBatch converts the error of a store call about one batch into the error to answer. tried describes the call,
+// such as "read"; failedBatch adds the batch. If the store does not have the batch, the result is a problem with status
+// 404.
 func failedBatch(tried string, key store.BatchKey, err error) error {
 	batch := fmt.Sprintf("batch %s of plan %s", key.BatchID, key.Plan)
 	if errors.Is(err, store.ErrNotFound) {
@@ -55,8 +57,8 @@ func failedBatch(tried string, key store.BatchKey, err error) error {
 	return failed(tried+" "+batch, err)
 }
 
-// read returns a handler that calls f and answers with its result as JSON, or with a problem if f fails. The context of
-// f ends after Config.Patience.
+// read returns a gin handler that calls f with the request's parameters. It answers with the result of f as JSON, or
+// with a problem if f returns an error. The context of f ends after Config.Patience.
 func (p *API) read(f func(context.Context, *request) (any, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
@@ -71,8 +73,8 @@ func (p *API) read(f func(context.Context, *request) (any, error)) gin.HandlerFu
 	}
 }
 
-// answerJSON answers with a value as JSON and status 200. It does not escape HTML, so a callback's body looks as it was
-// received. If the value cannot be encoded, answerJSON returns an error and writes nothing.
+// answerJSON answers with v as JSON and status 200. It does not escape <, > and &, so a callback's body looks as it was
+// received. If v cannot be encoded, answerJSON returns an error and writes nothing.
 func answerJSON(c *gin.Context, v any) error {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)

@@ -7,7 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Store is the part of the store that package api uses. store.Store documents the methods and their errors.
+// Store is the part of the store that package api uses. The interfaces of package store document the methods and their
+// errors.
 type Store interface {
 	Batches
 	Recipients
@@ -20,7 +21,8 @@ type Store interface {
 	Ready(ctx context.Context) error
 }
 
-// Batches is the part of Store that reads batches, their report logs, and the callbacks that could not be parsed.
+// Batches is the part of Store that reads batches, the log of reports of a batch, and the quarantine: callbacks that
+// could not be parsed.
 type Batches interface {
 	Batch(ctx context.Context, key store.BatchKey) (*store.Batch, error)
 	Batches(ctx context.Context, q store.BatchQuery) (store.Page[*store.Batch], error)
@@ -28,33 +30,37 @@ type Batches interface {
 	Quarantine(ctx context.Context, p store.Paging) (store.Page[store.QuarantineEntry], error)
 }
 
-// Recipients is the part of Store that reads recipients: one, all of a batch, or one phone number in all batches.
+// Recipients is the part of Store that reads recipients: one of a batch, all of a batch, or one phone number in all
+// batches.
 type Recipients interface {
 	Recipient(ctx context.Context, key store.BatchKey, number string) (store.RecipientWithBodies, error)
 	Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (store.Page[*store.Recipient], error)
 	RecipientBatches(ctx context.Context, number string, p store.Paging) (store.Page[store.RecipientInBatch], error)
 }
 
-// Inbound is the part of Store that reads inbound messages (MO), which phones sent to the service plan.
+// Inbound is the part of Store that reads inbound messages, which phones sent to a service plan.
 type Inbound interface {
 	InboundMessages(ctx context.Context, q store.InboundQuery) (store.Page[store.InboundMessage], error)
 	InboundMessage(ctx context.Context, plan, id string) (store.InboundMessage, error)
 }
 
-// Totals is the part of Store that reads the totals of plans, the message counts per minute, and the store's sizes.
+// Totals is the part of Store that reads the totals of each service plan, the message counts per minute, and the sizes
+// of the store.
 type Totals interface {
 	Stats(ctx context.Context) ([]store.PlanStats, error)
 	Timeseries(ctx context.Context, plan string, from, to time.Time) ([]store.MinuteCount, error)
 	Gauges() store.Gauges
 }
 
-// Queue is the part of Store that lists the batches with unsent feedback, and makes the feedback of a batch due now.
+// Queue is the part of Store that lists the batches with unsent feedback for Sinch, and makes the feedback of a batch
+// due now.
 type Queue interface {
 	Tasks(ctx context.Context, q store.TaskQuery) (store.Page[*store.Batch], error)
 	Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error)
 }
 
-// Destinations is the part of Store that lists and changes the destinations of events.
+// Destinations is the part of Store that lists, requeues and deletes the destinations, the URLs to which events are
+// sent.
 type Destinations interface {
 	Destinations(ctx context.Context) ([]store.Destination, error)
 	EventBacklog(ctx context.Context, cursor string) (store.EventBacklog, error)
@@ -63,7 +69,8 @@ type Destinations interface {
 	DeleteDestination(ctx context.Context, name string) error
 }
 
-// Recorder is the part of Store that records registered batches. Record blocks until the batch is durable.
+// Recorder is the part of Store that records batches that an application registers. Record returns nil only after the
+// batch is durable.
 type Recorder interface {
 	Record(ctx context.Context, a store.Arrival) error
 }

@@ -11,14 +11,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of one answer to GET /api/v1/timeseries. A request above a limit is answered with status 400.
+// The limits of one answer to GET /api/v1/timeseries: how many points each series may have, and how long the time range
+// may be. A request above a limit is answered 400.
 const (
 	maxPoints = 10_000 // steps
 	maxRange  = 366 * 24 * time.Hour
 )
 
-// timeseriesView is the answer to GET /api/v1/timeseries: how many messages were reported in each step, a part of the
-// time range. Times holds the start of each step, and each series has one count per step.
+// timeseriesView is the answer to GET /api/v1/timeseries. It divides the time range into intervals of StepSeconds.
+// Times holds the start of each interval, and each series has the number of messages reported in each.
 type timeseriesView struct {
 	From        instant      `json:"from"`
 	To          instant      `json:"to"`
@@ -33,7 +34,8 @@ type seriesView struct {
 	Messages []int      `json:"messages"`
 }
 
-// span is the time range of a timeseries, from <= t < to, and the length of its steps. Both ends are multiples of it.
+// span is the time range of a timeseries, from <= t < to, divided into intervals of length step. Both ends are
+// multiples of step since the zero time.
 type span struct {
 	from, to time.Time
 	step     time.Duration
@@ -58,8 +60,8 @@ func (p *API) timeseries(ctx context.Context, a *request) (any, error) {
 	return v, nil
 }
 
-// span reads the query parameters from, to and step. The default is the last hour, including the current minute. Both
-// ends are rounded so that the range consists of whole steps.
+// span returns the query parameters from, to and step, by default the last hour in steps of a minute. It moves both
+// ends outwards to multiples of step. A range that is too long or has too many steps is recorded as a fault.
 func (q *query) span() span {
 	s := span{from: q.time("from"), to: q.time("to"), step: q.step("step", time.Minute)}
 	if s.to.IsZero() {
@@ -89,7 +91,7 @@ func (q *query) span() span {
 func (s span) points() int { return int(s.to.Sub(s.from) / s.step) }
 
 // counted returns the number of messages in each step of the time range: one series for each service plan and status
-// that occurs, sorted by both. An empty plan means all.
+// that occurs, sorted by plan and status. An empty plan selects all plans.
 func (p *API) counted(ctx context.Context, plan string, s span) ([]seriesView, error) {
 	const atOnce = 24 * time.Hour // all minutes of a year might not fit into memory
 	type key struct {

@@ -7,7 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// statsView is the answer to GET /api/v1/stats: totals by plan, sizes of the store, and the processes that share it.
+// statsView is the answer to GET /api/v1/stats: totals of each service plan, sizes of the store, and the dlrloop
+// processes that share the store.
 type statsView struct {
 	Plans []planView    `json:"plans"`
 	Store storeSizeView `json:"store"`
@@ -47,8 +48,8 @@ type tallyView struct {
 	OldestDue    instant `json:"oldest_due,omitzero"`
 }
 
-// storeSizeView holds the store's sizes, which may be some seconds old. Unfolded counts reports and other arrivals that
-// are durable, but not yet applied to their batches.
+// storeSizeView holds the sizes of the store, which may be some seconds old. Unfolded counts the recorded reports that
+// are durable, but not yet applied to the state of their batches.
 type storeSizeView struct {
 	SizeBytes         int64 `json:"size_bytes"`
 	FreeBytes         int64 `json:"free_bytes"`
@@ -97,7 +98,8 @@ func viewPlan(s store.PlanStats, g store.PlanGauges) planView {
 	}
 }
 
-// quarantineView is one callback in the quarantine: it was authentic but could not be parsed, and Reason says why.
+// quarantineView is the JSON of one callback in the quarantine. The callback came from Sinch but could not be parsed;
+// Reason says why.
 type quarantineView struct {
 	Plan       string     `json:"plan"`
 	ReceivedAt instant    `json:"received_at"`

@@ -5,7 +5,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// batchView shows one batch in answers of the API.
+// batchView is the JSON of one batch in the API's answers. Info is nil while nothing is known about how the batch was
+// sent. Fetch is nil if no report has to be fetched from Sinch.
 type batchView struct {
 	Plan            string  `json:"plan"`
 	ID              string  `json:"id"`
@@ -24,8 +25,8 @@ type batchView struct {
 	Reports            []batchReportView  `json:"reports"`
 }
 
-// codeView shows a status and a code, with the documented name and class of the code. Code is nil if there is none
-// (dlr.NoCode).
+// codeView is the JSON of a delivery status and an error code, with the documented name and class of the code. Code is
+// nil, and left out of the JSON, if the report has no code (dlr.NoCode).
 type codeView struct {
 	Status dlr.Status `json:"status"`
 	Code   *int       `json:"code,omitempty"`
@@ -116,9 +117,9 @@ func viewBatch(b *store.Batch) batchView {
 	}
 }
 
-// counts returns the number of messages by status. For a final status it is the number of recipients in that status or,
-// if larger, the number in the batch reports, which need not name recipients. For other statuses only recipients count,
-// because they leave the status again, but the number in batch reports never decreases.
+// counts returns the number of messages by status. For a final status, that is the larger of two numbers: recipients in
+// that status, and messages in batch reports, which may leave out the recipients. For any other status it counts only
+// recipients, because a batch report's number does not decrease when recipients leave the status.
 func counts(b *store.Batch) map[dlr.Status]int {
 	counts := recipientsByStatus(b)
 	claimed := make(map[dlr.Status]int)

@@ -5,8 +5,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientView shows one recipient of one batch in answers of the API. State is nil until a report names the
-// recipient. Number is the whole phone number, which logs and metrics never show.
+// recipientView is the JSON of one recipient of one batch. State is nil until a report names the recipient. Number is
+// the whole phone number, which logs and metrics never show.
 type recipientView struct {
 	Plan     string                `json:"plan"`
 	BatchID  string                `json:"batch_id"`
@@ -28,7 +28,8 @@ type recipientFeedbackView struct {
 	At    instant `json:"at,omitzero"`
 }
 
-// recipientReportView shows one report that named the recipient, and its effect on the recipient's state.
+// recipientReportView is the JSON of one report that named the recipient. Effect says whether this report determines
+// the recipient's state, and if not, why.
 type recipientReportView struct {
 	stateView
 	ReceivedAt instant `json:"received_at"`
@@ -41,7 +42,8 @@ type recipientReportView struct {
 	rawBytes
 }
 
-// viewRecipient converts one recipient of a batch for an answer. Pass the batch's key and whether it wants feedback.
+// viewRecipient converts one recipient of a batch to its JSON, without the bodies of the reports. key names the batch,
+// and flag says whether the batch wants delivery feedback.
 func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) recipientView {
 	v := recipientView{
 		Plan:     key.Plan,
@@ -71,7 +73,8 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 	return v
 }
 
-// viewRecipientWithBodies does what viewRecipient does, and adds the bodies of the reports.
+// viewRecipientWithBodies converts one recipient of a batch to its JSON, including the bodies of the reports as far as
+// the store kept them. key names the batch, and flag says whether the batch wants delivery feedback.
 func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.RecipientWithBodies) recipientView {
 	v := viewRecipient(key, flag, r.Recipient)
 	for i, body := range r.Bodies {
@@ -80,8 +83,8 @@ func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.Recipi
 	return v
 }
 
-// feedbackState returns the name that the API uses for a feedback state. Feedback that is owed but that the batch does
-// not want is called dropped, since it will not be sent.
+// feedbackState returns the API's name for a recipient's feedback state. Feedback that is owed is called "dropped" if
+// the batch does not want feedback (FlagUnwanted), since it will never be sent.
 func feedbackState(s store.FeedbackState, flag store.Flag) string {
 	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
 		return "dropped"
