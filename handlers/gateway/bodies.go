@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// requestBody is the body of a request to the gateway. It keeps the error at which the reading ended, which
-// httputil.ReverseProxy does not report.
+// requestBody is the body of a request that the gateway passes on to Sinch. It keeps the error at which reading the
+// body ended, because httputil.ReverseProxy does not report that error.
 type requestBody struct {
 	io.ReadCloser
 	begun  atomic.Bool // at least one byte was read
@@ -32,7 +32,8 @@ func (in *requestBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// failure returns the error at which the reading of the body ended. It returns nil if there was none but io.EOF.
+// failure returns the error at which reading the body ended. It returns nil if the body has been read without an error,
+// even if not to its end.
 func (in *requestBody) failure() error {
 	if err := in.failed.Load(); err != nil {
 		return *err
@@ -40,8 +41,8 @@ func (in *requestBody) failure() error {
 	return nil
 }
 
-// whole reads and returns the whole body. The length is the Content-Length, or negative if unknown. It returns an
-// *http.MaxBytesError if the body is too large, and a *problem.Problem if it is incomplete.
+// whole reads and returns the complete body. length is the Content-Length, or negative if unknown. It returns an
+// *http.MaxBytesError if the body is too large, and a *problem.Problem with status 503 if it is incomplete.
 func (in *requestBody) whole(length int64) ([]byte, error) {
 	var body []byte
 	var err error
@@ -57,10 +58,12 @@ func (in *requestBody) whole(length int64) ([]byte, error) {
 	return body, nil
 }
 
-// errStalled is the cause for canceling a call to Sinch that makes no progress in either direction.
+// errStalled is the cause with which a call to Sinch is canceled after it has made no progress for too long, neither in
+// sending nor in receiving.
 var errStalled = errors.New("the call to Sinch made no progress")
 
-// answerBody is the body of Sinch's answer on its way to the caller. It limits each stall, but not the total time.
+// answerBody is the body of Sinch's answer while the gateway copies it to the caller. Each read from Sinch and each
+// write to the caller may take up to stallTime; the total time is not limited.
 type answerBody struct {
 	io.ReadCloser
 	connection *http.ResponseController // to the caller
@@ -80,7 +83,8 @@ func (a *answerBody) Close() error {
 	return a.ReadCloser.Close()
 }
 
-// proxyLog logs the messages of httputil.ReverseProxy at level Debug. They only report answers that broke off.
+// proxyLog is an io.Writer for the error log of httputil.ReverseProxy. It logs each message at level Debug, because the
+// messages only report answers that broke off.
 type proxyLog struct{ log *slog.Logger }
 
 func (l proxyLog) Write(line []byte) (int, error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// completeSend adds missing members to the JSON body of a send (a call that creates a batch): delivery_report if
-// feedback_enabled is true, and callback_url if reports are requested. It does nothing for other calls, or if
+// completeSend adds missing members to the JSON body of a call that creates a batch: delivery_report if
+// feedback_enabled is true, and callback_url if reports are requested. It changes nothing for other calls, or if
 // Plan.Callback is empty. It returns an error if it cannot read the whole body.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
@@ -37,14 +37,15 @@ func (p *proxiedRequest) completeSend() error {
 	return nil
 }
 
-// insertion is a change of a JSON body: a text to insert at an offset, perhaps in place of the bytes there.
+// insertion is one change of a JSON body: text is inserted at the offset at, and replaces the next instead bytes. If
+// instead is 0, nothing is replaced.
 type insertion struct {
 	at, instead int // offset in the body, and number of bytes there that text replaces
 	text        string
 }
 
-// spliced returns a reader of the body with the insertions applied, which must be sorted by offset. Do not modify the
-// body while you use the reader.
+// spliced returns a reader of the body with the insertions applied, which must be sorted by offset. The body is not
+// copied, so do not modify it before the reader has been read.
 func spliced(body []byte, insertions []insertion) io.Reader {
 	var parts []io.Reader
 	from := 0
@@ -55,12 +56,13 @@ func spliced(body []byte, insertions []insertion) io.Reader {
 	return io.MultiReader(append(parts, bytes.NewReader(body[from:]))...)
 }
 
-// reportDefault is the delivery_report that the gateway adds to a send if feedback_enabled is true. It requests one
-// report for each recipient, with the final status.
+// reportDefault is the value of delivery_report that the gateway adds to a call that creates a batch with
+// feedback_enabled. It makes Sinch report the final status of each recipient.
 const reportDefault = "per_recipient_final"
 
-// completion returns the insertions that complete body, the JSON of a send (see completeSend), sorted by offset. Null
-// counts as missing; callback is the callback_url to add. If the body is not a JSON object, the result is nil.
+// completion returns the insertions that add the missing members to body, the JSON of a call that creates a batch,
+// sorted by offset; completeSend says which. A member that is null counts as missing; callback is the callback_url to
+// add. If body is not a JSON object, the result is nil. Do not append to body before.
 func completion(body []byte, callback string) []insertion {
 	object := bytes.TrimSpace(body)
 	if !json.Valid(body) || object[0] != '{' {
@@ -104,7 +106,8 @@ func completion(body []byte, callback string) []insertion {
 
 func absent(value []byte) bool { return value == nil || string(value) == "null" }
 
-// requestsReports reports whether the JSON value of delivery_report requests reports: any string but "none" does.
+// requestsReports reports whether delivery_report with this JSON value requests delivery reports. Any string but "none"
+// does; any other value does not.
 func requestsReports(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"

@@ -15,8 +15,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recordFeedback stores the caller's delivery feedback (who has received a batch), which dlrloop sends to Sinch later.
-// It answers as Sinch would: 202, but only once the feedback is durable. If it returns an error, it has not answered.
+// recordFeedback handles a call with delivery feedback: the recipients that the caller knows to have received the
+// batch. It stores the feedback, which dlrloop sends to Sinch later, and answers 202 once that is durable. If Sinch
+// would refuse the call, it answers as Sinch does. If it returns an error, it has not answered.
 func (p *proxiedRequest) recordFeedback() error {
 	confirmation, invalid, err := p.readFeedback()
 	if err != nil {
@@ -46,7 +47,8 @@ func (p *proxiedRequest) recordFeedback() error {
 	return nil
 }
 
-// knownBatch returns the stored batch that the request's path names, or nil if the store does not have it.
+// knownBatch returns the batch in the request's path as stored, or nil if the store does not have it. The error is a
+// *problem.Problem with status 503.
 func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	b, err := p.store.Batch(ctx, store.BatchKey{Plan: p.plan.ID, BatchID: p.batchID})
 	if errors.Is(err, store.ErrNotFound) {
@@ -58,10 +60,10 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch checks the caller's token and returns the info about the batch in the path. It takes the info from
-// known, the batch in the store, if that is marked as wanting feedback. Otherwise it fetches the info from Sinch and
-// records it; but with tokenOnly, or for an invalid batch id, it returns nil. If Sinch refuses the token or the fetch,
-// the result refusal is Sinch's answer, which the caller should get.
+// feedbackBatch checks the caller's token and returns what is known about the batch in the path. If known, the stored
+// batch, wants feedback, its info is returned. Otherwise the info is fetched from Sinch and recorded, unless tokenOnly
+// is set or the batch id is invalid; then info is nil. If Sinch refuses the token or the fetch, refusal is Sinch's
+// answer, which the caller should get.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.BatchInfo, refusal *lookup, err error,
 ) {
@@ -85,13 +87,14 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 	return &found, nil, p.record(ctx, found)
 }
 
-// validBatchID reports whether the batch id in the request's path has at most dlr.MaxBatchID bytes and no slash. A
-// slash would change the path when the gateway fetches the batch from Sinch.
+// validBatchID reports whether the gateway may fetch the batch in the request's path from Sinch: the id has at most
+// dlr.MaxBatchID bytes and no slash, which would change the path of that call.
 func (p *proxiedRequest) validBatchID() bool {
 	return len(p.batchID) <= dlr.MaxBatchID && !strings.Contains(p.batchID, "/")
 }
 
-// confirm records the caller's delivery feedback and then answers 202. After an error it has not answered.
+// confirm records the caller's delivery feedback and answers 202 once it is durable. If it returns an error, a
+// *problem.Problem, it has not answered.
 func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) error {
 	if err := p.record(ctx, c); err != nil {
 		return err
@@ -100,7 +103,8 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 	return nil
 }
 
-// record stores an entry for the request's plan and blocks until it is durable. The error is a *problem.Problem.
+// record stores an entry, such as delivery feedback, for the request's plan. It blocks until the entry is durable or
+// ctx ends. The error is a *problem.Problem with status 503.
 func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), Entry: entry}); err != nil {
 		return notRecorded("record", err)
@@ -108,15 +112,15 @@ func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// notRecorded returns the problem for a store call that failed with err. The argument tried says in the log what the
-// call should do, such as "record". The client may repeat the request, since a repeat changes nothing.
+// notRecorded returns the problem with status 503 for a store call that failed with err. tried names the call in the
+// log, such as "record". The text tells the caller to retry, which is safe because a repeat changes nothing.
 func notRecorded(tried string, err error) error {
 	refused := problem.OfStore(fmt.Errorf("%s: %w", tried, err))
 	refused.Detail = "the confirmation may not be recorded; retry later"
 	return refused
 }
 
-// invalidBody is the JSON body of Sinch's answer to an invalid request.
+// invalidBody is the JSON body of Sinch's answer to an invalid request: an error code and a text for people.
 type invalidBody struct {
 	Code string `json:"code"`
 	Text string `json:"text"`
@@ -126,15 +130,16 @@ func violation(text string) *invalidBody {
 	return &invalidBody{Code: "syntax_constraint_violation", Text: text}
 }
 
-// answerInvalid answers an invalid request as Sinch does: 400 with the given JSON body.
+// answerInvalid answers the caller in the form in which Sinch answers an invalid request: status 400 with w as JSON.
 func (p *proxiedRequest) answerInvalid(w *invalidBody) {
 	body, _ := json.Marshal(w) // two strings can be encoded
 	p.w.Header().Set("Content-Type", "application/json")
 	p.answer(http.StatusBadRequest, body)
 }
 
-// readFeedback reads and parses the body of a delivery feedback call. If Sinch would refuse its content, the second
-// result is the answer to send, else nil. It returns an error if the body is too large, incomplete or badly compressed.
+// readFeedback reads and parses the body of a delivery feedback call. If Sinch would refuse the content, the second
+// result is the answer to send, otherwise nil. The error says that the body is too large, incomplete or badly
+// compressed.
 func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error) {
 	body, err := p.body.whole(p.r.ContentLength)
 	if err != nil {
@@ -157,8 +162,9 @@ func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error
 	return c, invalid, nil
 }
 
-// parseFeedback parses the body of a delivery feedback call by Sinch's rules; BatchID stays empty. If the body is
-// invalid, the second result is the answer to send, else nil. The answer has Sinch's code, but our text.
+// parseFeedback parses the JSON body of a delivery feedback call by Sinch's rules. It leaves BatchID empty, since the
+// path contains the id. If Sinch would refuse the body, the second result is the answer to send, with Sinch's error
+// code but our text; otherwise it is nil.
 func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	// A struct would match the name in any case. It must be exact, since an empty list means every recipient.
 	var members map[string]json.RawMessage
@@ -189,8 +195,8 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	return store.Confirmation{Recipients: recipients, WholeBatch: len(recipients) == 0}, nil
 }
 
-// isNumber reports whether Sinch accepts text as a phone number in delivery feedback. It is stricter than dlr.MSISDN:
-// it allows fewer separators and requires at least three digits.
+// isNumber reports whether Sinch accepts text as a phone number in delivery feedback: at least three digits and few
+// kinds of separators. That is stricter than dlr.MSISDN.
 func isNumber(text string) bool {
 	digits, ok := dlr.MSISDN(text)
 	return ok && len(digits) >= 3 && len(text) <= dlr.MaxNumber && strings.Trim(text, "+0123456789 -()[]") == "" &&

@@ -21,7 +21,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config configures the gateway: the service plans, their callers and limits. A limit of zero means the default.
+// Config configures the gateway, a reverse proxy for Sinch's API: the service plans, the callers and the limits. A
+// limit of zero means its default.
 type Config struct {
 	Plans []Plan
 	// Listen is the address that the gateway is served on, as host:port. On a loopback address without credentials the
@@ -43,7 +44,8 @@ func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Plan configures a service plan at Sinch whose API calls go through the gateway. ID and Endpoint are required.
+// Plan configures a service plan, an account for sending at Sinch, whose API calls go through the gateway. ID and
+// Endpoint are required.
 type Plan struct {
 	ID string
 	// Project is the project id that clients with a project's access key send in place of ID; empty if there is no
@@ -69,7 +71,7 @@ func (c Config) withDefaults() Config {
 }
 
 // Gateway is a reverse proxy for Sinch's API below /xms/v1/{plan}/. It passes on requests and answers unchanged, unless
-// Plan says otherwise. It records in the store the batches that it finds in Sinch's answers.
+// Plan says otherwise. It records the batches in Sinch's answers in the store. It is safe for concurrent use.
 type Gateway struct {
 	config     Config
 	store      Store
@@ -87,22 +89,23 @@ type Gateway struct {
 	traffic    *traffic
 }
 
-// servedPlan is a configured service plan with its parsed endpoint and the webhook URL for its sends.
+// servedPlan is a configured service plan with the parsed URL of its endpoint. callback is the present webhook URL for
+// its batches, which SetCallbacks may replace at any time.
 type servedPlan struct {
 	Plan
 	endpoint *url.URL
 	callback atomic.Pointer[string]
 }
 
-// ErrOpenToken means that a plan has an access token of its own (Plan.Client), but the gateway has no credentials to
-// check callers. Any caller could then send messages with that token.
+// ErrOpenToken is the error of New if a plan has an access token of its own (Plan.Client) but the gateway has no
+// credentials to check callers. Any caller could then send messages with that token.
 var ErrOpenToken = errors.New(
 	"plan lets everyone who reaches the gateway, even from this machine, send at your cost; " +
 		"set private.credentials, which callers then need, or gateway: {token: caller}",
 )
 
-// New returns a gateway that records batches and delivery feedback in the store s. The error wraps ErrOpenToken if any
-// caller could send messages with a plan's own token. Call Drain before you close the store.
+// New returns a gateway that records batches and delivery feedback in the store s. It returns an error that wraps
+// ErrOpenToken if any caller could send messages with a plan's own token. Call Drain before you close the store.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
 	c = c.withDefaults()
 	g := &Gateway{
@@ -123,8 +126,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, err
 	return g, nil
 }
 
-// indexPlans fills the map g.plans. Its keys are the ids that callers may use in the path: each plan's own id, and the
-// id of each project that has only one plan.
+// indexPlans fills the map g.plans, whose keys are the ids that callers may use in the path: the id of each plan, and
+// the id of each project that has only one plan. The error names the configuration key of an invalid plan.
 func (g *Gateway) indexPlans(plans []Plan) error {
 	g.plans = make(map[string]*servedPlan, len(plans))
 	projects := make(map[string][]*servedPlan)
@@ -151,8 +154,8 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 	return nil
 }
 
-// SetCallbacks replaces the webhook URLs (Plan.Callback) for sends that arrive from now on. The map goes from plan ids
-// to URLs; plans not in it keep theirs. A plan that was created without a Callback stays without one.
+// SetCallbacks replaces webhook URLs (Plan.Callback) for batches that callers send from now on. The keys of urls are
+// plan ids; plans that it does not contain keep theirs. A plan that was created without a Callback stays without one.
 func (g *Gateway) SetCallbacks(urls map[string]string) {
 	for _, p := range g.plans {
 		if callback, given := urls[p.ID]; given && p.Callback != "" {
@@ -161,7 +164,8 @@ func (g *Gateway) SetCallbacks(urls map[string]string) {
 	}
 }
 
-// Handler returns a handler for a listener that serves only the gateway and /healthz.
+// Handler returns the handler for a listener of the gateway's own. It serves the gateway and /healthz, and answers any
+// other path with 404.
 func (g *Gateway) Handler() http.Handler {
 	return g.Before(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -174,8 +178,8 @@ func (g *Gateway) Handler() http.Handler {
 	}))
 }
 
-// Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next. If you
-// wrap its http.ResponseWriter, the wrapper must have Unwrap, since the gateway sets the connection's deadlines.
+// Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next. The
+// gateway sets deadlines on the connection, so a wrapper around its http.ResponseWriter must have the method Unwrap.
 func (g *Gateway) Before(next http.Handler) http.Handler {
 	return listener.WithoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGateway(r) {
@@ -186,8 +190,8 @@ func (g *Gateway) Before(next http.Handler) http.Handler {
 	}))
 }
 
-// ServeHTTP passes a request on to Sinch, or answers it with a problem. Do not give it to http.Server: unlike the
-// handlers from Handler and Before, it does not refuse TRACE.
+// ServeHTTP passes a request on to Sinch, or answers it with a problem. Serve the result of Handler or Before instead,
+// because ServeHTTP does not refuse the method TRACE.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := newProxiedRequest(g, w, r)
 	defer p.end()
@@ -204,15 +208,16 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Drain makes the gateway answer new requests with 503. It waits until earlier requests have ended and their batches
-// are recorded, or until ctx ends. Afterwards the store may be closed in either case.
+// Drain makes the gateway answer new requests with 503. It blocks until earlier requests have ended and their batches
+// are recorded, or until ctx ends. The store may be closed afterwards in either case.
 func (g *Gateway) Drain(ctx context.Context) {
 	g.traffic.drain(ctx)
 	g.transport.CloseIdleConnections()
 }
 
 // authorize returns nil if the caller may use the plan, else the problem to answer. It checks the caller's credentials
-// only for a plan with a token of its own; else Sinch checks the token. A nil plan is not configured.
+// only if the plan has an access token of its own; otherwise Sinch checks the caller's token. plan is nil if it is not
+// configured.
 func (g *Gateway) authorize(r *http.Request, plan *servedPlan) error {
 	if g.checksHost {
 		if err := access.CheckHost(r.Host); err != nil {

@@ -6,20 +6,21 @@ import (
 	"strings"
 )
 
-// endToEnd lists headers that are passed on to Sinch even if the caller's Connection header says to remove them. The
-// same holds for all headers that begin with Content-.
+// endToEnd lists headers that are passed on to Sinch even if the caller's Connection header names them, which otherwise
+// removes a header. The same holds for all headers that begin with Content-.
 var endToEnd = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Idempotency-Key", "User-Agent",
 }
 
-// overriding lists headers that replace the path or the method of a request on some servers. The gateway removes them,
-// so that no caller can leave the plan's path with them.
+// overriding lists headers that on some servers replace the path or the method of a request. The gateway removes them,
+// so that a caller cannot use them to reach a path outside its service plan.
 var overriding = []string{
 	"X-Original-Uri", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 }
 
-// sanitize sets the headers of r.Out, the request to Sinch. It restores the headers in endToEnd, which ReverseProxy may
-// have removed. It removes the headers in overriding, the X-Forwarded headers and all trailers.
+// sanitize sets the headers of r.Out, the request to Sinch. It copies the headers in endToEnd from the caller's
+// request, since ReverseProxy may have removed them. It removes the headers in overriding, all X-Forwarded headers and
+// all trailers.
 func sanitize(r *httputil.ProxyRequest) {
 	for name, values := range r.In.Header {
 		switch {

@@ -12,19 +12,21 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxLookup limits how many bytes the gateway reads of Sinch's answer to its own GET. The rest is cut off.
+// maxLookup limits how many bytes the gateway reads of Sinch's answer to a GET of its own. The rest is cut off, so a
+// larger batch cannot be parsed.
 const maxLookup = 4 << 20 // a batch of 1000 recipients has tens of thousands, and its parameters perhaps megabytes
 
-// lookup is Sinch's answer to a GET by the gateway itself, which for example fetches a batch.
+// lookup is Sinch's answer to a GET that the gateway sends itself, to fetch a batch or to check a token. Several
+// requests may share one, so do not modify it.
 type lookup struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// get sends a GET to the plan's endpoint plus tail, an escaped path and query. It uses the plan's own token, or the
-// caller's if there is none. It waits up to Config.Timeout. Equal calls at the same time share one answer, so do not
-// modify it.
+// get sends a GET to the plan's endpoint plus tail, an escaped path and query, and returns Sinch's answer of any
+// status. It uses the plan's own token, or the caller's if the plan has none. It waits up to Config.Timeout. Equal
+// calls at the same time share one answer, so do not modify it.
 func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -68,8 +70,8 @@ func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, err
 	return &lookup{a.StatusCode, a.Header, body}, nil
 }
 
-// checkToken asks Sinch for a list of one batch, to find out whether it accepts the caller's token. If Sinch does not
-// answer 200, the result refusal is its answer, which the caller should get. The error is a *problem.Problem.
+// checkToken finds out whether Sinch accepts the caller's token, by asking for a list of one batch. If Sinch answers
+// with another status than 200, refusal is its answer, which the caller should get. The error is a *problem.Problem.
 func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
@@ -82,8 +84,8 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	return nil, nil
 }
 
-// fetchBatch fetches from Sinch the batch that the request's path names. If Sinch does not answer 200, the result
-// refusal is its answer, which the caller should get. The error is a *problem.Problem.
+// fetchBatch fetches the batch in the request's path from Sinch. If Sinch answers with another status than 200, refusal
+// is its answer, which the caller should get, and b is nil. The error is a *problem.Problem.
 func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {
@@ -99,14 +101,16 @@ func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err erro
 	return b, nil, nil
 }
 
-// accept caches that Sinch accepts the caller's token. It does nothing if the plan has a token of its own.
+// accept remembers for some minutes that Sinch accepts the caller's token. It does nothing if the plan has a token of
+// its own.
 func (p *proxiedRequest) accept() {
 	if p.plan.Client == nil {
 		p.tokens.accept(p.plan.ID, p.token)
 	}
 }
 
-// lookupFailed returns the problem with which to answer if the gateway's own GET to Sinch failed with err.
+// lookupFailed returns the problem to answer if a GET that the gateway sent to Sinch itself failed with err. Its status
+// is 504 after a time-out, otherwise 502.
 func (p *proxiedRequest) lookupFailed(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -114,7 +118,8 @@ func (p *proxiedRequest) lookupFailed(err error) error {
 	return refused
 }
 
-// forward answers the caller with Sinch's answer to a GET by the gateway: its status, its body and a few headers.
+// forward answers the caller with Sinch's answer to a GET of the gateway's own: with the status, the body and the
+// headers Content-Type, WWW-Authenticate and Retry-After.
 func (p *proxiedRequest) forward(a *lookup) {
 	h := p.w.Header()
 	for _, name := range []string{"Content-Type", "Www-Authenticate", "Retry-After"} {
@@ -125,7 +130,8 @@ func (p *proxiedRequest) forward(a *lookup) {
 	p.answer(a.status, a.body)
 }
 
-// answer answers the caller with the given status and body, and sets the outcome for the metrics.
+// answer writes the answer to the caller, with the headers that are set already. It also sets the outcome that is
+// counted in the metrics. body may be nil.
 func (p *proxiedRequest) answer(status int, body []byte) {
 	p.status, p.answering, p.outcome = status, true, outcomeOfStatus(status)
 	if len(body) == 0 {

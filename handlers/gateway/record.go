@@ -36,9 +36,9 @@ const (
 	maxRemembered    = 4096                   // batches whose last recorded content is remembered
 )
 
-// observe records the batches in Sinch's answer before the application gets it. It reads up to 1 MiB of the body
-// (maxObserved) and puts it back. If the connection fails within that part, it returns an error, and the application
-// gets a *problem.Problem instead of the answer.
+// observe records the batches in Sinch's answer before the caller gets the answer. It reads up to 1 MiB of the body
+// (maxObserved) and puts it back. If the connection to Sinch fails within that part, it returns an error, and the
+// caller must not get the answer.
 func (p *proxiedRequest) observe(a *http.Response) error {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel,
@@ -70,7 +70,8 @@ func (p *proxiedRequest) observe(a *http.Response) error {
 	return nil
 }
 
-// observed holds the batches that were found in one answer of Sinch.
+// observed holds the batches found in one answer of Sinch, parsed but not recorded yet, and how many could not be
+// parsed.
 type observed struct {
 	plan    string
 	infos   []store.BatchInfo // one for each batch
@@ -79,8 +80,9 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches in the body of Sinch's answer, whose Content-Encoding is given. If the body was not read
-// completely, pass the reason as unread; the result then holds only that error.
+// observed parses the batches in body, Sinch's answer with the given Content-Encoding. It never returns nil; a batch
+// that cannot be parsed is counted in the result. If the body was not read completely, pass the reason as unread; the
+// result then holds only that error.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {
@@ -109,7 +111,8 @@ func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *o
 	return o
 }
 
-// read parses the JSON of a batch and adds the batch to o, or the error. The id is as for readBatch.
+// read parses body, the JSON of one batch, and adds the batch to o. If body is not a batch, or not the one with the
+// given id, it counts an error instead. An empty id allows any batch.
 func (o *observed) read(body []byte, id string) {
 	b, err := readBatch(body, id)
 	if err != nil {
@@ -124,8 +127,8 @@ func (o *observed) fail(err error) {
 	o.bad++
 }
 
-// readBatch parses the JSON of a batch as Sinch returns it. It returns an error if the batch has another id than the
-// given one, unless that is empty. The error contains no part of the JSON.
+// readBatch parses the JSON of a batch as Sinch returns it. It returns an error if body is not a batch, or if id is not
+// empty and the batch has another id. The error contains no part of the JSON.
 func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -140,11 +143,11 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	return b, nil
 }
 
-// errEncoding means that a body has a Content-Encoding other than gzip.
+// errEncoding is the error of decompressed for a body with another Content-Encoding than gzip.
 var errEncoding = errors.New("the Content-Encoding is not gzip")
 
-// decompressed decodes the body by its Content-Encoding, gzip or none. It returns errEncoding for any other encoding,
-// and an *http.MaxBytesError if the result has more than limit bytes.
+// decompressed returns the body without its Content-Encoding, which must be gzip or none. It returns errEncoding for
+// any other encoding, and an *http.MaxBytesError if the result has more than limit bytes.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":
@@ -167,8 +170,9 @@ func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	return plain, nil
 }
 
-// recorder records the batches in Sinch's answers. An answer waits for that no longer than 100 ms (recordPatience). If
-// 64 answers are being recorded already (maxRecording), the batches of the next one are not recorded.
+// recorder stores the batches in Sinch's answers. The caller's answer waits for the store, but no longer than 100 ms
+// (recordPatience). While 64 answers (maxRecording) are being recorded, the batches of a further answer are not
+// recorded but counted as lost.
 type recorder struct {
 	*Gateway
 	slots chan struct{}
@@ -183,8 +187,8 @@ func newRecorder(g *Gateway) *recorder {
 	}
 }
 
-// record records the batches of one answer, and counts and logs failures. It blocks until they are durable, but no
-// longer than 100 ms (recordPatience); then the recording goes on in the background.
+// record stores the batches of one answer, and counts and logs failures. It blocks until they are durable, but no
+// longer than 100 ms (recordPatience); after that the recording goes on in the background.
 func (r *recorder) record(of *observed) {
 	if of.err != nil {
 		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)
@@ -219,8 +223,8 @@ func (r *recorder) record(of *observed) {
 	}
 }
 
-// recordAll records all batches of one answer. It blocks until every batch is durable or has failed. Batches that
-// become durable after late was set count as late in the metrics.
+// recordAll stores all batches of one answer. It blocks until every batch is durable or has failed, and counts each in
+// the metrics. Set late once the caller's answer has gone out; batches that become durable after that count as late.
 func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	// The recording goes on after the request has ended. It ends early if the store closes.
 	ctx, cancel := context.WithTimeout(context.Background(), recordPatience+recordTime)
@@ -248,7 +252,7 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	}
 }
 
-// recordOne records one batch. If the store panics, it returns the panic as an error.
+// recordOne stores one batch and blocks until it is durable. If the store panics, it returns the panic as an error.
 func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -258,7 +262,7 @@ func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	return r.store.Record(ctx, a)
 }
 
-// skipRecorded removes the batches whose JSON has not changed since it was last recorded.
+// skipRecorded removes the batches from of whose JSON is the same as when they were last recorded.
 func (r *recorder) skipRecorded(of *observed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -284,7 +288,8 @@ func (r *recorder) remember(key store.BatchKey, as digest) {
 	r.lastRecorded[key] = as
 }
 
-// warn logs that batches could not be parsed or recorded, at most once every five seconds (problem.LogEvery).
+// warn logs that batches in one of Sinch's answers could not be parsed or recorded. It logs at most one line every five
+// seconds (problem.LogEvery) and counts the lines between.
 func (r *recorder) warn(of *observed, message string, err error) {
 	if unlogged, ok := r.sampler.Allow(problem.KindUnavailable); ok {
 		r.log.LogAttrs(context.Background(), slog.LevelWarn, message,

@@ -21,7 +21,8 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// proxiedRequest is the state of one request to the gateway, from its arrival to the end of its answer.
+// proxiedRequest is the state of one request to the gateway, from its arrival to the end of its answer. The goroutine
+// of the request uses it; only the atomic fields and leave may be used by others.
 type proxiedRequest struct {
 	*Gateway
 	route
@@ -49,7 +50,8 @@ func newProxiedRequest(g *Gateway, w http.ResponseWriter, r *http.Request) *prox
 	return p
 }
 
-// serve answers the request. If it returns an error, it has written nothing; then answer with refuse.
+// serve checks the caller and answers the request, in most cases with Sinch's answer. If it returns an error, it has
+// written nothing; pass the error to refuse.
 func (p *proxiedRequest) serve() error {
 	if err := p.authorize(p.r, p.plan); err != nil {
 		return err
@@ -83,8 +85,8 @@ func (p *proxiedRequest) serve() error {
 	return p.proxy()
 }
 
-// setLimits limits the size of the body, the time for the body to arrive, and the time for Sinch to begin its answer.
-// These limits replace the time-outs of http.Server. If the Content-Length is too large, it returns an
+// setLimits limits the size of the request's body, the time for the body to arrive, and the time for Sinch to begin its
+// answer. These limits replace the time-outs of http.Server. If the Content-Length is too large, it returns an
 // *http.MaxBytesError.
 func (p *proxiedRequest) setLimits() error {
 	if p.r.ContentLength > p.config.MaxBody {
@@ -102,8 +104,9 @@ func (p *proxiedRequest) setLimits() error {
 	return nil
 }
 
-// proxy passes the request on to Sinch and the answer on to the caller. If it cannot get the plan's own token, it
-// returns a *problem.Problem and writes nothing. Otherwise it has written an answer and returns nil.
+// proxy passes the request on to Sinch and Sinch's answer on to the caller. It returns nil after it has written an
+// answer, which may be a problem. If it cannot get the plan's own access token, it returns a *problem.Problem and has
+// written nothing.
 func (p *proxiedRequest) proxy() error {
 	if p.plan.Client != nil {
 		// The caller's credential is one of private.credentials: Sinch must not get it.
@@ -127,8 +130,8 @@ func (p *proxiedRequest) proxy() error {
 	return nil
 }
 
-// rewrite prepares r.Out, the request to Sinch. It sets the URL to the plan's endpoint plus the caller's path, and
-// removes unsafe headers with sanitize.
+// rewrite prepares r.Out, the request to Sinch. Its URL is the plan's endpoint plus the caller's path after the plan id
+// and the caller's query. Function sanitize removes unsafe headers.
 func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
@@ -139,8 +142,8 @@ func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	sanitize(r)
 }
 
-// answered processes Sinch's answer before the caller gets it. It updates the cache of accepted tokens and records the
-// batches in the answer. If it returns an error, the caller gets a problem instead of the answer.
+// answered processes Sinch's answer before the caller gets it: it records the batches in the answer, and remembers
+// whether Sinch accepted the caller's token. If it returns an error, the caller gets a problem instead of the answer.
 func (p *proxiedRequest) answered(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols {
 		p.guard.Stop()
@@ -162,8 +165,8 @@ func (p *proxiedRequest) answered(a *http.Response) error {
 	return nil
 }
 
-// updateTokens adds the caller's token to the cache of accepted tokens if Sinch's answer shows that Sinch accepts it.
-// It removes the token after a 401. If Sinch refused the plan's own token instead, it calls Client.Refused.
+// updateTokens updates the cache of callers' tokens that Sinch accepts. It adds the caller's token after a successful
+// answer and removes it after a 401. If Sinch answered 401 to the plan's own token, it tells the plan's client.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
@@ -178,9 +181,9 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 	}
 }
 
-// unanswered returns the problem for a call to Sinch that failed with err. If the caller's body was too large or
-// incomplete, and the caller may safely repeat the call, the problem says that. Otherwise the problem is the result of
-// method upstream.
+// unanswered returns the problem to answer after a call to Sinch failed with err. If the caller's body was too large or
+// incomplete, and the caller may safely repeat the call, the problem says so. Otherwise it says that Sinch did not
+// answer, with status 502 or 504.
 func (p *proxiedRequest) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)
@@ -197,7 +200,8 @@ func (p *proxiedRequest) unanswered(err error) error {
 	return p.upstream(err)
 }
 
-// repeatable reports whether the caller may repeat the request without any further effect at Sinch.
+// repeatable reports whether the caller may repeat the request without a second effect at Sinch. It returns false for
+// calls that create or update a batch, and for unknown calls with a method that changes something.
 func (p *proxiedRequest) repeatable() bool {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate:
@@ -208,8 +212,8 @@ func (p *proxiedRequest) repeatable() bool {
 	return true
 }
 
-// upstream returns the problem for a call to which Sinch gave no complete answer because of err. It is answered 504
-// after a time-out, else 502. Its text says whether the caller may repeat the call.
+// upstream returns the problem for a call to which Sinch gave no complete answer because of err. Its status is 504
+// after a time-out, otherwise 502. Its text says whether the caller may repeat the call.
 func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	refused := &problem.Problem{Kind: problem.KindUpstream, Cause: err}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() ||
@@ -231,8 +235,8 @@ func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	return refused
 }
 
-// noToken returns the problem for a request that was not sent to Sinch, because the gateway got no access token for the
-// plan; err is the reason.
+// noToken returns the problem with which to answer if the gateway could not get an access token for the plan, so that
+// the request was not sent to Sinch. err is the reason.
 func (p *proxiedRequest) noToken(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -240,7 +244,8 @@ func (p *proxiedRequest) noToken(err error) error {
 	return refused
 }
 
-// refuse answers with the problem for err. It logs each kind of problem at most once every five seconds.
+// refuse answers the request with the problem for err and logs it. It logs at most one line every five seconds for each
+// kind of problem. Nothing of an answer may have been written before.
 func (p *proxiedRequest) refuse(err error) {
 	refused := problem.Of(err)
 	if refused.Kind == problem.KindUnauthorized {
@@ -256,8 +261,8 @@ func (p *proxiedRequest) refuse(err error) {
 	}
 }
 
-// end counts and logs the request. Call it with defer: after a panic it answers with a problem or, if the answer has
-// begun, aborts the connection.
+// end counts and logs the request in metrics and log. Call it with defer, since it recovers a panic: it then answers
+// with a problem or, if the answer has begun, aborts the connection.
 func (p *proxiedRequest) end() {
 	cause := recover()
 	if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // net/http compares with == too
@@ -278,8 +283,8 @@ func (p *proxiedRequest) end() {
 	}
 }
 
-// panicked returns the problem with which to answer after a panic: an internal error. But if Sinch may have received a
-// call that is not safe to repeat, the problem says that.
+// panicked returns the problem with which to answer after a panic, usually with status 500. If Sinch may have received
+// a call that is not safe to repeat, the problem warns the caller, with status 502.
 func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)
@@ -287,7 +292,8 @@ func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	return &problem.Problem{Kind: problem.KindInternal, Cause: err}
 }
 
-// planID returns the plan's id for the log, or "" if the plan is not configured.
+// planID returns the id of the request's plan for the log. It returns "" if the plan is not configured, since the text
+// in the path may be anything.
 func (p *proxiedRequest) planID() string {
 	if p.plan == nil {
 		return ""

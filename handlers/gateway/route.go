@@ -8,13 +8,14 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// pathPrefix is the beginning of every path of Sinch's API.
+// pathPrefix is the beginning of every path of Sinch's API. The gateway serves all paths that begin with it.
 const pathPrefix = "/xms/v1/"
 
-// isGateway reports whether the path of the request belongs to the gateway. The method does not matter.
+// isGateway reports whether the gateway serves the path of the request, whatever the method: the path begins with
+// /xms/v1/.
 func isGateway(r *http.Request) bool { return strings.HasPrefix(pathOf(r), pathPrefix) }
 
-// pathOf returns the escaped path of a request. If it begins with several slashes, they are reduced to one.
+// pathOf returns the path of a request, still percent-encoded. Several slashes at its beginning are reduced to one.
 func pathOf(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	if strings.HasPrefix(path, "//") {
@@ -23,7 +24,8 @@ func pathOf(r *http.Request) string {
 	return path
 }
 
-// route is what the path and the method of a request say: its plan, its operation and its batch.
+// route is what the gateway derives from the path and the method of a request: the plan, the operation of Sinch's API,
+// and the batch.
 type route struct {
 	plan      string // first segment of the path, decoded: a plan's or project's id
 	tail      string // the path after it, still escaped as received
@@ -42,7 +44,8 @@ func routeOf(r *http.Request) route {
 }
 
 // staysInPlan reports whether every server resolves tail, the escaped path after the plan id, to a path below the plan.
-// It returns false for segments of dots, and for characters that some servers decode or drop to get such segments.
+// It returns false for segments like "..", and for characters that some servers decode or drop so that such a segment
+// results.
 func staysInPlan(tail string) bool {
 	// Some servers decode twice, treat a backslash as a slash, map other alphabets to ASCII, ignore spaces, or ignore
 	// what follows a semicolon, an encoded ? or #, or a control character.
@@ -63,8 +66,8 @@ func staysInPlan(tail string) bool {
 	return true
 }
 
-// operationOf returns the operation of Sinch's API that a call requests, such as metrics.GatewaySend. It also returns
-// the decoded batch id in the path, or "". The argument tail is the escaped path after the plan id.
+// operationOf returns the operation of Sinch's API that a call requests, such as metrics.GatewaySend, or GatewayOther
+// if unknown. It also returns the decoded batch id in the path, or "". tail is the escaped path after the plan id.
 func operationOf(method, tail string) (op metrics.GatewayOperation, batchID string) {
 	path := strings.Split(strings.TrimPrefix(tail, "/"), "/")
 	for i := range path {
@@ -101,7 +104,8 @@ func pick(method string, of operations) metrics.GatewayOperation {
 	return metrics.GatewayOther
 }
 
-// unescaped decodes the percent-encoding of a path or segment. The path must be one that net/http has parsed.
+// unescaped removes the percent-encoding from a path or a segment of one. It must be part of a path that net/http has
+// parsed, so decoding cannot fail.
 func unescaped(segment string) string {
 	s, _ := url.PathUnescape(segment)
 	return s

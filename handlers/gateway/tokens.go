@@ -11,11 +11,12 @@ const (
 	maxTokens   = 1024            // entries of the cache
 )
 
-// digest is the SHA-256 of a token, or of the JSON of a batch.
+// digest is the SHA-256 of a caller's token, or of the JSON of a batch. So neither has to be kept in memory to compare
+// it.
 type digest = [sha256.Size]byte
 
-// tokens caches which callers' tokens Sinch has accepted for which plan. It holds at most 1024 digests of tokens
-// (maxTokens), and each expires after five minutes (tokenMemory).
+// tokens remembers which callers' tokens Sinch has accepted for which plan, so that not every request must be checked
+// at Sinch. It holds at most 1024 digests of tokens (maxTokens), each for five minutes (tokenMemory).
 type tokens struct {
 	mu   sync.Mutex
 	good map[tokenKey]time.Time // time of expiry; guarded by mu
@@ -34,7 +35,8 @@ func (t *tokens) accepted(plan string, token digest) bool {
 	return time.Now().Before(t.good[tokenKey{plan, token}])
 }
 
-// accept adds a token that Sinch has just accepted for the plan to the cache.
+// accept remembers for five minutes (tokenMemory) that Sinch accepts the token for the plan. If the cache is full,
+// another token is forgotten.
 func (t *tokens) accept(plan string, token digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,8 +47,8 @@ func (t *tokens) accept(plan string, token digest) {
 	t.good[key] = now.Add(tokenMemory)
 }
 
-// makeRoom deletes the expired entries of the cache. If it is still full, an arbitrary entry is deleted; its token is
-// then checked at Sinch again. The caller holds mu.
+// makeRoom deletes the expired entries of the cache. If the cache is still full, it deletes an arbitrary entry, whose
+// token is then checked at Sinch again. The caller must hold t.mu.
 func (t *tokens) makeRoom(now time.Time) {
 	for key, until := range t.good {
 		if !now.Before(until) {
@@ -61,7 +63,8 @@ func (t *tokens) makeRoom(now time.Time) {
 	}
 }
 
-// forget deletes a token that Sinch has just refused for the plan from the cache.
+// forget deletes a token from the cache, because Sinch has just refused it for the plan. It does nothing if the token
+// is not there.
 func (t *tokens) forget(plan string, token digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Time limits for the connections to Sinch and to callers.
+// The time limits for the connections to Sinch and to callers. If a limit passes before the answer has begun, the
+// caller gets a problem; after that, the connection is aborted.
 const (
 	// maxRequestTime limits a request whose steps have time limits of their own.
 	maxRequestTime = time.Hour
@@ -18,8 +19,8 @@ const (
 	stallTime = 30 * time.Second // without progress of an answer, on either side
 )
 
-// newTransport returns the transport for calls to Sinch; Sinch must begin its answer within the time-out. It does not
-// compress or decompress bodies, nor follow redirects.
+// newTransport returns the transport for calls to Sinch. A call fails if Sinch does not begin its answer within
+// timeout. The transport neither compresses nor decompresses bodies, and does not follow redirects.
 func newTransport(timeout time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTime}
 	return &http.Transport{
@@ -39,7 +40,8 @@ func newTransport(timeout time.Duration) *http.Transport {
 	}
 }
 
-// buffers is a pool of 32 KiB buffers, through which httputil.ReverseProxy copies Sinch's answers.
+// buffers is a pool of 32 KiB buffers, through which httputil.ReverseProxy copies Sinch's answers. The zero value is an
+// empty pool. It is safe for concurrent use.
 type buffers struct{ pool sync.Pool }
 
 const bufferSize = 32 << 10
@@ -53,7 +55,8 @@ func (b *buffers) Get() []byte {
 
 func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
 
-// traffic counts the running requests and their background work, so that method drain can wait for both.
+// traffic counts the running requests and their background work, so that a shutdown can wait for both. Method drain
+// waits. It is safe for concurrent use.
 type traffic struct {
 	mu       sync.Mutex
 	inFlight int           // guarded by mu
@@ -63,7 +66,8 @@ type traffic struct {
 
 func newTraffic() *traffic { return &traffic{idle: make(chan struct{})} }
 
-// begin counts a new request and returns true; the caller must then call end. After drain it only returns false.
+// begin counts a new request and returns true; the caller must call end later. After drain has been called it counts
+// nothing and returns false, and the request must be refused.
 func (t *traffic) begin() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,7 +78,8 @@ func (t *traffic) begin() bool {
 	return true
 }
 
-// add counts background work of a running request. Call end when the work is done.
+// add counts background work of a request that is still running, so that drain waits for the work, too. The caller must
+// call end when the work is done.
 func (t *traffic) add() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,7 +94,8 @@ func (t *traffic) end() {
 	}
 }
 
-// drain makes begin return false from now on. It blocks until all requests and their work have ended, or ctx ends.
+// drain makes begin return false from now on. It blocks until all requests and their background work have ended, or
+// until ctx ends. It may be called more than once.
 func (t *traffic) drain(ctx context.Context) {
 	t.mu.Lock()
 	if !t.draining {
