@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
-// Auth says how to authenticate the callbacks of one service plan at Sinch. A callback must pass every method that is
-// set, with any one of the method's secrets.
+// Auth says how to authenticate the callbacks that Sinch sends for one service plan. A callback must pass every method
+// that is set, with any one of the method's secrets. If no method is set, None must be true.
 type Auth struct {
 	HMAC       HMAC
 	Basic      []access.Basic
@@ -24,8 +24,8 @@ type Auth struct {
 	None       bool     // accept every caller without authentication; excludes all other members
 }
 
-// HMAC configures the check of the signature in the headers of a callback. The signature may cover the body as sent or,
-// if that is gzip, its decompressed content.
+// HMAC configures the check of Sinch's signature in the headers of a callback. The signature may cover the body as sent
+// or, if that is gzip, its decompressed content. Without Secrets no signature is required.
 type HMAC struct {
 	Secrets []string // as text, exactly as configured at Sinch
 	// MaxAge limits how far the signature's timestamp may lie before or after our clock; 0 is no limit. Sinch does not
@@ -33,7 +33,8 @@ type HMAC struct {
 	MaxAge time.Duration
 }
 
-// Header names a header that Sinch is set up to send with every callback, and lists the accepted values.
+// Header names a header that Sinch is set up to send with every callback, and lists the accepted values. The zero value
+// requires no header.
 type Header struct {
 	Name   string
 	Values []string
@@ -45,7 +46,7 @@ func (Auth) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Auth) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Reasons why the authentication of a callback failed. They are logged, but the answer does not contain them.
+// The reasons why the authentication of a callback failed. They are logged, but not sent to the caller.
 var (
 	errNoBasic       = errors.New("basic: the Authorization header is missing or is not Basic")
 	errBasic         = errors.New("basic: user name or password is wrong")
@@ -59,7 +60,7 @@ var (
 	errSignatureTime = errors.New("hmac: the timestamp is out of range, or further than max_age from our clock")
 )
 
-// verifier authenticates the callbacks of one service plan.
+// verifier authenticates the callbacks of one service plan by the methods in its Auth. It is safe for concurrent use.
 type verifier struct {
 	hmac       *signatures // nil if no signature is required
 	basic      []access.Digest
@@ -68,8 +69,8 @@ type verifier struct {
 	pathTokens []access.Digest
 }
 
-// newVerifier returns a verifier with the given settings, or an error that lists all faulty ones. The argument key says
-// where the settings are in the configuration; each fault begins with it.
+// newVerifier returns a verifier with the given settings. If settings are invalid, the error lists all of them. key is
+// the place of the settings in the configuration; each line of the error begins with it.
 func newVerifier(key string, a Auth) (*verifier, error) {
 	var faults access.Faults
 	a.Check(faults.At(key))
@@ -92,8 +93,8 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-// Check calls report for each faulty setting, with its name in the configuration, such as header.name, and a text that
-// says how to correct it. The name is "" if no method is set. A list of secrets must not be empty, unless it is nil.
+// Check calls report for each invalid setting, with its name in the configuration, such as header.name, and a text that
+// says how to correct it. The name is "" if no method is set. An empty list of secrets is invalid unless it is nil.
 func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
 	switch set := kinds > 0 || a.Header.Name != ""; {
@@ -118,8 +119,8 @@ func (a Auth) Check(report func(member, text string)) {
 	}
 }
 
-// checkSecrets calls report for each empty secret, and for an empty list that is required or not nil. The argument
-// member is the name of the list in the configuration.
+// checkSecrets calls report for each empty secret. It also reports an empty list, unless the list is nil and not
+// required. member is the name of the list in the configuration, such as hmac.secrets.
 func checkSecrets(member string, secrets []string, required bool, report func(member, text string)) {
 	if len(secrets) == 0 && (required || secrets != nil) {
 		name := member[strings.Index(member, ".")+1:]
@@ -132,13 +133,15 @@ func checkSecrets(member string, secrets []string, required bool, report func(me
 	}
 }
 
-// IsPathSegment reports whether text can be one segment of a URL's path without percent-encoding.
+// IsPathSegment reports whether text can be one segment of a URL's path without percent-encoding. It returns false for
+// "", "." and "..".
 func IsPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// head authenticates a request by its URL and headers, before the body is read. It checks only the format and the age
-// of a signature, which covers the body. The argument token is the path segment after the plan id.
+// head authenticates a callback by its URL and headers, before the body is read. token is the path segment after the
+// plan id. Of a signature, which covers the body, it checks only the format and the age; check the rest after reading
+// the body.
 func (v *verifier) head(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()

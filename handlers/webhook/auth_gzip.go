@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Limits for decompressing a body before it is known whether its signature is valid.
+// The limits for decompressing a body before it is known whether its signature is valid. A body beyond them is refused
+// with an answer that makes Sinch repeat it.
 const (
 	maxRatio     = 32       // decompressed bytes per compressed byte; JSON reaches 20, zeros 1000
 	freeOfRatio  = 64 << 10 // decompressed bytes that are allowed at any ratio
@@ -24,8 +25,8 @@ const (
 	turnCost = 4
 )
 
-// unpacking verifies signatures that cover the decompressed content of a body. It decompresses only a few bodies at the
-// same time. The others wait, in separate queues for small and large bodies (over 64 KiB).
+// unpacking verifies signatures that cover the decompressed content of a gzip body. Only a few bodies are decompressed
+// at the same time. The others wait, in separate queues for bodies up to 64 KiB (small) and larger ones.
 type unpacking struct{ small, large *turns }
 
 func newUnpacking() unpacking {
@@ -41,8 +42,8 @@ var (
 )
 
 // verify reports whether the signature in the headers h covers the decompressed content of a gzip body from client c.
-// It waits while too many others decompress; after a second (turnPatience) it returns errNoTurn. If the content has
-// more than limit bytes or costs too much time, it returns an error.
+// It waits while too many others decompress; after a second (turnPatience) it returns errNoTurn. It returns an error if
+// the content has more than limit bytes or takes too much time.
 func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64, c client) (bool, error) {
 	queue := u.small
 	if len(body) > mediumBody {
@@ -65,9 +66,9 @@ func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64
 	return verified, err
 }
 
-// unpacked reports whether the signature in the headers h covers the decompressed content of a body with one gzip
-// member. It returns errGzipTime after the deadline, errRatio if the content exceeds both 64 KiB and 32 times the size
-// of the body, and a KindTooLarge problem if it exceeds limit bytes.
+// unpacked reports whether the signature in the headers h covers the decompressed content of body, which must have one
+// gzip member. It returns errGzipTime after the deadline, errRatio if the content is larger than 64 KiB and than 32
+// times the body, and a problem with status 413 if it is larger than limit bytes.
 func (s *signatures) unpacked(h http.Header, body []byte, limit int64, deadline time.Time) (bool, error) {
 	from := &deadlineReader{bytes.NewReader(body), deadline}
 	z := unzipper(from)
@@ -93,7 +94,7 @@ func (s *signatures) unpacked(h http.Header, body []byte, limit int64, deadline 
 	return verified && errors.Is(behind, io.EOF), from.late()
 }
 
-// unzip is a reusable gzip reader with its buffers.
+// unzip is a gzip reader with its buffers, which is reused for many bodies. Function unzipper returns one from a pool.
 type unzip struct {
 	gzip.Reader
 	from *bufio.Reader
@@ -102,8 +103,8 @@ type unzip struct {
 
 var unzips = sync.Pool{New: func() any { return &unzip{from: bufio.NewReader(nil), room: make([]byte, 32<<10)} }}
 
-// unzipper returns a reader for the gzip data in r, or nil if r does not begin with a gzip header. Call putBack when
-// you no longer need the reader.
+// unzipper returns a reader of the gzip data in r from a pool, or nil if r does not begin with a gzip header. Call
+// putBack after the last use.
 func unzipper(r io.Reader) *unzip {
 	z := unzips.Get().(*unzip)
 	z.from.Reset(r)
@@ -119,7 +120,7 @@ func (z *unzip) putBack() {
 	unzips.Put(z)
 }
 
-// deadlineReader reads bytes until a deadline. After the deadline, Read returns errGzipTime.
+// deadlineReader reads from a byte slice until a deadline. After the deadline, Read returns errGzipTime.
 type deadlineReader struct {
 	from     *bytes.Reader
 	deadline time.Time

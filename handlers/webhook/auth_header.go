@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// checkName calls report if the header has values but no name, or if its name is invalid or reserved, like Host.
+// checkName calls report if the header has values but no name, if its name is invalid, or if HTTP reserves the name,
+// such as Host. It passes the configuration key header.name and a text that says what to do.
 func (h Header) checkName(report func(member, text string)) {
 	switch {
 	case h.Name == "" && h.Values != nil:
@@ -18,7 +19,8 @@ func (h Header) checkName(report func(member, text string)) {
 	}
 }
 
-// reservedHeaders returns, in lower case, the headers that net/http or a proxy removes before a handler sees them.
+// reservedHeaders returns, in lower case, the headers that net/http or a proxy removes before a handler sees them. They
+// cannot carry a secret.
 func reservedHeaders() []string {
 	return []string{
 		"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
@@ -26,7 +28,8 @@ func reservedHeaders() []string {
 	}
 }
 
-// isToken reports whether text has only characters that are allowed in the name of a header (RFC 9110).
+// isToken reports whether text has only characters that RFC 9110 allows in the name of a header. It returns true for
+// "".
 func isToken(text string) bool {
 	const special = "!#$%&'*+-.^_`|~"
 	return !strings.ContainsFunc(text, func(r rune) bool {

@@ -24,7 +24,7 @@ const (
 	headerAlgorithm = "X-Sinch-Webhook-Signature-Algorithm"
 )
 
-// signatureOf returns the headers with which Sinch signed a callback, or nil if Sinch did not sign it.
+// signatureOf returns the headers with which Sinch signed a callback, unverified, or nil if the callback is not signed.
 func signatureOf(h http.Header) *store.Signature {
 	s := store.Signature{
 		Algorithm: h.Get(headerAlgorithm), Nonce: h.Get(headerNonce), Timestamp: h.Get(headerTimestamp),
@@ -36,8 +36,8 @@ func signatureOf(h http.Header) *store.Signature {
 	return &s
 }
 
-// signatures verifies Sinch's signature: the base64 of the HMAC-SHA256 of the text body.nonce.timestamp. The nonce is a
-// random text, which may occur again when Sinch repeats a callback.
+// signatures verifies Sinch's signature of a callback: the base64 of the HMAC-SHA256 of the text body.nonce.timestamp.
+// The nonce is a random text. A nonce that was used before is accepted, because Sinch may repeat a callback with it.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration
@@ -52,7 +52,7 @@ func newSignatures(h HMAC) *signatures {
 }
 
 // head checks the signature headers of a callback before the body is read. It returns an error if one is missing or
-// malformed, or if the timestamp is too far from our clock (HMAC.MaxAge).
+// malformed, or if the timestamp is too far from our clock (HMAC.MaxAge). It does not verify the signature.
 func (s *signatures) head(h http.Header) error {
 	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if signature == "" || nonce == "" || timestamp == "" {
@@ -82,7 +82,8 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
-// verifies reports whether the signature in the headers h covers the body, with any one of the configured secrets.
+// verifies reports whether the signature in the headers h covers the body, with any one of the configured secrets. Call
+// head before.
 func (s *signatures) verifies(h http.Header, body []byte) bool {
 	for _, key := range s.keys {
 		m := key.begin()
@@ -96,8 +97,8 @@ func (s *signatures) verifies(h http.Header, body []byte) bool {
 	return false
 }
 
-// verifiesStream reads r to its end and reports whether the signature in the headers h covers the bytes read. The
-// result n is their number; the error is one of r. The content of buf is overwritten.
+// verifiesStream reads r to its end and reports whether the signature in the headers h covers the bytes read. n is
+// their number. The error is one that r returned. buf is scratch space.
 func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
 	macs := make([]io.Writer, len(s.keys))
 	for i, key := range s.keys {
@@ -125,10 +126,10 @@ func (s *signatures) checkAge(timestamp string) error {
 	return nil
 }
 
-// signingKey is one configured secret, kept as a pool of reusable HMACs.
+// signingKey is one configured secret, in the form of a pool of HMACs with this key.
 type signingKey struct{ macs sync.Pool }
 
-// mac is a reusable HMAC with a scratch buffer.
+// mac is an HMAC with a scratch buffer, which is reused for many callbacks. One goroutine at a time may use it.
 type mac struct {
 	hash.Hash
 	buf []byte
@@ -140,15 +141,15 @@ func newSigningKey(secret []byte) *signingKey {
 	return k
 }
 
-// begin takes an HMAC from the pool and resets it. Put it back with k.macs.Put after use.
+// begin takes an HMAC from the pool and resets it. Write the body to it, and put it back with k.macs.Put after use.
 func (k *signingKey) begin() *mac {
 	m := k.macs.Get().(*mac)
 	m.Reset()
 	return m
 }
 
-// verifies reports whether the signature in the headers h is correct for the body that was written to m before. It
-// writes the nonce and the timestamp to m.
+// verifies reports whether the signature in the headers h is correct for the body, which must have been written to m
+// before. It also writes the nonce and the timestamp to m, so call it only once.
 func (m *mac) verifies(h http.Header) bool {
 	b := append(m.buf[:0], '.')
 	b = append(b, h.Get(headerNonce)...)

@@ -22,7 +22,8 @@ const (
 	slowest    = 16 << 10 // bytes per second; a slower body uses up its time-out
 )
 
-// bodies holds the limits for the bodies of callbacks: the size, the time to arrive, and the memory of all together.
+// bodies holds what the bodies of all callbacks share: the maximum size, the time to arrive, and the memory for all of
+// them together.
 type bodies struct {
 	limit      int64 // bytes of one body, also after decompression
 	budget     budget
@@ -33,7 +34,8 @@ type bodies struct {
 	shed       int           // status of the answer if the memory is used up; 0 is 503
 }
 
-// bodyReader reads the body of one callback and counts its memory. Call releaseAll at the end of the callback.
+// bodyReader reads the body of one callback into memory that it reserves in the common budget. Call releaseAll at the
+// end of the callback.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
@@ -45,22 +47,21 @@ type bodyReader struct {
 	dropped    atomic.Bool
 }
 
-// drop aborts the reading of the body, to make room for others. Method read then returns a problem with the cause
-// errDropped. Any goroutine may call drop.
+// drop aborts the reading of the body, so that its memory is released for other callbacks. Method read then returns a
+// problem whose cause is errDropped. Any goroutine may call drop.
 func (in *bodyReader) drop() {
 	in.dropped.Store(true)
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
-// speed returns the average speed, in bytes per second, at which the body arrives. It adds one second at the minimum
-// speed (16 KiB per second), so that a new body does not look slow.
+// speed returns the average speed at which the body has arrived until now, in bytes per second. It adds one second at
+// the minimum speed (16 KiB per second), so that a new body does not look slow.
 func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
-// read blocks until the body has arrived, and returns it as received, without decompressing it. It returns a
-// *problem.Problem if the body is too large, incomplete or too slow, if it was dropped to free memory, or if no memory
-// becomes free within 250 ms.
+// read blocks until the body has arrived, and returns it as received, not decompressed. It returns a *problem.Problem
+// if the body is too large, incomplete or too slow, if drop was called, or if no memory becomes free within 250 ms.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)
@@ -102,11 +103,12 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// isGzip reports whether the body begins like gzip data. It ignores the header Content-Encoding, which proxies change.
+// isGzip reports whether the body begins like gzip data. It does not use the header Content-Encoding, which proxies
+// change.
 func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
 
-// unpack returns the decompressed content of a gzip body; it returns any other body as it is. It returns a problem if
-// the content is too large, or if no memory becomes free within 250 ms.
+// unpack returns the decompressed content of a gzip body. Any other body, and one that is not valid gzip, is returned
+// as it is. The error is a problem: the content is too large, or no memory became free within 250 ms.
 func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
@@ -126,8 +128,8 @@ func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	return sent, nil
 }
 
-// fill reads length bytes from r into a new buffer, or all bytes if the length is unknown (-1). After each read before
-// EOF it calls progress with the number of new bytes. If progress fails, fill returns that error.
+// fill reads length bytes from r into a new buffer, or all bytes until EOF if length is unknown (-1). After each read
+// before the end it calls progress with the number of new bytes. If progress fails, fill returns that error.
 func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, progress func(n int) error) ([]byte, error) {
 	most := length
 	if length == unknown {
@@ -164,8 +166,8 @@ func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, progr
 	}
 }
 
-// fit returns buf, or a smaller copy if more than a fifth of its capacity is unused. It returns a problem if buf is
-// larger than the limit for bodies, or if no memory becomes free for the copy within 250 ms.
+// fit returns buf, or a smaller copy if the unused capacity is more than a quarter of its length. It returns a problem
+// if buf is larger than a body may be, or if no memory becomes free for the copy within 250 ms.
 func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
 		return nil, tooLarge(in.limit)
@@ -177,7 +179,7 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 }
 
 // resize returns a copy of buf with a capacity of size bytes, and releases the memory of buf. If the memory for bodies
-// is used up, it waits up to 250 ms (in.patience) and then returns a KindShed problem.
+// is used up, it waits up to 250 ms (in.patience) and then returns a problem with status 503 or 429.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err

@@ -9,15 +9,15 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// budget limits the memory of all bodies together, in two parts: a quarter for small buffers (up to border bytes), the
-// rest for larger ones. Tiny buffers (up to free bytes) are not counted.
+// budget limits the memory of the bodies of all callbacks together. A quarter is for small buffers (up to border
+// bytes), the rest for larger ones. Tiny buffers (up to free bytes) are not counted.
 type budget struct {
 	shares       [2]*semaphore.Weighted // of bytes; large bodies thus never keep ordinary callbacks out
 	free, border int64                  // bytes; the limit on connections bounds buffers up to free
 }
 
-// MemoryRatio is the smallest allowed ratio of the memory for all bodies (public.memory) to the largest allowed body
-// (public.max_body).
+// MemoryRatio is the minimum of Config.Memory (for all bodies together) divided by Config.MaxBody (for one body). New
+// returns an error for a smaller ratio.
 const MemoryRatio = 4 // decompressing takes three buffers, and a quarter is only for small bodies
 
 func newBudget(memory int64) budget {
@@ -29,8 +29,8 @@ func newBudget(memory int64) budget {
 	}
 }
 
-// share returns the part of the memory that counts a buffer of size bytes: 0 for a small buffer, 1 for a larger one. It
-// returns -1 for a tiny buffer, which is not counted.
+// share returns which part of the memory a buffer of size bytes is counted in, as an index of b.shares: 0 for a small
+// buffer, 1 for a larger one. It returns -1 for a tiny buffer, which is not counted.
 func (b *budget) share(size int64) int {
 	switch {
 	case size <= b.free:
@@ -41,11 +41,11 @@ func (b *budget) share(size int64) int {
 	return 1
 }
 
-// errNoRoom is logged as the cause if a callback is refused because the memory for bodies is used up.
+// errNoRoom is the logged cause of a problem: a callback was refused because the memory for bodies is used up.
 var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
 
-// acquire reserves the memory for a buffer of size bytes. If the memory for bodies is used up, it drops slow bodies
-// whose signature is not verified yet, and waits. After 250 ms (in.patience) it returns a KindShed problem.
+// acquire reserves memory for a buffer of size bytes. If the memory for bodies is used up, it drops slow bodies whose
+// signature is not verified yet, and waits. After 250 ms (in.patience) it returns a problem with status 503 or 429.
 func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	i := in.budget.share(size)
 	if i < 0 {
@@ -63,11 +63,11 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	return nil
 }
 
-// decodedSize is how many times the memory of a body its parsed form needs, by estimate.
+// decodedSize is an estimate of how many bytes of memory parsing takes per byte of a body, in addition to the body.
 const decodedSize = 3 // includes the numbers of recipients, and the copy for the journal
 
-// decode reserves the memory for parsing a body of size bytes; call done to release it. If too little memory is free,
-// decode waits up to 250 ms (in.patience) and then returns a KindShed problem.
+// decode reserves the memory for parsing a body of size bytes. The caller must call done to release it. If too little
+// is free, decode waits up to 250 ms (in.patience) and then returns a problem with status 503 or 429.
 func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.share(size)
 	if i < 0 {
@@ -84,12 +84,13 @@ func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err 
 	return func() { share.Release(size) }, nil
 }
 
-// noRoom returns the problem for a callback that is refused for lack of memory. The cause is logged but not sent.
+// noRoom returns the problem for a callback that is refused for lack of memory, with status 503 or, if so configured,
+// 429. The cause is logged but not sent.
 func (in *bodyReader) noRoom(cause error) error {
 	return &problem.Problem{Kind: problem.KindShed, Status: in.shed, Detail: "retry later", Cause: cause}
 }
 
-// releaseBuffer releases the memory that is reserved for one buffer of size bytes.
+// releaseBuffer releases the memory that acquire reserved for one buffer of size bytes.
 func (in *bodyReader) releaseBuffer(size int64) {
 	if i := in.budget.share(size); i >= 0 {
 		in.budget.shares[i].Release(size)
@@ -97,7 +98,8 @@ func (in *bodyReader) releaseBuffer(size int64) {
 	}
 }
 
-// releaseAll releases all memory that is still reserved for the body.
+// releaseAll releases all memory that is still reserved for the buffers of the body, which must no longer be used.
+// Calling it again does nothing.
 func (in *bodyReader) releaseAll() {
 	for i := range in.held {
 		in.budget.shares[i].Release(in.held[i].Swap(0))

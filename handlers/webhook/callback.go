@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// endpoint authenticates the callbacks of one service plan and logs their failures.
+// endpoint authenticates the callbacks of one service plan and logs the ones that fail. It is safe for concurrent use.
 type endpoint struct {
 	plan          string
 	verifier      *verifier
@@ -27,8 +27,8 @@ type endpoint struct {
 	sampler       problem.LogSampler
 }
 
-// newEndpoint returns the endpoint for the callbacks of one service plan. The argument key says where the plan's
-// settings are in the configuration; an error about a faulty setting begins with it.
+// newEndpoint returns the endpoint for the callbacks of one service plan. It returns an error if a setting of the plan
+// is invalid. key is the place of the settings in the configuration; the error begins with it.
 func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	v, err := newVerifier(key, plan.Auth)
 	if err != nil {
@@ -48,7 +48,8 @@ func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	return h, nil
 }
 
-// callback answers one callback from Sinch. The argument path is the part of the URL's path after /webhooks/.
+// callback answers one callback from Sinch: 200 once it is durable, otherwise a problem. path is the part of the URL's
+// path after /webhooks/.
 func (p *Webhook) callback(c *gin.Context, path string) {
 	begun := time.Now()
 	plan, token, _ := strings.Cut(strings.Trim(path, "/"), "/")
@@ -78,8 +79,8 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 	}
 }
 
-// process authenticates, reads and parses a callback, and blocks until it is durable. The argument token is the path
-// segment after the plan id. The outcome is for the metrics; ignore it after an error.
+// process authenticates, reads and parses a callback, and blocks until it is durable. token is the path segment after
+// the plan id. It returns the report type and the outcome for the metrics; after an error ignore both.
 func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
 	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
 	defer in.releaseAll()
@@ -95,8 +96,8 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 	return p.record(c.Request.Context(), h, c.Request.Header, body)
 }
 
-// receive authenticates a callback, reads its body, and returns the body decompressed. The argument token is the path
-// segment after the plan id. The error is the problem with which to answer.
+// receive authenticates a callback, reads its body, and returns the body decompressed. token is the path segment after
+// the plan id. The error is the *problem.Problem to answer.
 func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bodyReader) ([]byte, error) {
 	if err := h.verifier.head(c.Request, token); err != nil {
 		return nil, h.authFailed(c, err)
@@ -119,8 +120,8 @@ func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bod
 	return reader.unpack(c.Request.Context(), sent)
 }
 
-// verifyUnpacked is for a body that the signature does not cover as received. It returns nil if the body is gzip and
-// the signature covers its decompressed content, otherwise the problem with which to answer.
+// verifyUnpacked verifies a body whose signature does not cover the bytes as received. It returns nil if the body is
+// gzip and the signature covers its decompressed content, otherwise the problem to answer.
 func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error {
 	if !isGzip(sent) {
 		return h.authFailed(c, errSignature)
@@ -138,7 +139,7 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 }
 
 // record parses the body of an authenticated callback and blocks until it is durable. A body that cannot be parsed is
-// kept in the quarantine, for a person to look at. If Config.DiscardInbound is set, no inbound message is stored.
+// stored in the quarantine, for a person to look at. If Config.DiscardInbound is set, inbound messages are not stored.
 func (p *Webhook) record(
 	ctx context.Context, h *endpoint, header http.Header, body []byte,
 ) (dlr.Type, metrics.Outcome, error) {
@@ -165,7 +166,8 @@ func (p *Webhook) record(
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 
-// quarantined logs that a callback could not be parsed, at most once every five seconds (problem.LogEvery).
+// quarantined logs that a callback could not be parsed and why. It logs at most one line every five seconds
+// (problem.LogEvery) and counts the lines between.
 func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	if unlogged, ok := h.sampler.Allow(problem.KindBadBody); ok {
 		h.failures.Log.LogAttrs(ctx, slog.LevelWarn, "callback could not be parsed, kept in quarantine",
@@ -173,8 +175,8 @@ func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	}
 }
 
-// authFailed returns the problem for a callback that failed authentication with err. The answer is 503, or 401 if the
-// plan has RejectOnFailure. If the plan uses HTTP Basic, a 401 gets the header WWW-Authenticate.
+// authFailed returns the problem for a callback that failed authentication with err. The status is 503, or 401 if the
+// plan has RejectOnFailure. For a 401 of a plan with HTTP Basic, it also sets the header WWW-Authenticate.
 func (h *endpoint) authFailed(c *gin.Context, err error) error {
 	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or the credentials set at Sinch", err)
 	if h.onFailure == RetryOnFailure {
@@ -186,8 +188,9 @@ func (h *endpoint) authFailed(c *gin.Context, err error) error {
 	return &problem.Problem{Kind: problem.KindUnauthorized, Detail: "authentication failed", Cause: cause}
 }
 
-// asUnverified marks a problem with a body that was read before its signature could be verified. The metrics count such
-// problems separately. It changes nothing if the plan does not require signatures.
+// asUnverified marks a problem as one with a body whose sender is not authenticated yet; the metrics count these
+// separately. It returns err unchanged if the plan requires no signature, because authentication is then complete
+// before the body.
 func (h *endpoint) asUnverified(err error) error {
 	refused, ok := errors.AsType[*problem.Problem](err)
 	if !ok || h.verifier.hmac == nil { // without HMAC, authentication precedes the body
@@ -202,7 +205,8 @@ func (h *endpoint) asUnverified(err error) error {
 	return refused
 }
 
-// refuse answers and logs a callback that failed with err, and returns its outcome for the metrics.
+// refuse answers a callback that failed with err, logs the failure, and returns the outcome for the metrics. An error
+// that is a fault of dlrloop is answered 503, so that Sinch repeats the callback.
 func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome {
 	refused := problem.Of(err)
 	switch refused.Kind {
@@ -221,8 +225,8 @@ func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome
 	return outcomeOf(refused.Kind)
 }
 
-// lossy reports whether the callback is lost after an answer with problem p: Sinch repeats it only after 5xx and 429.
-// It returns false if the sender was not authenticated, since anybody can send such a callback.
+// lossy reports whether a callback is lost after an answer with problem p, because Sinch repeats a callback only after
+// 5xx and 429. It returns false if the sender was not authenticated, since anybody can send such a callback.
 func lossy(p *problem.Problem) bool {
 	if p.Kind == problem.KindUnauthorized || p.Kind == problem.KindTooLargeUnverified {
 		return false

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Limits of the queue for decompressing bodies (type turns). Above the first two, a caller gets errNoTurn at once.
-// Above the third, the queue forgets a client.
+// The limits of the queue for decompressing bodies (type turns). Above maxWaiting or maxWaitingClient, a caller gets
+// errNoTurn at once. Above maxProven, the queue forgets a client.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
 	maxWaitingClient = 32  // waiting callers of one client
 	maxProven        = 256 // clients in turns.proven
 )
 
-// turns is a queue that limits how many callers decompress at the same time; a turn is the permission to do so. Waiting
-// clients get turns in rotation. Clients that have sent a valid signature come first.
+// turns is a queue that limits how many callers decompress a body at the same time. A turn is the permission to do so.
+// Clients get turns in rotation; those that have sent a valid signature come first. It is safe for concurrent use.
 type turns struct {
 	mu      sync.Mutex
 	free    int                        // turns; guarded by mu, like all fields below
@@ -27,10 +27,11 @@ type turns struct {
 	proven  map[client]struct{}
 }
 
-// client is the network address of a caller. For IPv6 it is the /64 network, which usually belongs to one machine.
+// client is the network address of a sender of callbacks, as the key of limits. For IPv6 it is the /64 network, which
+// usually belongs to one machine.
 type client = netip.Prefix
 
-// clientOf returns the client with the given IP address. All invalid addresses count as one client.
+// clientOf returns the client with the given IP address. All invalid addresses count as one client, the zero value.
 func clientOf(ip string) client {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -46,16 +47,17 @@ func clientAt(address netip.Addr) client {
 	return c
 }
 
-// newTurns returns a queue that lets at most atOnce callers decompress at the same time.
+// newTurns returns a queue that lets at most atOnce callers decompress a body at the same time.
 func newTurns(atOnce int) *turns {
 	return &turns{free: atOnce, clients: make(map[client][]chan struct{}), proven: make(map[client]struct{})}
 }
 
-// errNoTurn means that too many callers wait to decompress a body, or that this caller waited too long.
+// errNoTurn means that a compressed body was not verified, because too many others wait for that or the wait was too
+// long.
 var errNoTurn = errors.New("too many compressed bodies wait to be verified")
 
-// take blocks until a caller from client c may decompress a body; the caller must then call end. It returns errNoTurn
-// after the given time (patience), or at once if too many callers wait.
+// take blocks until a caller from client c may decompress a body, and returns nil; the caller must then call end. It
+// returns errNoTurn after patience, or at once if too many callers wait.
 func (t *turns) take(c client, patience time.Duration) error {
 	turn, err := t.queue(c)
 	if turn == nil {
@@ -71,8 +73,8 @@ func (t *turns) take(c client, patience time.Duration) error {
 	}
 }
 
-// queue takes a turn (the permission to decompress) if one is free, and returns a nil channel. Otherwise the caller
-// from client c must wait until the returned channel is closed. If too many callers wait, queue returns errNoTurn.
+// queue takes the permission to decompress if one is free, and returns a nil channel and no error. Otherwise it returns
+// a channel that is closed when it is the caller's turn, or errNoTurn if too many callers wait.
 func (t *turns) queue(c client) (chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,7 +95,7 @@ func (t *turns) queue(c client) (chan struct{}, error) {
 }
 
 // lineUp adds client c to the list of clients whose bodies wait to be decompressed: at the front if c has sent a valid
-// signature before, otherwise at the end. The caller holds mu.
+// signature before, otherwise at the end. The caller must hold t.mu.
 func (t *turns) lineUp(c client) {
 	if _, proven := t.proven[c]; proven {
 		t.order = slices.Insert(t.order, 0, c)
@@ -102,7 +104,8 @@ func (t *turns) lineUp(c client) {
 	t.order = append(t.order, c)
 }
 
-// leave takes a caller out of the queue and returns errNoTurn. If its turn has just come, it returns nil.
+// leave takes a caller that no longer wants to wait out of the queue and returns errNoTurn. If its turn has just come,
+// it returns nil, and the caller has the turn.
 func (t *turns) leave(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -119,7 +122,8 @@ func (t *turns) leave(c client, turn chan struct{}) error {
 	return errNoTurn
 }
 
-// end passes the caller's turn to decompress on to the next waiting caller, or frees it if none waits.
+// end gives the caller's permission to decompress to the next waiting caller, or frees it if none waits. Call it once
+// for each successful take.
 func (t *turns) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,8 +143,8 @@ func (t *turns) end() {
 	t.lineUp(c)
 }
 
-// prove remembers that client c has sent a valid signature. If 256 clients (maxProven) are remembered already, it
-// forgets one of them.
+// prove remembers that client c has sent a valid signature, so that c comes first from now on. If 256 clients
+// (maxProven) are remembered already, an arbitrary one is forgotten.
 func (t *turns) prove(c client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,10 +11,12 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// maxUnknownPlans is how many unknown plan ids are logged one by one, since callers can invent any number of ids.
+// maxUnknownPlans is how many different unknown plan ids get a log line each. Callers can invent any number of ids, so
+// callbacks for further ones share a limited number of lines.
 const maxUnknownPlans = 100
 
-// unknownPlans remembers which unknown plan ids have been logged. The zero value is ready to use.
+// unknownPlans decides which callbacks for unknown plan ids to log. The zero value is ready to use. It is safe for
+// concurrent use.
 type unknownPlans struct {
 	mu      sync.Mutex
 	plans   map[string]struct{} // guarded by mu
@@ -22,8 +24,8 @@ type unknownPlans struct {
 }
 
 // allow reports whether to log a callback for a plan id that is not configured. Each of the first 100 ids is logged
-// once, all others together once every five seconds. The result unlogged is the number of callbacks that were skipped
-// since the last one of those others.
+// once. All further ids together are logged once every five seconds; unlogged is how many of their callbacks were left
+// out since then.
 func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -40,8 +42,8 @@ func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	return 0, true
 }
 
-// unknownPlan answers 503 to a callback whose URL names no configured plan. Sinch then repeats it, which leaves time to
-// correct the plan id.
+// unknownPlan answers 503 to a callback whose URL names no configured plan. Sinch then repeats the callback, which
+// leaves time to correct the configuration.
 func (p *Webhook) unknownPlan(c *gin.Context, plan string) {
 	begun := time.Now()
 	plan = plan[:min(len(plan), 64)]

@@ -9,15 +9,15 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Limits on the bodies that are arriving and whose signature is not verified yet: in total, and from one client. Above
-// a limit, the slowest body is dropped, and its callback is answered 503 or 429.
+// The limits on the number of bodies that are arriving with a signature that is not verified yet: in total, and from
+// one client. Above a limit, the slowest body is dropped, and its callback is answered 503 or 429.
 const (
 	maxUnverified       = 1024
 	maxUnverifiedClient = 256
 )
 
-// unverified is the set of arriving bodies whose signature is not verified yet. If there are too many, or the memory
-// for bodies is used up, the slowest one is dropped, and its callback is answered 503 or 429.
+// unverified is the set of arriving bodies whose signature is not verified yet. If there are too many, or too little
+// memory for them, the slowest one is dropped, and its callback is answered 503 or 429. It is safe for concurrent use.
 type unverified struct {
 	mu      sync.Mutex
 	bodies  []*bodyReader  // guarded by mu, like all fields below
@@ -26,12 +26,13 @@ type unverified struct {
 
 func newUnverified() *unverified { return &unverified{clients: make(map[client]int)} }
 
-// errDropped is logged as the cause if a callback is refused because its slow body had to make room for others.
+// errDropped is the logged cause of a problem: a callback was refused because its body arrived slowly and had to make
+// room for others.
 var errDropped = errors.New("the body arrived more slowly than all others when there were too many bodies, " +
 	"or too little memory for them; public.memory bounds it")
 
-// enter adds a body that begins to arrive. If the client or all clients together have too many bodies, it first drops
-// the slowest one of them.
+// enter adds a body that begins to arrive. If its client, or all clients together, have too many bodies in the set, it
+// first drops the slowest of these.
 func (u *unverified) enter(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -46,14 +47,14 @@ func (u *unverified) enter(body *bodyReader) {
 	u.clients[body.client]++
 }
 
-// leave takes a body out of the set when it has arrived or failed. It does nothing if the body is not in the set.
+// leave removes a body from the set after it has arrived or failed. It does nothing if the body is not in the set.
 func (u *unverified) leave(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.remove(body)
 }
 
-// remove takes a body out of the set. It does nothing if the body is not in the set. The caller holds mu.
+// remove removes a body from the set. It does nothing if the body is not in the set. The caller must hold u.mu.
 func (u *unverified) remove(body *bodyReader) {
 	if body.place == 0 {
 		return
@@ -68,8 +69,8 @@ func (u *unverified) remove(body *bodyReader) {
 	}
 }
 
-// makeRoom drops the slowest bodies until size bytes of memory are free for the given body; if that is unverified too,
-// only slower ones. The argument share is the part of the memory: 0 for small buffers, 1 for large ones.
+// makeRoom drops the slowest bodies in the set until size bytes of memory become free for body. If body is in the set,
+// too, it drops only slower ones. share is the part of the memory budget: 0 for small buffers, 1 for large ones.
 func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -85,8 +86,8 @@ func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	}
 }
 
-// slowest returns the slowest body for which match returns true, or nil if there is none. The argument now is the
-// current time. The caller holds mu.
+// slowest returns the slowest body in the set, measured at the time now, for which match returns true. It returns nil
+// if there is none. The caller must hold u.mu.
 func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowest *bodyReader) {
 	for _, body := range u.bodies {
 		if match(body) && (slowest == nil || body.speed(now) < slowest.speed(now)) {
@@ -96,13 +97,14 @@ func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowe
 	return slowest
 }
 
-// drop takes a body out of the set and aborts its reading, which fails with errDropped. The caller holds mu.
+// drop removes a body from the set and aborts its reading, which fails with errDropped. The caller must hold u.mu.
 func (u *unverified) drop(body *bodyReader) {
 	u.remove(body)
 	body.drop()
 }
 
-// clientOf returns the client that sent a callback. If trusted proxies are configured, it uses X-Forwarded-For.
+// clientOf returns the network address that a callback came from. If trusted proxies are configured, it is the one in
+// X-Forwarded-For, as far as these proxies added it.
 func (p *Webhook) clientOf(c *gin.Context) client {
 	if !p.proxied {
 		if address, err := netip.ParseAddrPort(c.Request.RemoteAddr); err == nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// Config configures the public listener: its limits, and the service plans whose callbacks it accepts. A limit of zero
-// means the default.
+// Config configures the public listener, which receives Sinch's callbacks: the service plans and the limits. A limit of
+// zero means its default.
 type Config struct {
 	Plans []Plan
 
@@ -37,7 +37,8 @@ type Config struct {
 	TrustedProxies []string
 }
 
-// Plan configures the callbacks of one service plan at Sinch. Sinch must send them to the path /webhooks/ID.
+// Plan configures the callbacks of one service plan at Sinch. Sinch must be set up to send them to the path
+// /webhooks/ID.
 type Plan struct {
 	ID   string
 	Auth Auth
@@ -48,10 +49,10 @@ type Plan struct {
 	KeepSignature bool
 }
 
-// OnFailure says how to answer a callback that fails authentication.
+// OnFailure says how to answer a callback that fails authentication. The zero value means RetryOnFailure.
 type OnFailure string
 
-// Values of OnFailure, as in the configuration key on_failure.
+// The values of OnFailure, which are also those of the configuration key on_failure.
 const (
 	// RetryOnFailure answers 503: Sinch repeats the callback for about a day, so a wrong secret of ours only delays
 	// it.
@@ -60,8 +61,8 @@ const (
 	RejectOnFailure OnFailure = "reject"
 )
 
-// bodyPatience is how long a callback waits for memory if the memory for bodies is used up. After that it is refused
-// with 503 or 429.
+// bodyPatience is how long a callback waits for memory if the memory for bodies is used up. After that it is answered
+// 503 or 429, and Sinch repeats it.
 const bodyPatience = 250 * time.Millisecond
 
 func (c Config) withDefaults() Config {
@@ -88,7 +89,7 @@ func (c Config) validate() error {
 }
 
 // Webhook is the handler of the public listener, which serves only Sinch's callbacks and /healthz. If a callback cannot
-// be stored, the answer makes Sinch repeat it.
+// be stored, the answer makes Sinch repeat it. It is safe for concurrent use.
 type Webhook struct {
 	recorder     Recorder
 	metrics      *metrics.Metrics
@@ -106,7 +107,7 @@ type Webhook struct {
 }
 
 // New returns the handler of the public listener, which stores callbacks through r. The error names the configuration
-// key of an invalid value. Set ReadHeaderTimeout of the http.Server, since Webhook limits only the time for the body.
+// key of an invalid value. Webhook limits only the time for the body, so the http.Server should set ReadHeaderTimeout.
 func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -136,11 +137,12 @@ func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, 
 	return p, nil
 }
 
-// Handler returns the HTTP handler of the public listener.
+// Handler returns the HTTP handler that serves callbacks below /webhooks/ and /healthz. TRACE and CONNECT are answered
+// 405.
 func (p *Webhook) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
 
 // SetPlans replaces all plans and their credentials for callbacks that arrive from now on. If a plan is invalid, it
-// changes nothing, and the error names the configuration key. It is safe to call while callbacks are served.
+// changes nothing, and the error names the configuration key. It may be called while callbacks are served.
 func (p *Webhook) SetPlans(plans []Plan) error {
 	webhooks := make(map[string]*endpoint, len(plans))
 	for i, plan := range plans {
