@@ -2,10 +2,10 @@ package metrics
 
 import "strings"
 
-// callingCodes lists the E.164 calling codes of each country after its ISO 3166 code (XK for Kosovo, which has none).
-// The longest listed code with which a phone number begins decides its country. US covers the codes beginning with 1
-// that are not listed. A territory counts as its mainland if four digits do not tell them apart. Codes of no country,
-// such as those of satellite networks, are not listed.
+// callingCodes lists the calling codes (E.164) of each country after its ISO 3166 code (XK for Kosovo, which has none).
+// A phone number belongs to the country with the longest listed code with which the number begins. US covers the codes
+// beginning with 1 that are not listed. A territory counts as its mainland if four digits do not tell them apart. Codes
+// of no country, such as those of satellite networks, are not listed.
 const callingCodes = `
 US 1; other 10 11
 CA 1204 1226 1236 1249 1250 1257 1263 1289 1306 1343 1354 1365 1367 1368 1382 1387 1403 1416 1418 1428 1431 1437
@@ -38,13 +38,15 @@ PS 970; AE 971; IL 972; BH 973; QA 974; BT 975; MN 976; NP 977; IR 98; TJ 992; T
 UZ 998
 `
 
-// prefixDigits is how many leading digits decide a phone number's country. A number has minDigits to maxDigits digits.
+// prefixDigits is how many leading digits decide the country of a phone number. A number with fewer than minDigits or
+// more than maxDigits digits has no country.
 const (
 	prefixDigits         = 4
 	minDigits, maxDigits = 7, 15
 )
 
-// countries finds the country of a phone number by its leading digits. The result is an index in the field names.
+// countries finds the country of a phone number by its leading digits, without a search. A country is an index in
+// names.
 type countries struct {
 	names    []string      // ISO 3166 codes; names[0] is other
 	byPrefix [10_000]uint8 // index in names, by the first four digits
@@ -84,8 +86,8 @@ func newCountries() *countries {
 	return c
 }
 
-// of returns the country of a phone number, which must be digits only. The result is an index in c.names; 0 means that
-// the country is unknown.
+// of returns the country of a phone number, which must be digits only, as an index in c.names. It returns 0 if the
+// country is unknown or the number is invalid.
 func (c *countries) of(number string) int {
 	if len(number) < minDigits || len(number) > maxDigits {
 		return 0

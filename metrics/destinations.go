@@ -9,10 +9,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// DestinationResult says what happened to an event on its way to a destination, a URL of the application.
+// DestinationResult says what happened to an event on its way to a destination, which is a URL of the application.
 type DestinationResult string
 
-// The values of DestinationResult, in the label result of destination_events_total.
+// The values of DestinationResult, which the label result of destination_events_total shows.
 const (
 	DestinationDelivered DestinationResult = "delivered" // the destination accepted it
 	DestinationDeferred  DestinationResult = "deferred"  // several attempts failed; it is retried later
@@ -27,14 +27,16 @@ func destinationResults() []DestinationResult {
 	}
 }
 
-// attemptReasons returns the values of the label reason of destination_attempts_total: how an attempt can end.
+// attemptReasons returns the values of the label reason of destination_attempts_total: the results of a request to a
+// destination.
 func attemptReasons() []store.DeliveryReason {
 	return slices.DeleteFunc(append(store.DeliveryReasons(), other), func(r store.DeliveryReason) bool {
 		return r == store.DeliveryGaveUp || r == store.DeliveryOverflow
 	})
 }
 
-// destinations holds the vectors of the metrics of destinations, and the series of each configured destination.
+// destinations holds the metrics about destinations, the URLs to which events are sent, and the series of each
+// configured one.
 type destinations struct {
 	attempts, events              *prometheus.CounterVec
 	waiting, oldest, dead, paused *prometheus.GaugeVec
@@ -84,7 +86,7 @@ func (m *Metrics) registerDestinations(names []string) {
 	}
 }
 
-// create creates at zero all series of a destination.
+// create creates all series of a destination with the value 0, and its circuit breaker as closed.
 func (d *destinations) create(name string) *destination {
 	of := prometheus.Labels{"destination": name}
 	created := &destination{
@@ -101,18 +103,21 @@ func (d *destinations) create(name string) *destination {
 	return created
 }
 
-// DestinationAttempt counts one request to a configured destination by its result, and records its duration.
+// DestinationAttempt counts one request to a destination by its result, and records its duration. It panics if the
+// destination is not configured.
 func (m *Metrics) DestinationAttempt(destination string, r store.DeliveryReason, took time.Duration) {
 	m.destinations.byName[destination].attempts.of(r).Inc()
 	m.destinations.seconds.Observe(took.Seconds())
 }
 
-// DestinationEvents counts n events for a configured destination by what happened to them.
+// DestinationEvents counts n events for a destination by what happened to them. It panics if the destination is not
+// configured.
 func (m *Metrics) DestinationEvents(destination string, r DestinationResult, n int) {
 	m.destinations.byName[destination].events.of(r).Add(float64(n))
 }
 
-// DestinationState describes what waits for a destination. The zero value is that of a replica that does not deliver.
+// DestinationState describes the events that wait for a destination. The zero value means that this process does not
+// deliver events, or that none wait.
 type DestinationState struct {
 	Waiting int           // events after the cursor, and deferred events
 	Oldest  time.Duration // age of the oldest of them; 0 if none waits
@@ -120,7 +125,8 @@ type DestinationState struct {
 	Paused  bool // the destination answered 410 Gone
 }
 
-// DestinationState sets the gauges of a configured destination.
+// DestinationState sets the gauges about the events that wait for a destination. It panics if the destination is not
+// configured.
 func (m *Metrics) DestinationState(destination string, s DestinationState) {
 	d := m.destinations.byName[destination]
 	d.waiting.Set(float64(s.Waiting))
@@ -132,7 +138,8 @@ func (m *Metrics) DestinationState(destination string, s DestinationState) {
 	}
 }
 
-// DestinationCircuit sets the state of the circuit breaker of a configured destination: closed, half_open or open.
+// DestinationCircuit sets the state of a destination's circuit breaker, which stops requests while the destination
+// fails: closed, half_open or open. It panics if the destination is not configured.
 func (m *Metrics) DestinationCircuit(destination, state string) {
 	d := m.destinations.byName[destination]
 	for _, s := range circuitLabels() {

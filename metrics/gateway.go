@@ -6,10 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// GatewayOperation is the kind of call that an application made to the gateway, dlrloop's proxy for Sinch's API.
+// GatewayOperation is the kind of an application's call to the gateway, dlrloop's proxy for Sinch's API.
 type GatewayOperation string
 
-// The kinds of calls to the gateway, in the label operation of the gateway metrics.
+// The values of GatewayOperation, which the label operation of the gateway metrics shows.
 const (
 	GatewaySend     GatewayOperation = "send"
 	GatewayDryRun   GatewayOperation = "dry_run"
@@ -23,11 +23,11 @@ const (
 	GatewayOther    GatewayOperation = other
 )
 
-// GatewayOutcome is the result of a request to the gateway, dlrloop's proxy for Sinch's API.
+// GatewayOutcome is the result of a call to the gateway, dlrloop's proxy for Sinch's API.
 type GatewayOutcome string
 
-// The values of GatewayOutcome, in the label outcome of gateway_requests_total. The first three are the class of the
-// HTTP status with which Sinch, or the gateway on its behalf, answered the application.
+// The values of GatewayOutcome, which the label outcome of gateway_requests_total shows. The first three are the class
+// of the HTTP status with which Sinch, or the gateway on its behalf, answered the application.
 const (
 	GatewaySucceeded   GatewayOutcome = "2xx" // or 3xx
 	GatewayRejected    GatewayOutcome = "4xx"
@@ -36,10 +36,11 @@ const (
 	GatewayRefused     GatewayOutcome = "refused"     // Sinch was not called
 )
 
-// Observed says whether a batch that the gateway saw in an answer of Sinch was recorded.
+// Observed says whether a batch that the gateway found in an answer of Sinch was recorded in the store.
 type Observed string
 
-// The values of Observed, in the label result of gateway_observed_total.
+// The values of Observed, which the label result of gateway_observed_total shows: whether a batch in an answer of Sinch
+// was recorded.
 const (
 	ObservedRecorded   Observed = "recorded"   // durable before the caller got the answer
 	ObservedLate       Observed = "late"       // durable, but only after that
@@ -64,7 +65,8 @@ func observedResults() []Observed {
 	return []Observed{ObservedRecorded, ObservedLate, ObservedLost, ObservedUnreadable}
 }
 
-// timedOperations returns the operations with a histogram of their own in gateway_duration_seconds. Others share one.
+// timedOperations returns the operations that have a histogram of their own in gateway_duration_seconds. All others are
+// recorded in that of GatewayOther.
 func timedOperations() []GatewayOperation {
 	return []GatewayOperation{GatewaySend, GatewayFeedback, GatewayOther}
 }
@@ -98,13 +100,15 @@ func (m *Metrics) registerGateway() {
 		"plan", "result")
 }
 
-// gatewayRequest is the key of one counter of gateway_requests_total: its label values.
+// gatewayRequest holds the label values of one counter of gateway_requests_total. It is the key of
+// Metrics.gatewayRequests.
 type gatewayRequest struct {
 	operation GatewayOperation
 	outcome   GatewayOutcome
 }
 
-// GatewayRequest counts a request to the gateway by its kind and outcome, and records its duration.
+// GatewayRequest counts one call to the gateway by its kind and outcome. took is its duration, to the end of the
+// answer.
 func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took time.Duration) {
 	m.gatewayRequests.of(gatewayRequest{op, o}).Inc()
 	seconds := m.gatewaySeconds[op]
@@ -114,7 +118,8 @@ func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took tim
 	seconds.Observe(took.Seconds())
 }
 
-// GatewayObserved counts batches that the gateway saw in an answer of Sinch, by the result of recording them.
+// GatewayObserved counts batches of a service plan that the gateway found in an answer of Sinch, by the result of
+// recording them.
 func (m *Metrics) GatewayObserved(plan string, o Observed, batches int) {
 	m.plan(plan).observed.of(o).Add(float64(batches))
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// sameEverywhere is appended to the help of gauges that have the same value on all replicas of a store.
+// sameEverywhere is appended to the help text of gauges that have the same value in all processes that share a store.
 const sameEverywhere = " Replicas that share a store export the same: aggregate with max."
 
-// Store registers the gauges that describe a store. Each scrape calls read once. Store panics if it is called twice.
+// Store registers the gauges that describe a store. Each scrape calls read once, so read must be cheap and safe for
+// concurrent use. Store panics if it is called twice.
 func (m *Metrics) Store(read func() store.Gauges) {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help+sameEverywhere, labels, nil)
@@ -42,7 +43,7 @@ func (m *Metrics) Store(read func() store.Gauges) {
 	})
 }
 
-// storeCollector is the prometheus.Collector of the gauges that describe a store.
+// storeCollector is a prometheus.Collector that computes the gauges about the store at each scrape.
 type storeCollector struct {
 	read                          func() store.Gauges
 	plans                         []string
@@ -52,7 +53,7 @@ type storeCollector struct {
 	replicas, replica, leader     *prometheus.Desc
 }
 
-// Describe implements prometheus.Collector.
+// Describe implements prometheus.Collector. It sends the descriptions of all gauges about the store.
 func (s *storeCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.tasks, s.recipients, s.oldestDue, s.missing, s.size, s.free, s.entries, s.unfolded, s.replicas, s.replica, s.leader,
@@ -61,7 +62,7 @@ func (s *storeCollector) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector. It reads the store's gauges once and sends them as metrics.
 func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	send := func(d *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
@@ -98,8 +99,8 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// byPlan returns the gauges of each plan, by value of the label plan. Every configured plan has an entry. The entry
-// "other" is the sum over all plans that are no longer configured; a sum of zeros is left out.
+// byPlan returns the gauges of each service plan, by the value of the label plan. Every configured plan has an entry.
+// The entry "other" is the sum over all plans that are not configured; it is missing if all their gauges are zero.
 func (s *storeCollector) byPlan(g store.Gauges) map[string]store.PlanGauges {
 	plans := make(map[string]store.PlanGauges, len(s.plans)+1)
 	for _, name := range s.plans {

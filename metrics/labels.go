@@ -7,13 +7,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// other is the label value for everything that has no label value of its own.
+// other is the label value for everything that has no label value of its own, so that the number of series is limited.
 const other = "other"
 
-// Outcome is how the webhook answered a callback of Sinch.
+// Outcome is how the webhook answered a callback, a request by which Sinch reports to dlrloop.
 type Outcome uint8
 
-// The values of Outcome, in the label outcome of callbacks_total. Only the first three mean an answer of 200.
+// The values of Outcome, which the label outcome of callbacks_total shows. Only the first three mean that the callback
+// was answered 200.
 const (
 	Stored             Outcome = iota // the report is durable
 	Inbound                           // an inbound message (MO): durable, unless inbound.keep is false
@@ -37,10 +38,10 @@ func (o Outcome) String() string {
 	}[o]
 }
 
-// hasType reports whether callbacks with this outcome are counted by report type: only those answered with 200 are.
+// hasType reports whether callbacks with this outcome are counted by report type. Only those answered with 200 are.
 func (o Outcome) hasType() bool { return o <= Quarantined }
 
-// possible reports whether a callback of this type can have the outcome; if so, its counter is created at zero. The
+// possible reports whether a callback of type t can have the outcome, so that their counter is created at zero. The
 // type other stands for unknown types, unparsed bodies, and callbacks that are not counted by type.
 func (o Outcome) possible(t dlr.Type) bool {
 	switch o {
@@ -56,8 +57,8 @@ func (o Outcome) possible(t dlr.Type) bool {
 	return t == other
 }
 
-// expectedPairs returns, for each status, the classes of codes that Sinch is known to report with it. A message with
-// another class counts under its status and the class other, which limits the number of series.
+// expectedPairs returns, for each delivery status, the classes of error codes that Sinch is known to report with it. To
+// limit the number of series, a message with any other class counts under the class other.
 func expectedPairs() map[dlr.Status][]dlr.Class {
 	network := []dlr.Class{dlr.ClassSMSC, dlr.ClassHLR, dlr.ClassMSC}
 	return map[dlr.Status][]dlr.Class{
@@ -82,10 +83,12 @@ func statusLabels() []dlr.Status { return append(dlr.Statuses(), dlr.Other) }
 
 func typeLabels() []dlr.Type { return append(dlr.Types(), other) }
 
-// callReasons returns the values of the label reason of feedback_calls_total: how a feedback attempt can end.
+// callReasons returns the values of the label reason of feedback_calls_total: the results of sending delivery feedback
+// to Sinch.
 func callReasons() []store.Reason { return reasonsExcept(store.ReasonUnknownPlan) }
 
-// readReasons returns the values of the label reason of reconcile_reads_total: how fetching a missing report can end.
+// readReasons returns the values of the label reason of reconcile_reads_total: the results of fetching a missing report
+// from Sinch.
 func readReasons() []store.Reason { return reasonsExcept(store.ReasonNotANumber) }
 
 func reasonsExcept(one store.Reason) []store.Reason {
@@ -93,7 +96,8 @@ func reasonsExcept(one store.Reason) []store.Reason {
 	return slices.DeleteFunc(reasons, func(r store.Reason) bool { return r == one })
 }
 
-// latencyLabel returns a final status as a label if the mobile network decides that status, and otherwise other.
+// latencyLabel returns the label status of delivery_latency_seconds for a final status: the status itself if the mobile
+// network decides on it, otherwise other.
 func latencyLabel(s dlr.Status) string {
 	switch s {
 	case dlr.Delivered, dlr.Failed, dlr.Rejected, dlr.Expired:
@@ -102,12 +106,14 @@ func latencyLabel(s dlr.Status) string {
 	return other
 }
 
-// operationLabels returns the values of the label operation of store_errors_total (see store.Observer.Failed).
+// operationLabels returns the values of the label operation of store_errors_total: the operations of a store that can
+// fail (see store.Observer.Failed).
 func operationLabels() []string {
 	return []string{"commit", "fold", "read", "expire", "replica", "damage", other}
 }
 
-// The values of the label result of feedback_recipients_total: what happened to the feedback of a recipient.
+// The values of the label result of feedback_recipients_total: what happened to the delivery feedback that a recipient
+// earned.
 const (
 	resultEarned   = "earned"
 	resultAccepted = "accepted"

@@ -12,7 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config lists the service plans that have a label value of their own. All other plans count as "other".
+// Config says which label values get series of their own, and the constants that are exported. A plan that is not
+// listed counts as "other".
 type Config struct {
 	Plans      []string // the configured plans
 	Version    string   // version of this program
@@ -23,7 +24,8 @@ type Config struct {
 	Destinations []string // the names of the configured destinations
 }
 
-// Metrics holds all series that the process exports. It is safe for concurrent use.
+// Metrics holds all series that the process exports to Prometheus. Its methods count what happened. It is safe for
+// concurrent use.
 type Metrics struct {
 	registerer prometheus.Registerer
 	names      []string // names of the configured plans
@@ -56,7 +58,7 @@ type Metrics struct {
 }
 
 // New creates the metrics of dlrloop, of the Go runtime and of the process, and registers them in r. It panics if r
-// already contains any of them.
+// already contains one of them.
 func New(r prometheus.Registerer, c Config) *Metrics {
 	m := &Metrics{
 		registerer: r, names: c.Plans, plans: make(map[string]*plan, len(c.Plans)),
@@ -134,7 +136,8 @@ func (m *Metrics) registerReports() {
 	m.routes = m.newRoutes()
 }
 
-// final holds the result label and the latency histogram for messages in one final status.
+// final holds, for one final delivery status, the result under which a country's messages count, and the histogram of
+// delivery times.
 type final struct {
 	result  result
 	latency prometheus.Observer
@@ -184,8 +187,8 @@ func (m *Metrics) registerProcess(c Config) {
 		Set(float64(c.StoreLimit))
 }
 
-// Callback counts a callback and records how long it took since its header was read. Pass the report type as received,
-// or "" if the body was not parsed.
+// Callback counts a callback of Sinch by its type and outcome. t is the report type as received, or "" if the body was
+// not parsed. took is the time since the request's header was read. A plan that is not configured counts as "other".
 func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duration) {
 	if !o.hasType() || !o.possible(t) && t.Known() {
 		t = other
@@ -194,7 +197,8 @@ func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duratio
 	m.ingest.Observe(took.Seconds())
 }
 
-// Lossy counts an answer to a callback after which Sinch never sends the report again, so that the report is lost.
+// Lossy counts an answer to a callback after which Sinch never sends the report again, so that the report is lost. A
+// plan that is not configured counts as "other".
 func (m *Metrics) Lossy(plan string) { m.plan(plan).lossy.Inc() }
 
 // Connections sets the number of open connections of the public listener.
@@ -206,25 +210,27 @@ func (m *Metrics) ConnectionLimit(most int) { m.connectionLimit.Set(float64(most
 // ConnectionDropped counts a connection of the public listener that was closed to stay within the limit.
 func (m *Metrics) ConnectionDropped() { m.connectionsDropped.Inc() }
 
-// FeedbackCall counts one feedback call to Sinch by its result, and records its duration.
+// FeedbackCall counts one call with delivery feedback to Sinch by its result. took is the duration of the call.
 func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) {
 	m.plan(plan).calls.of(r).Inc()
 	m.callSeconds.Observe(took.Seconds())
 }
 
-// FeedbackRate sets this replica's current and maximum rate of feedback calls for a service plan, in calls per second.
+// FeedbackRate sets how many calls with delivery feedback this process may make to Sinch for a service plan, in calls
+// per second: at present, and at most.
 func (m *Metrics) FeedbackRate(plan string, current, ceiling float64) {
 	p := m.plan(plan)
 	p.rate.Set(current)
 	p.rateCeiling.Set(ceiling)
 }
 
-// FeedbackNotANumber counts an attempt in which Sinch was not called, because a recipient is not a phone number.
+// FeedbackNotANumber counts delivery feedback that was not sent to Sinch, because a recipient is not a phone number.
 func (m *Metrics) FeedbackNotANumber(plan string) {
 	m.plan(plan).calls.of(store.ReasonNotANumber).Inc()
 }
 
-// Circuit sets the state of a plan's circuit breaker, which stops calls while Sinch fails: closed, half_open or open.
+// Circuit sets the state of a plan's circuit breaker, which stops feedback calls while Sinch fails: closed, half_open
+// or open.
 func (m *Metrics) Circuit(plan, state string) {
 	p := m.plan(plan)
 	for _, s := range circuitLabels() {
@@ -233,18 +239,21 @@ func (m *Metrics) Circuit(plan, state string) {
 	p.circuit.of(state).Set(1)
 }
 
-// BatchLookup counts one lookup of a batch at Sinch. The result is found, unknown, unknown_plan or failed.
+// BatchLookup counts one request to Sinch for the content of a batch. result is found, unknown, unknown_plan or failed;
+// any other text counts as other.
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
 
-// ReconcileRead counts one attempt to fetch a missing report from Sinch, by its result.
+// ReconcileRead counts one attempt to fetch the missing reports of a batch from Sinch, by its result.
 func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.of(r).Inc() }
 
-// CertificateExpires sets when the certificate of a listener (public or gateway) expires.
+// CertificateExpires sets when the TLS certificate of a listener expires. listener is the value of the label, public or
+// gateway.
 func (m *Metrics) CertificateExpires(listener string, at time.Time) {
 	m.expiry.WithLabelValues(listener).Set(float64(at.Unix()))
 }
 
-// ConfigReloaded sets whether the last reload of the configuration and the TLS files succeeded.
+// ConfigReloaded sets whether the last reload of the configuration and the TLS files succeeded. Until the first call,
+// the gauge is 1.
 func (m *Metrics) ConfigReloaded(ok bool) {
 	if ok {
 		m.reloaded.Set(1)

@@ -7,7 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Observer returns functions for a store to call after commits, changes, errors and deletions. They update the metrics.
+// Observer returns functions that a store must call after commits, changes, errors and deletions. They update the
+// metrics, and are safe for concurrent use.
 func (m *Metrics) Observer() store.Observer {
 	return store.Observer{
 		Committed: func(arrivals, _ int, took time.Duration, err error) {
@@ -39,7 +40,8 @@ func (m *Metrics) countChanges(c *store.Changes) {
 	}
 }
 
-// countFeedback adds recipients to feedback_recipients_total, by what happened to their feedback (the label result).
+// countFeedback adds a number of recipients to feedback_recipients_total. result says what happened to their delivery
+// feedback, such as "accepted".
 func (p *plan) countFeedback(result string, recipients int) {
 	if recipients > 0 {
 		p.recipients.of(result).Add(float64(recipients))
@@ -73,5 +75,6 @@ func (m *Metrics) countApplied(p *plan, t *store.Applied) {
 	}
 }
 
-// since returns the seconds from start to end, or 0 if end is earlier: the two times may come from different clocks.
+// since returns the seconds from start to end. It returns 0 if end is earlier, since the two times may come from
+// different clocks.
 func since(start, end time.Time) float64 { return max(end.Sub(start).Seconds(), 0) }

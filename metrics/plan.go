@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// callback and message are the keys by which plan finds its series of callbacks_total and messages_total.
+// The keys by which type plan finds its counters of callbacks_total (callback) and messages_total (message).
 type (
 	callback struct {
 		typ     dlr.Type
@@ -21,7 +21,7 @@ type (
 	}
 )
 
-// plan holds the series of one service plan, so that counting a report need not look them up in Prometheus vectors.
+// plan holds the series of one service plan, so that counting does not have to look them up in the Prometheus vectors.
 type plan struct {
 	callbacks *seriesOf[callback, prometheus.Counter]
 	messages  *seriesOf[message, prometheus.Counter]
@@ -60,7 +60,8 @@ func (m *Metrics) newPlan(name string) *plan {
 	}
 }
 
-// messageLabels returns a function that finds the labels of a message. A class outside expectedPairs becomes other.
+// messageLabels returns a function that returns the values of the labels status and code_class for a message. A class
+// that Sinch is not known to report with the status (expectedPairs) becomes other.
 func messageLabels() func(message) []string {
 	statuses, pairs := setOf(statusLabels()), expectedPairs()
 	return func(m message) []string {
@@ -72,7 +73,8 @@ func messageLabels() func(message) []string {
 	}
 }
 
-// createSeries creates at zero every series that can occur, so that a rate includes the first increment.
+// createSeries creates every series of the plan that can occur, with the value 0. So a rate in Prometheus includes the
+// first increment.
 func (p *plan) createSeries() {
 	for _, t := range typeLabels() {
 		for o := range outcomes {

@@ -10,17 +10,18 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// maxCountries is how many countries get series of their own, which are the first that occur. Later ones count as
-// other, so that invented phone numbers cannot create more series.
+// maxCountries limits how many countries have series of their own: those that occur first. Later ones count as other,
+// so that invented phone numbers cannot create more series.
 const maxCountries = 45
 
-// routes counts messages in a final status by the country of the recipient (route_messages_total).
+// routes counts messages in a final status by the country of the recipient, in route_messages_total. It is safe for
+// concurrent use.
 type routes struct {
 	countries *countries
 	series    lazySeries[route] // by country
 }
 
-// result is how a message ended: the label result of route_messages_total.
+// result is how a message ended, as the label result of route_messages_total shows it.
 type result uint8
 
 const (
@@ -32,7 +33,8 @@ const (
 
 func (r result) String() string { return [...]string{"delivered", "undelivered", "unknown"}[r] }
 
-// resultOf returns how a message in a final status ended. Every status except Delivered and Unknown is undelivered.
+// resultOf returns the result for a message in a final status. Every final status except Delivered and Unknown means
+// undelivered.
 func resultOf(s dlr.Status) result {
 	switch s {
 	case dlr.Delivered:
@@ -43,7 +45,7 @@ func resultOf(s dlr.Status) result {
 	return undelivered
 }
 
-// route holds the counters of one country in route_messages_total, indexed by result.
+// route holds the counters of one country in route_messages_total. The index is a result.
 type route [routeResults]prometheus.Counter
 
 func (m *Metrics) newRoutes() *routes {
@@ -72,12 +74,13 @@ func (m *Metrics) newRoutes() *routes {
 	return r
 }
 
-// count adds messages to the counter of this result and of the country of the phone number.
+// count adds a number of messages to the counter for their result and for the country of the phone number.
 func (r *routes) count(number string, ended result, messages int) {
 	r.series.at(r.countries.of(number))[ended].Add(float64(messages))
 }
 
-// lazySeries holds numbered series. It creates a series at its first use; later uses find it without a lock.
+// lazySeries holds Prometheus series that are created at their first use, by number. Later uses find a series without a
+// lock. It is safe for concurrent use.
 type lazySeries[S any] struct {
 	found  []atomic.Pointer[S]
 	mu     *sync.Mutex        // serializes create

@@ -1,7 +1,7 @@
 package metrics
 
-// seriesOf finds the series of a Prometheus vector by a key. It finds series that were created in advance without a
-// lock, and looks up all others in the vector.
+// seriesOf finds the series of a Prometheus vector by a key of type K. Series created in advance are found without a
+// lock; all others are looked up in the vector. After the last call of create it is safe for concurrent use.
 type seriesOf[K comparable, S any] struct {
 	made   map[K]S
 	with   func(labels ...string) S // WithLabelValues of the vector
@@ -12,7 +12,7 @@ func newSeries[K comparable, S any](with func(labels ...string) S, labels func(K
 	return &seriesOf[K, S]{make(map[K]S), with, labels}
 }
 
-// create creates the series of a key in advance, with the value 0. Call it only before the first call of s.of.
+// create creates the series of a key in advance, with the value 0. All calls must precede the first call of method of.
 func (s *seriesOf[K, S]) create(key K) { s.made[key] = s.with(s.labels(key)...) }
 
 func (s *seriesOf[K, S]) of(key K) S {
@@ -22,7 +22,8 @@ func (s *seriesOf[K, S]) of(key K) S {
 	return s.with(s.labels(key)...)
 }
 
-// byLabel finds the series of a Prometheus vector by the value of one label. The other labels are fixed.
+// byLabel finds the series of a Prometheus vector by the value of one label; the vector's other labels are fixed. A
+// value outside values counts as other.
 type byLabel[T ~string, S any] struct {
 	*seriesOf[T, S]
 	values []T // the closed set; may include other
@@ -33,7 +34,8 @@ func newByLabel[T ~string, S any](values []T, with func(labels ...string) S) byL
 	return byLabel[T, S]{newSeries(with, func(v T) []string { return []string{set.label(v)} }), values}
 }
 
-// createAll creates at zero the series of every label value, except other, which first appears when it is counted.
+// createAll creates the series of every label value with the value 0, except that of other, which first appears when it
+// is counted.
 func (b byLabel[T, S]) createAll() {
 	for _, v := range b.values {
 		if v != other {
@@ -42,7 +44,7 @@ func (b byLabel[T, S]) createAll() {
 	}
 }
 
-// set contains all values that a label may have.
+// set contains all values that a label may have, so that no other value creates a series.
 type set[T ~string] map[T]struct{}
 
 func setOf[T ~string](values []T) set[T] {
@@ -53,7 +55,7 @@ func setOf[T ~string](values []T) set[T] {
 	return s
 }
 
-// label returns the value itself, or other if it is not in the set.
+// label returns the value as text if it is in the set, otherwise "other".
 func (s set[T]) label(v T) string {
 	if _, known := s[v]; known {
 		return string(v)
