@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Backoff configures the random delay between retries: after n earlier failures at most Base·2ⁿ, and at most Cap. If
-// Sinch refuses a whole service plan, calls for this plan stop for Cap. A zero field means its default.
+// Backoff configures the random delay before a call is retried: after n failures at most Base·2ⁿ, but never more than
+// Cap. A service plan that Sinch refuses as a whole gets no calls for Cap. A zero field means its default.
 type Backoff struct {
 	Base time.Duration // default 1 s
 	Cap  time.Duration // default 10 min
@@ -20,8 +20,8 @@ func (b Backoff) WithDefaults() Backoff {
 	return Backoff{Base: cmp.Or(b.Base, time.Second), Cap: cmp.Or(b.Cap, 10*time.Minute)}
 }
 
-// Check calls report for the first invalid field, with the field's configuration key (base or cap) and what is wrong. A
-// field is invalid if it is negative. Cap is also invalid if it is less than Base after the defaults are applied.
+// Check calls report if a field is invalid, with the field's configuration key (base or cap) and what is wrong. It
+// reports at most one field. A negative field is invalid, and so is a Cap below Base.
 func (b Backoff) Check(report func(member, text string)) {
 	switch all := b.WithDefaults(); {
 	case b.Base < 0:
@@ -34,15 +34,15 @@ func (b Backoff) Check(report func(member, text string)) {
 }
 
 // Delay returns how long to wait before the next retry: a random duration up to Base·2^attempts or Cap, whichever is
-// shorter, but at least retryAfter. Pass the number of earlier failures as attempts, the Retry-After of Sinch's answer
-// (0 if it has none), and a random number in [0, 1). Base and Cap must be set, for example by WithDefaults.
+// shorter, but at least retryAfter. attempts is the number of earlier failures, retryAfter the Retry-After of Sinch's
+// answer (0 if it has none), and random a number in [0, 1). Base and Cap must be set, for example by WithDefaults.
 func (b Backoff) Delay(attempts int, retryAfter time.Duration, random float64) time.Duration {
 	most := math.Min(float64(b.Cap), math.Ldexp(float64(b.Base), attempts))
 	return max(time.Duration(random*most), retryAfter)
 }
 
-// CapRetryAfter returns retryAfter, the Retry-After of an answer, limited to Cap. After a 429 (store.ReasonRateLimited)
-// the limit is Cap or store.MaxRetryAfter, whichever is longer.
+// CapRetryAfter returns retryAfter, the Retry-After of an answer, but at most Cap. If r says that Sinch answered 429
+// (store.ReasonRateLimited), it returns at most Cap or store.MaxRetryAfter, whichever is longer.
 func (b Backoff) CapRetryAfter(r store.Reason, retryAfter time.Duration) time.Duration {
 	if r == store.ReasonRateLimited {
 		return min(retryAfter, b.Longest())

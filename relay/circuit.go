@@ -10,7 +10,8 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// Circuit configures a circuit breaker, which stops calls while they fail. A zero field means its default.
+// Circuit configures a circuit breaker: after several failures it refuses all calls for some time. A zero field means
+// its default.
 type Circuit struct {
 	Failures int           // number of consecutive failures that open the circuit; default 5
 	Open     time.Duration // how long the circuit stays open before one call may probe the other side; default 30 s
@@ -21,10 +22,12 @@ func (c Circuit) WithDefaults() Circuit {
 	return Circuit{Failures: cmp.Or(c.Failures, 5), Open: cmp.Or(c.Open, 30*time.Second)}
 }
 
-// CircuitBreaker is a circuit breaker around calls that return only an error.
+// CircuitBreaker is a circuit breaker for calls that return only an error: Execute makes a call, or returns an error
+// for which CircuitRefused is true.
 type CircuitBreaker = gobreaker.CircuitBreaker[struct{}]
 
-// Breaker describes what New needs besides the configuration. All fields are required.
+// Breaker describes a circuit breaker: how it judges the results of calls, and what it exports and logs. All fields are
+// required. Method New creates the breaker.
 type Breaker struct {
 	Failed  func(error) bool   // whether the result of a call is a failure
 	Ignored func(error) bool   // whether the result of a call shows nothing
@@ -33,7 +36,8 @@ type Breaker struct {
 	Message string // of the log line for each change of the state
 }
 
-// New returns a circuit breaker that is closed. Failures and Open of the configuration must be set.
+// New returns a circuit breaker that is closed, so that it lets calls through. Both fields of c must be set, for
+// example by WithDefaults.
 func (b Breaker) New(c Circuit) *CircuitBreaker {
 	name := func(s gobreaker.State) string { return strings.ReplaceAll(s.String(), "-", "_") }
 	b.Export(name(gobreaker.StateClosed))

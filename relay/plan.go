@@ -8,17 +8,17 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxRate is the highest rate that CheckPlan accepts, in calls per second. Sinch allows a service plan far fewer.
+// maxRate is the highest rate that CheckPlan accepts, in calls per second. Sinch allows a service plan far fewer calls.
 const maxRate = 10_000
 
-// Duration is one setting that CheckDurations checks. The error contains its Name.
+// Duration is one setting for CheckDurations to check. Name appears in the error.
 type Duration struct {
 	Name  string
 	Value time.Duration
 }
 
-// CheckPlan returns an error that names the first invalid setting of a service plan: an empty id, a nil client, a rate
-// below 0 or above maxRate, or an invalid backoff. The rate is in calls per second; 0 means the default.
+// CheckPlan returns an error that names the first invalid setting of a service plan, or nil. Invalid are an empty id, a
+// nil client, a rate below 0 or above maxRate, and a backoff that its Check reports. The rate is in calls per second.
 func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
 	switch {
 	case id == "":
@@ -33,7 +33,7 @@ func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
 	return err
 }
 
-// CheckDurations returns an error that names the first negative duration, or nil if there is none.
+// CheckDurations returns an error that names the first negative setting, or nil if there is none. Zero is valid.
 func CheckDurations(settings ...Duration) error {
 	for _, d := range settings {
 		if d.Value < 0 {

@@ -10,10 +10,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// planKnownFor is how long after a successful call a PlanCheck assumes that Sinch knows the service plan.
+// planKnownFor is how long after a successful call a PlanCheck assumes that the id and the region of the service plan
+// are right.
 const planKnownFor = 10 * time.Minute
 
-// batchRetention is how long Sinch keeps a batch. PlanCheck lists the batches of this period.
+// batchRetention is how long Sinch keeps a batch. A PlanCheck asks Sinch for a batch that was sent within this time.
 const batchRetention = 14 * 24 * time.Hour
 
 var (
@@ -22,30 +23,32 @@ var (
 		"check the plan's id, region and base_url")
 )
 
-// UnknownPlan reports whether an error of Check404 means that a service plan's id, region or base URL may be wrong.
+// UnknownPlan reports whether err, returned by PlanCheck.Check404, means that the id, region or base URL of a service
+// plan may be wrong. It returns false for nil.
 func UnknownPlan(err error) bool {
 	return errors.Is(err, errUnknownPlan) || errors.Is(err, errNoBatches)
 }
 
-// PlanCheck finds out whether a 404 means an unknown batch or a misconfigured service plan, since Sinch answers 404 to
-// both. Set Client to the plan's client; the other fields start at zero. A PlanCheck is safe for concurrent use.
+// PlanCheck finds out whether a 404 of Sinch means that a batch is unknown or that the service plan is misconfigured.
+// Set Client to the plan's client; the other fields start at zero. It is safe for concurrent use.
 type PlanCheck struct {
 	Client  *sinch.Client
 	unknown Streak       // batches that Sinch answered with 404
 	last    atomic.Int64 // Unix nanoseconds of the last success; 0 before the first
 }
 
-// Succeeded records that a call for a batch succeeded. This proves that Sinch knows the service plan.
+// Succeeded records that Sinch accepted a call for the service plan. So the plan is configured correctly, and a later
+// 404 concerns only a batch.
 func (p *PlanCheck) Succeeded() {
 	p.last.Store(time.Now().UnixNano())
 	p.unknown.Succeed()
 }
 
-// Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown to Sinch. If no call
-// succeeded within planKnownFor, or refusalLimit different batches in a row got a 404, it lists the plan's batches to
-// find out. If Sinch refuses the listing or lists no batch, UnknownPlan is true for the returned error. If Sinch gives
-// no definite answer, Check404 returns the error of the listing. Check404 passes the listing as a function to call,
-// which must run it and return its error.
+// Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown to Sinch. It lists the
+// plan's batches to find out if no call succeeded within planKnownFor, or if refusalLimit different batches in a row
+// got a 404. If Sinch refuses the listing or lists no batch, UnknownPlan is true for the returned error. If Sinch gives
+// no definite answer, Check404 returns the error of the listing. The listing is a function that Check404 passes to
+// call, which must run it and return its error.
 func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func() error) error) error {
 	many := p.unknown.Refuse(batchID)
 	if last := p.last.Load(); last != 0 && !many && time.Since(time.Unix(0, last)) < planKnownFor {
@@ -78,7 +81,7 @@ func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func
 }
 
 // definiteAnswer reports whether a call that lists batches, and failed with err, would fail again in the same way:
-// because Sinch refused it, or answered 2xx with something that is not a list.
+// Sinch refused the call, or answered 2xx with something that is not a list.
 func definiteAnswer(err error) bool {
 	answer, answered := errors.AsType[*sinch.Error](err)
 	return answered && !answer.Page && answer.HTTPStatus < 300 || ReasonOf(err) == store.ReasonRejected

@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ReasonOf classifies err, the error of a sinch.Client, of a circuit breaker around it or of PlanCheck.Check404. It
-// returns store.ReasonAccepted for nil, and store.ReasonNetwork for an error that it does not know.
+// ReasonOf classifies the error of a call to Sinch, which may come from a sinch.Client, from a circuit breaker around
+// it or from PlanCheck.Check404. It returns store.ReasonAccepted for nil, and store.ReasonNetwork for an unknown error.
 func ReasonOf(err error) store.Reason {
 	if err == nil {
 		return store.ReasonAccepted
@@ -36,7 +36,7 @@ func ReasonOf(err error) store.Reason {
 	return store.ReasonNetwork
 }
 
-// reasonOfAnswer returns the reason for e, an answer of Sinch that is not a success or cannot be decoded.
+// reasonOfAnswer classifies an error answer of Sinch, or an answer that cannot be decoded, mostly by its HTTP status.
 func reasonOfAnswer(e *sinch.Error) store.Reason {
 	switch status := e.HTTPStatus; {
 	case status == http.StatusTooManyRequests:
@@ -59,11 +59,11 @@ func reasonOfAnswer(e *sinch.Error) store.Reason {
 	return store.ReasonServer // a 2xx answer that cannot be decoded
 }
 
-// blockedAccount is Sinch's error code for a blocked account or plan.
+// blockedAccount is the code in Sinch's error answer if the account or the service plan is blocked.
 const blockedAccount = "blocked_account"
 
-// notSinch reports whether an answer came not from Sinch but from something in between: a captive portal, a proxy or a
-// web server.
+// notSinch reports whether an answer came not from Sinch but from something in between, such as a captive portal, a
+// proxy or a web server. It returns true for a web page, a redirect, 407 and 421.
 func notSinch(e *sinch.Error) bool {
 	switch status := e.HTTPStatus; {
 	case e.Page, status >= 300 && status < 400:
@@ -77,7 +77,8 @@ func notSinch(e *sinch.Error) bool {
 // a failure calls for the plan stop for Backoff.Cap, and the feedback of the batch is not given up.
 func PausesPlan(r store.Reason) bool { return r == store.ReasonAuth || r == store.ReasonUnknownPlan }
 
-// CircuitRefused reports whether err means that the circuit breaker refused a call, so that no request was made.
+// CircuitRefused reports whether err means that a circuit breaker refused a call, so that no request was made. It
+// returns false for nil.
 func CircuitRefused(err error) bool {
 	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }
@@ -88,7 +89,8 @@ func IsNotFound(err error) bool {
 	return err != nil && ReasonOf(err) == store.ReasonNotEnabledOrUnknown
 }
 
-// RetryAfter returns the Retry-After of the answer in err, or 0 if err contains no answer of Sinch or no Retry-After.
+// RetryAfter returns the Retry-After of Sinch's answer that err contains. It returns 0 if err contains no answer, or
+// the answer has no such header.
 func RetryAfter(err error) time.Duration {
 	if answer, ok := errors.AsType[*sinch.Error](err); ok {
 		return answer.RetryAfter
@@ -96,7 +98,8 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// maxDetail is the maximum length, in characters, of a text that Detail returns. It does not apply to a sinch.Error.
+// maxDetail is the maximum length of a text that Detail returns, in characters. Only the text of a sinch.Error may be
+// longer.
 const maxDetail = 400
 
 // Detail returns the text of err for the log and the store, cut to maxDetail characters. err must not be nil. The text

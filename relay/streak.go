@@ -2,7 +2,7 @@ package relay
 
 import "sync"
 
-// The limits of a Streak, which counts batches that Sinch refused one after the other.
+// The limits of a Streak, which decides whether Sinch refuses single batches or a whole service plan.
 const (
 	// refusalLimit is how many different batches Sinch must refuse in a row, without accepting one, for the plan to be
 	// at fault.
@@ -13,16 +13,16 @@ const (
 
 // Streak finds out whether Sinch refuses single batches or the whole service plan. The plan is at fault after
 // refusalLimit different batches were refused without a success between them. If a call succeeds before that, the
-// refused batches are themselves at fault, and no later refusal of them is counted. The zero value is ready for use. A
-// Streak is safe for concurrent use.
+// refused batches themselves are at fault, and later refusals of them are ignored. The zero value is ready to use. It
+// is safe for concurrent use.
 type Streak struct {
 	mu      sync.Mutex
 	refused map[string]struct{} // batches since the last success, at most refusalLimit; guarded by mu
 	exempt  map[string]struct{} // batches that no longer count; guarded by mu
 }
 
-// Refuse records that Sinch refused a batch. It reports whether the service plan is at fault: whether refusalLimit
-// different batches were refused since the last success.
+// Refuse records that Sinch refused a call for a batch. It reports whether the service plan is at fault, because
+// refusalLimit different batches were refused since the last success.
 func (s *Streak) Refuse(batchID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,7 +35,8 @@ func (s *Streak) Refuse(batchID string) bool {
 	return len(s.refused) >= refusalLimit
 }
 
-// Succeed records that Sinch accepted a call. It ends the streak: Refuse then ignores the batches refused so far.
+// Succeed records that Sinch accepted a call. The count of refused batches starts again at zero, and later refusals of
+// the batches counted so far are ignored.
 func (s *Streak) Succeed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

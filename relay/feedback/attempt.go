@@ -12,8 +12,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// attempt does what the claimed task needs next: it looks up the batch, fetches its full report or sends feedback. It
-// blocks until its calls to Sinch have ended; ctx cancels them. The caller must record the outcome in the store.
+// attempt does what the claimed feedback task needs next: it looks up the batch at Sinch, fetches the batch's full
+// report, or sends feedback. It blocks until its calls to Sinch have ended; ctx cancels them. The caller must record
+// the outcome in the store.
 func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	switch b := c.Batch; {
 	case b.Flag == store.FlagUnknown && !l.plan.AllWanted:
@@ -34,8 +35,8 @@ func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	return l.send(ctx, c)
 }
 
-// numbersAndOthers splits recipients into phone numbers (dlr.MSISDN) and all others. It keeps their spelling and order,
-// and does not change the argument.
+// numbersAndOthers splits recipients into phone numbers (dlr.MSISDN) and all others, in two new slices. It keeps their
+// spelling and order.
 func numbersAndOthers(recipients []string) (numbers, others []string) {
 	for _, r := range recipients {
 		if _, ok := dlr.MSISDN(r); ok {
@@ -48,7 +49,7 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 }
 
 // nonNumbersDead returns an outcome that gives up the feedback of recipients that are not phone numbers, because Sinch
-// would refuse every call that names one. Pass these recipients, and how many others the task has.
+// would refuse every call that names one. others lists them; numbers is how many other recipients the task has.
 func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
@@ -58,7 +59,8 @@ func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	}}
 }
 
-// The explanations of an outcome (store.Settlement.Detail) that dlrloop writes if no answer of Sinch explains it.
+// The explanations that dlrloop itself writes for an outcome (store.Settlement.Detail), if no answer of Sinch explains
+// it.
 const (
 	unwanted        = "the batch does not want feedback"
 	noRecipients    = "the batch owes feedback for no recipient"
@@ -66,16 +68,16 @@ const (
 	enabledAfterAll = "Sinch answers 404 although the batch wants feedback"
 )
 
-// nothingToDo returns the outcome of a task that has nothing to send: a retry after the backoff delay, with this
-// explanation. The store normally ends such a task itself.
+// nothingToDo returns the outcome of a task for which there is nothing to send: it is retried after a delay, and detail
+// says why. That happens rarely, since the store normally ends such a task itself.
 func (l *lane) nothingToDo(c store.Claim, detail string) outcome {
 	o := outcome{step: stepNone, settlement: store.Settlement{Detail: detail}}
 	return l.retryLater(o, c, store.Now())
 }
 
-// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If so, it takes the next step at
-// once: it fetches the full report or sends feedback. The outcome contains the batch info for the store, so that each
-// batch is looked up once.
+// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If so, it goes on at once and
+// fetches the full report or sends feedback. The outcome contains what was learned about the batch, so that the store
+// keeps it and each batch is looked up once.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
@@ -97,7 +99,8 @@ func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	return l.failed(stepLookUp, c, store.Now(), err)
 }
 
-// readFull fetches the full report of the batch, which names the recipients that an earlier report only counted.
+// readFull fetches the full report of the batch from Sinch, because an earlier report counted recipients without naming
+// them. The outcome contains the report, for the store to apply.
 func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	var report sinch.Report
 	err := l.call(func() (err error) {
@@ -116,7 +119,8 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	return o
 }
 
-// send makes one feedback call to Sinch for the claimed recipients, or for the whole batch if c.WholeBatch is set.
+// send makes one feedback call to Sinch for the claimed recipients, or for the whole batch if c.WholeBatch is set. If
+// Sinch refuses the recipients, the outcome makes the store send them in smaller calls.
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
 	err := l.call(func() error {
@@ -171,7 +175,7 @@ func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 }
 
 // unknownBatch returns the outcome for a batch that Sinch does not know: its feedback is given up until an operator
-// requeues it. dlrloop then asks Sinch for the batch again.
+// requeues it, and then the batch is looked up again.
 func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	o := outcome{step: s, reason: store.ReasonNotEnabledOrUnknown}
 	o.entries = []store.Entry{store.BatchInfo{BatchID: c.Key.BatchID, Unknown: true, Source: store.FromPoll}}
@@ -182,15 +186,15 @@ func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	return o
 }
 
-// succeeded records that Sinch accepted a call of this step. This proves that Sinch knows the service plan, and that
-// earlier 403 answers did not refuse the whole plan.
+// succeeded records that Sinch accepted a call of step s. This proves that Sinch knows the service plan. It also proves
+// that earlier 403 answers to such calls concerned single batches.
 func (l *lane) succeeded(s step) {
 	l.planCheck.Succeeded()
 	l.forbidden[s].Succeed()
 }
 
-// fetchBatch fetches a batch from Sinch. For its error, relay.IsNotFound is true only if Sinch knows the service plan
-// but not the batch. relay.UnknownPlan is true if the configuration of the plan may be wrong.
+// fetchBatch fetches a batch from Sinch and counts the result. If relay.IsNotFound is true for its error, Sinch knows
+// the service plan but not the batch. If relay.UnknownPlan is true, the plan may be configured wrongly.
 func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
@@ -219,8 +223,8 @@ func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo,
 	return batchinfo.Convert(batch, store.FromPoll), nil
 }
 
-// call makes a request to Sinch, unless the circuit breaker refuses it because Sinch keeps failing. The error is then
-// one for which relay.CircuitRefused is true.
+// call makes a request to Sinch and returns its error. If Sinch keeps failing, the circuit breaker refuses the request,
+// and relay.CircuitRefused is true for the error.
 func (l *lane) call(request func() error) error {
 	_, err := l.circuit.Execute(func() (struct{}, error) { return struct{}{}, request() })
 	return err

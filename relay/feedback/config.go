@@ -9,7 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config configures a Relay: its service plans, its random retry delays, and this replica's part of the plans' rates.
+// Config configures a Relay: the service plans whose feedback it sends, and what part of their rates this process may
+// use.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
@@ -20,7 +21,8 @@ type Config struct {
 	QuotaShare func() float64
 }
 
-// Plan configures the feedback of one service plan. ID and Client are required; any other zero field means its default.
+// Plan configures the delivery feedback of one service plan. ID and Client are required; any other zero field means its
+// default.
 type Plan struct {
 	ID     string
 	Client *sinch.Client
@@ -41,7 +43,8 @@ type Plan struct {
 	Circuit   relay.Circuit // opens when Sinch is unreachable or fails
 }
 
-// check returns an error that names the first invalid field, or nil if all fields are valid.
+// check returns an error that names the first invalid field, or nil if all fields are valid. Zero is valid except for
+// ID and Client.
 func (p Plan) check() error {
 	if err := relay.CheckPlan(p.ID, p.Client, p.Rate, p.Backoff); err != nil {
 		return err

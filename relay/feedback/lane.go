@@ -15,9 +15,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// lane sends the feedback of one service plan. Its loop claims due tasks from the store and starts a goroutine (a
-// worker) for each, within the limits of workers, rate, circuit breaker and pauses. The workers send their outcomes
-// back to the loop. Only the loop uses the fields below "Owned by the loop".
+// lane sends the delivery feedback of one service plan. One goroutine, the loop, claims due tasks from the store and
+// starts a goroutine (a worker) for each, as many as workers, rate, circuit breaker and pauses allow. The workers send
+// their outcomes back to the loop. Only the loop uses the fields below "Owned by the loop".
 type lane struct {
 	plan      Plan
 	store     Store
@@ -63,8 +63,8 @@ func newLane(p Plan, c Config, s Store, m *metrics.Metrics, log *slog.Logger) *l
 	return l
 }
 
-// run sends the feedback of the service plan until ctx ends. It then waits until the workers have recorded their
-// results, and cancels their calls to Sinch after Plan.CallGrace. It fails only if the store is closed.
+// run sends the feedback of the service plan until ctx ends. Calls to Sinch may go on for Plan.CallGrace and are then
+// canceled; run waits until all results are recorded. It returns an error only if the store is closed.
 func (l *lane) run(ctx context.Context) error {
 	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -75,8 +75,8 @@ func (l *lane) run(ctx context.Context) error {
 	return err
 }
 
-// loop claims the plan's feedback tasks, starts a worker (goroutine) for each, and applies the outcomes, until ctx
-// ends. Workers call Sinch with the other context, which ends later. loop fails only if the store is closed.
+// loop claims the plan's feedback tasks, starts a worker (a goroutine) for each, and applies the outcomes, until ctx
+// ends. Workers call Sinch with the context calls, which ends later. loop returns an error only if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for {
 		wait, err := l.claim(ctx, calls)
@@ -96,8 +96,8 @@ func (l *lane) loop(ctx, calls context.Context) error {
 	}
 }
 
-// drainFinished applies all outcomes that workers have already sent, so that the next claim fills every free worker. It
-// does not block.
+// drainFinished applies all outcomes that workers have already sent, so that the next claim can use every free worker.
+// It does not block.
 func (l *lane) drainFinished(ctx context.Context) {
 	for {
 		select {
@@ -109,12 +109,12 @@ func (l *lane) drainFinished(ctx context.Context) {
 	}
 }
 
-// claimRetry is how long dlrloop waits before it claims a plan's tasks again after Store.Claim failed.
+// claimRetry is how long to wait before a plan's tasks are claimed again after the store failed to return them.
 const claimRetry = time.Second
 
-// claim takes due tasks from the store, as many as capacity allows, and starts a worker for each. It returns how long
-// to wait before the next claim if no worker finishes first. It fails only if the store is closed; any other error is
-// logged, and the wait is then claimRetry.
+// claim takes due tasks from the store, as many as capacity allows, and starts a worker (a goroutine) for each. It
+// returns how long to wait before the next claim. If the store fails, claim logs that and returns claimRetry; it
+// returns an error only if the store is closed.
 func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error) {
 	begin := store.Now()
 	room, wait := l.capacity(begin)
@@ -148,7 +148,8 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 	return l.plan.PollInterval, nil
 }
 
-// capacity returns how many tasks may be claimed now and, if none may, how long to wait before the next try.
+// capacity returns how many tasks may be claimed now. If none may, the second result is how long to wait before asking
+// again.
 func (l *lane) capacity(now time.Time) (int, time.Duration) {
 	share := l.share()
 	if l.limiter.setQuotaShare(share, now) {
@@ -180,7 +181,8 @@ func (l *lane) capacity(now time.Time) (int, time.Duration) {
 	return room, 0
 }
 
-// applyOutcome slows down, speeds up or pauses the plan's calls to Sinch after the outcome of one task.
+// applyOutcome adjusts the plan's calls to Sinch to the outcome of one task: they become slower after 429 or an outage,
+// faster after a success, and stop for a time if Sinch refuses the whole plan.
 func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	l.inFlight--
 	at := store.Now()
@@ -201,19 +203,20 @@ func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	}
 }
 
-// exportRate sets the metrics of this replica's current and maximum rate of feedback calls.
+// exportRate sets the metrics of the current and the maximum rate of feedback calls that this process may make for the
+// plan.
 func (l *lane) exportRate() {
 	l.metrics.FeedbackRate(l.plan.ID, l.limiter.rate*l.limiter.quotaShare, l.limiter.ceiling*l.limiter.quotaShare)
 }
 
-// The messages that lane.pause logs. Each says why Sinch refuses all calls of the plan, and what to correct.
+// The log messages for a service plan for which Sinch refuses all calls. Each says what to correct.
 const (
 	refusesPlan   = "plan paused: Sinch refuses all calls; correct the plan's token, or ask Sinch about the account"
 	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"
 )
 
-// pause stops claims for Backoff.Cap, because Sinch refuses the whole service plan. If claims are paused already, it
-// does nothing: calls that are refused together cause one pause and one log line.
+// pause stops claims for Backoff.Cap and logs why, because Sinch refuses the whole service plan. It does nothing while
+// claims are stopped already, so calls that are refused together cause one pause and one log line.
 func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	switch {
 	case l.pausedSince.IsZero():
@@ -229,8 +232,8 @@ func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.paused.Until, "detail", o.settlement.Detail)
 }
 
-// resume lifts the limit of one call at a time that follows a pause. Call it when Sinch has accepted a call. It does
-// nothing while claims are paused, because then that call began before the pause.
+// resume ends the time after a pause in which only one call at a time is allowed. Call it when Sinch has accepted a
+// call. While claims are stopped it does nothing, because the accepted call began before the pause.
 func (l *lane) resume(ctx context.Context, now time.Time) {
 	if l.pausedSince.IsZero() || l.paused.Left(now, l.plan.Backoff) > 0 {
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// step names what dlrloop did for one task, such as a feedback call. The log line of the attempt contains it.
+// step names what an attempt at a task did last, such as sending feedback. The log line of the attempt contains it.
 type step string
 
 const (
@@ -21,8 +21,8 @@ const (
 	stepSend       step = "send feedback"
 )
 
-// outcome is the result of an attempt at one task. It says what to record in the store, and how the rate and the pauses
-// of the plan must change.
+// outcome is the result of an attempt at one task: what to record in the store, and whether calls to Sinch must become
+// slower or stop.
 type outcome struct {
 	step       step
 	lookedUp   bool             // the batch was looked up before this step
@@ -34,8 +34,8 @@ type outcome struct {
 	took       time.Duration
 }
 
-// progressed returns the outcome of a step that succeeded without sending feedback, so that the task needs another
-// step. Pass what the store must record for the step.
+// progressed returns the outcome of step s if it succeeded but sent no feedback, so that the task needs another step.
+// entries are what the store must record.
 func progressed(s step, entries ...store.Entry) outcome {
 	return outcome{
 		step: s, entries: entries, reason: store.ReasonAccepted,
@@ -43,8 +43,8 @@ func progressed(s step, entries ...store.Entry) outcome {
 	}
 }
 
-// reasonFor returns the reason for the error of a step; a nil error means success. A 403 is store.ReasonForbidden, or
-// store.ReasonAuth if earlier 403 answers show that Sinch refuses the whole service plan.
+// reasonFor classifies the error of a call in step s; nil means success. A 403 is store.ReasonForbidden, or
+// store.ReasonAuth if several batches in a row got one, so that Sinch refuses the whole service plan.
 func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	reason := relay.ReasonOf(err)
 	if reason == store.ReasonForbidden && l.forbidden[s].Refuse(batchID) {
@@ -53,9 +53,9 @@ func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	return reason
 }
 
-// failed returns the outcome of a step after a call to Sinch failed. If the call can never succeed, or the feedback has
-// been owed for Plan.GiveUp, the feedback is given up. Otherwise the step is retried. A canceled call does not count as
-// an attempt.
+// failed returns the outcome after a call to Sinch failed with err in step s. If the call can never succeed, or the
+// feedback has been owed for Plan.GiveUp, the feedback is given up. Otherwise the task is retried after a delay. A
+// canceled call does not count as an attempt.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	o := outcome{step: s, reason: l.reasonFor(s, c.Key.BatchID, err)}
 	o.retryAfter = l.plan.Backoff.CapRetryAfter(o.reason, relay.RetryAfter(err))
@@ -74,23 +74,24 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	return l.retryLater(o, c, now)
 }
 
-// givenUp reports whether to give up a task that failed now, because its feedback has been owed for Plan.GiveUp or
-// longer. The attempt before must have failed too, and not because Sinch refused the whole plan. Otherwise downtime of
-// dlrloop or a paused plan would end old tasks.
+// givenUp reports whether to give up a task that failed at now, because its feedback has been owed for Plan.GiveUp or
+// longer. The attempt before must have failed, too, and not because Sinch refused the whole plan. Otherwise old tasks
+// would end because dlrloop was down or the plan was paused.
 func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 	t := c.Batch.Task
 	return t.Attempts > 0 && !relay.PausesPlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
 }
 
-// retryLater turns an outcome into a retry that is due after the backoff delay or Retry-After, whichever is longer.
+// retryLater returns o as an outcome that retries the task after the backoff delay or Sinch's Retry-After, whichever is
+// longer.
 func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
 	wait := l.plan.Backoff.Delay(c.Batch.Task.Attempts, o.retryAfter, l.random())
 	o.settlement.Outcome, o.settlement.Due = store.OutcomeRetry, now.Add(wait)
 	return o
 }
 
-// dead turns an outcome into one that gives up all claimed feedback. If what failed was the fetch of the full report,
-// only the fetch is given up, and recipients that are already known still get their feedback.
+// dead returns o as an outcome that gives up all claimed feedback. If fetching the full report failed, it gives up only
+// that, and recipients that are already known still get their feedback.
 func (o outcome) dead(c store.Claim) outcome {
 	o.settlement.Outcome, o.settlement.FullReportFetched = store.OutcomeDead, c.Batch.NeedsFullReport
 	if o.step != stepReadFull {
@@ -99,8 +100,8 @@ func (o outcome) dead(c store.Claim) outcome {
 	return o
 }
 
-// splittable reports whether Sinch refused a feedback call because of its recipients. A call with fewer recipients may
-// then succeed.
+// splittable reports whether err means that Sinch refused a feedback call because of its recipients (400, 413 or 422).
+// A call with fewer of them may then succeed.
 func splittable(err error) bool {
 	answer, ok := errors.AsType[*sinch.Error](err)
 	if !ok || relay.ReasonOf(err) != store.ReasonRejected {
@@ -113,7 +114,8 @@ func splittable(err error) bool {
 	return false
 }
 
-// outage reports whether a call failed because Sinch was unreachable or failed. A refusal is not an outage.
+// outage reports whether a call with result r failed because Sinch could not be reached, timed out or answered 5xx. It
+// returns false if Sinch refused the call.
 func outage(r store.Reason) bool {
 	return r == store.ReasonServer || r == store.ReasonTimeout || r == store.ReasonNetwork
 }

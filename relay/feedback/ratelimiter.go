@@ -6,7 +6,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// The parameters of rateLimiter, which limits the feedback calls per second.
+// The parameters of rateLimiter, which limits the feedback calls per second of a service plan. They say how far and how
+// often its rate falls after failures, and how fast it grows again.
 const (
 	// minRate is the lowest rate that failures can reduce a plan to, in calls per second, or a sixteenth of the ceiling
 	// if that is less.
@@ -21,7 +22,7 @@ const (
 
 // rateLimiter limits the calls per second of one service plan. Sinch publishes no limit, so the rate starts at a
 // ceiling, halves when Sinch answers 429 or 5xx or times out, and grows while calls succeed (AIMD). Rates are totals of
-// all replicas; the quota share is the part that this replica may use. Only spend is safe for concurrent use.
+// all processes that share the store; quotaShare is the part for this one. Only spend is safe for concurrent use.
 type rateLimiter struct {
 	tokens      *rate.Limiter
 	ceiling     float64   // highest rate of all replicas, in calls per second
@@ -34,8 +35,8 @@ type rateLimiter struct {
 	changedAt   time.Time // time of the last decrease or increase
 }
 
-// newRateLimiter returns a limiter that starts at the ceiling, the highest rate of all replicas, in calls per second.
-// This replica may use the given share of it, 0 to 1. Unused calls accumulate up to the number of workers.
+// newRateLimiter returns a limiter whose rate starts at ceiling, its maximum, in calls per second of all processes that
+// share the store. This process may use the part share of it, 0 to 1. Up to workers unused calls accumulate.
 func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 	r := &rateLimiter{
 		ceiling: ceiling, workers: workers, quotaShare: share, rate: ceiling, threshold: ceiling, accepted: true,
@@ -44,11 +45,11 @@ func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 	return r
 }
 
-// limit returns the current rate of this replica, in calls per second.
+// limit returns the current rate of this process, in calls per second.
 func (r *rateLimiter) limit() rate.Limit { return rate.Limit(r.rate * r.quotaShare) }
 
-// maxTokens returns how many unused calls may accumulate. It is 0 if this replica may make no calls, and otherwise at
-// least 1, because with 0 no call could ever begin.
+// maxTokens returns how many unused calls may accumulate. It returns 0 if this process may make no calls, and otherwise
+// at least 1, because with 0 no call could ever begin.
 func (r *rateLimiter) maxTokens() int {
 	if r.quotaShare == 0 {
 		return 0
@@ -56,14 +57,15 @@ func (r *rateLimiter) maxTokens() int {
 	return max(min(int(float64(r.limit())*burst.Seconds()), r.workers), 1)
 }
 
-// apply updates the token bucket, which grants the calls, after the rate or the quota share has changed.
+// apply passes a changed rate or quota share on to the token bucket (r.tokens), which grants the calls. Call it after
+// each change.
 func (r *rateLimiter) apply(now time.Time) {
 	r.tokens.SetLimitAt(now, r.limit())
 	r.tokens.SetBurstAt(now, r.maxTokens())
 }
 
-// setQuotaShare sets the part of the rate that this replica may use, and reports whether it changed. With 0 no call may
-// begin. Unused calls beyond the new maximum are dropped.
+// setQuotaShare sets the part of the rate that this process may use, 0 to 1, and reports whether it changed. With 0 no
+// call may begin. Accumulated calls beyond the new maximum are dropped.
 func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 	if share == r.quotaShare {
 		return false
@@ -73,10 +75,11 @@ func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 	return true
 }
 
-// available returns how many calls may begin now.
+// available returns how many calls may begin at now without exceeding the rate.
 func (r *rateLimiter) available(now time.Time) int { return max(int(r.tokens.TokensAt(now)), 0) }
 
-// untilNext returns how long to wait until the next call may begin. Do not call it for quota share 0, when none may.
+// untilNext returns how long after now the next call may begin. The quota share must not be 0, because then no call may
+// ever begin.
 func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	short := 1 - r.tokens.TokensAt(now)
 	if short <= 0 {
@@ -85,10 +88,12 @@ func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	return time.Duration(short/float64(r.tokens.Limit())*float64(time.Second)) + time.Millisecond
 }
 
-// spend counts one call that begins now. It never blocks: a call that exceeds the rate delays later calls.
+// spend counts a call that begins at now. It never blocks: a call beyond the rate delays later calls instead. It is
+// safe for concurrent use.
 func (r *rateLimiter) spend(now time.Time) { r.tokens.ReserveN(now, 1) }
 
-// decrease halves the rate, at most once per decreaseInterval, and reports whether it did.
+// decrease halves the rate and reports whether it did. It does nothing within decreaseInterval (a second) of the last
+// decrease.
 func (r *rateLimiter) decrease(now time.Time) bool {
 	if now.Sub(r.decreasedAt) < decreaseInterval {
 		return false
@@ -103,7 +108,7 @@ func (r *rateLimiter) decrease(now time.Time) bool {
 }
 
 // increase raises the rate in proportion to the time since its last change, up to the ceiling, and reports whether the
-// rate changed. Call it after each call that shows neither an overload nor an outage of Sinch.
+// rate changed. Call it after each call that Sinch answered in time, other than with 429 or 5xx.
 func (r *rateLimiter) increase(now time.Time) bool {
 	r.accepted = true
 	if r.rate >= r.ceiling {

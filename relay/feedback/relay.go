@@ -13,20 +13,22 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Store is the part of store.Store that a Relay uses, to claim tasks and to record their results.
+// Store is the part of store.Store that a Relay uses. Claim leases feedback tasks, Record stores what was fetched for
+// them, and Settle stores their results.
 type Store interface {
 	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]store.Claim, error)
 	Record(ctx context.Context, a store.Arrival) error
 	Settle(ctx context.Context, plan string, at time.Time, s store.Settlement) error
 }
 
-// Relay sends the delivery feedback of all configured service plans. New creates a Relay, and Run runs it.
+// Relay sends delivery feedback for all configured service plans: it tells Sinch which recipients received a message.
+// New creates a Relay, and Run runs it once.
 type Relay struct {
 	lanes []*lane
 }
 
-// New returns a Relay that claims its tasks from the store s, counts in m and logs to log. It starts no goroutine. If a
-// plan is configured wrongly or twice, the error names the plan.
+// New returns a Relay that sends the feedback tasks in the store s, counts in m and logs to log. It starts no
+// goroutine. If a plan is configured wrongly or twice, the error names the plan.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Float64
@@ -49,8 +51,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error
 	return r, nil
 }
 
-// Folded ends the pause of a plan's feedback calls after an operator has requeued feedback (Changes.SendNow). Call it
-// from store.Observer.Folded with the same changes. It does not block and does not keep the slice.
+// Folded ends the pause of a plan's feedback calls after an operator has requeued feedback (Changes.SendNow). A store's
+// Observer must call it with each set of changes. It does not block and does not keep the slice.
 func (r *Relay) Folded(changes []store.Changes) {
 	for _, c := range changes {
 		if !c.SendNow {
@@ -68,10 +70,9 @@ func (r *Relay) Folded(changes []store.Changes) {
 	}
 }
 
-// Run sends feedback until ctx ends. Calls in flight may then finish within Plan.CallGrace; after that they are
-// canceled, and their tasks given back. Before Run returns nil, it records the result of every call. If the store
-// fails, it tries to record a result until the lease of the task ends. If the store is closed, Run returns an error
-// that wraps store.ErrClosed.
+// Run sends feedback until ctx ends. Calls in flight may then go on for Plan.CallGrace; after that they are canceled,
+// and their tasks are free for another attempt. Run returns nil after it has recorded the result of every call, or has
+// tried to until the lease of the task ended. If the store is closed, Run returns an error that wraps store.ErrClosed.
 func (r *Relay) Run(ctx context.Context) error {
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error {

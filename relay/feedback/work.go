@@ -10,8 +10,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// work attempts a claimed task, records the outcome and returns it. Pass the time of the claim, when the task's lease
-// (time limit) began. After ctx ends no attempt begins; the context for calls to Sinch ends Plan.CallGrace later.
+// work attempts a claimed task, records the outcome and returns it. claimed is the time of the claim, when the lease of
+// the task began. After ctx has ended it begins no attempt. The context calls, for calls to Sinch, ends Plan.CallGrace
+// later.
 func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()
@@ -28,8 +29,9 @@ func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time
 	return o
 }
 
-// settle records the entries of an outcome in the store, and then its settlement, which ends the claim. It retries each
-// until the lease ends. The entries come first, so that no step ends without its result.
+// settle records the entries of an outcome in the store and then its settlement, which ends the claim. If the store
+// fails, it retries until leaseEnd and returns the last error. Entries come first, so that a task does not move on
+// without them.
 func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, leaseEnd time.Time) error {
 	for _, entry := range o.entries {
 		err := l.persist(ctx, leaseEnd, func(ctx context.Context) error {
@@ -46,14 +48,14 @@ func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, leaseEnd ti
 	})
 }
 
-// The first and the longest delay between two tries to record a result in the store. The delay doubles each time.
+// The first and the longest delay between two attempts to record a result in the store. The delay doubles each time.
 const (
 	firstRecordRetry = 50 * time.Millisecond
 	lastRecordRetry  = 2 * time.Second
 )
 
-// persist calls record until it succeeds, the store is closed or the lease ends, and returns the last error. It goes on
-// after ctx ends, because dlrloop repeats a call to Sinch whose result is not recorded.
+// persist calls record until it succeeds, the store is closed or the lease ends, and returns the last error. It does
+// not stop when ctx ends, because a call to Sinch whose result is not recorded will be repeated.
 func (l *lane) persist(ctx context.Context, leaseEnd time.Time, record func(context.Context) error) error {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), leaseEnd)
 	defer cancel()
@@ -70,7 +72,8 @@ func (l *lane) persist(ctx context.Context, leaseEnd time.Time, record func(cont
 	}
 }
 
-// logAttempt writes the one log line of an attempt. Pass the error of recording its outcome, or nil.
+// logAttempt writes the log line of one attempt at a task, with its outcome. err is the error of recording the outcome
+// in the store, or nil.
 func (l *lane) logAttempt(ctx context.Context, c store.Claim, o outcome, err error) {
 	s := o.settlement
 	attributes := []slog.Attr{
@@ -98,7 +101,8 @@ func (l *lane) logAttempt(ctx context.Context, c store.Claim, o outcome, err err
 	l.log.LogAttrs(ctx, level, message, attributes...)
 }
 
-// levelOf returns the log level of an outcome: Error if a person must act, Warn if the task will be retried.
+// levelOf returns the level of the log line about an outcome: Error if a person must act, Warn if the task will be
+// retried, else Info or Debug.
 func levelOf(o store.Outcome) slog.Level {
 	switch o {
 	case store.OutcomeRetry, store.OutcomeSplit:

@@ -19,8 +19,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config configures a Reconciler: the service plans whose missing reports it fetches, its source of random numbers, and
-// a function that reports whether this replica holds the leader lease.
+// Config configures a Reconciler: the service plans whose missing reports it fetches from Sinch, and whether this
+// process is the one that fetches.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
@@ -31,8 +31,8 @@ type Config struct {
 	Held func(ctx context.Context, now time.Time) (bool, error)
 }
 
-// Plan configures how missing reports of one service plan are fetched. ID and Client are required; any other zero field
-// means its default. The store decides when reports count as missing (store.Policy).
+// Plan configures how missing reports of one service plan are fetched from Sinch. ID and Client are required; any other
+// zero field means its default. The store decides when reports count as missing (store.Policy).
 type Plan struct {
 	ID     string
 	Client *sinch.Client
@@ -42,7 +42,8 @@ type Plan struct {
 	Backoff      relay.Backoff // delay while Sinch is unreachable or refuses
 }
 
-// check returns an error that names the first invalid field, or nil if all fields are valid.
+// check returns an error that names the first invalid field, or nil if all fields are valid. Zero is valid except for
+// ID and Client.
 func (p Plan) check() error {
 	if err := relay.CheckPlan(p.ID, p.Client, p.Rate, p.Backoff); err != nil {
 		return err
@@ -50,21 +51,22 @@ func (p Plan) check() error {
 	return relay.CheckDurations(relay.Duration{Name: "poll interval", Value: p.PollInterval})
 }
 
-// Reconciler finds batches whose reports did not arrive, fetches their full reports from Sinch and records them as if
-// callbacks had brought them. This recovers reports that Sinch gave up sending while dlrloop was down. If replicas
-// share a store, only the holder of the leader lease (Config.Held) fetches.
+// Reconciler finds batches whose reports did not arrive, fetches the reports from Sinch and records them like
+// callbacks. This recovers reports that Sinch gave up sending while dlrloop was down. If several processes share a
+// store, only the holder of the leader lease (Config.Held) fetches.
 type Reconciler struct {
 	plans []*planReconciler
 }
 
-// Store is the part of store.Store that a Reconciler uses.
+// Store is the part of store.Store that a Reconciler uses: MissingReports lists the batches whose reports are due to be
+// fetched, and Record stores what was fetched.
 type Store interface {
 	MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error)
 	Record(ctx context.Context, a store.Arrival) error
 }
 
-// New returns a Reconciler, which fetches the reports that batches in the store s still miss. It starts no goroutine.
-// If a service plan is configured wrongly, New returns an error that names the plan and the field.
+// New returns a Reconciler that fetches the reports that the batches in the store s still miss. It starts no goroutine.
+// If a service plan is configured wrongly, the error names the plan and the field.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Float64
@@ -88,7 +90,7 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, 
 	return r, nil
 }
 
-// Run fetches missing reports until ctx ends and then returns nil. If the store is closed, Run returns an error that
+// Run fetches missing reports until ctx ends and then returns nil. If the store is closed, it returns an error that
 // wraps store.ErrClosed.
 func (r *Reconciler) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -98,7 +100,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// planReconciler fetches the missing reports of one service plan. Only the goroutine that calls run uses its fields.
+// planReconciler fetches the missing reports of one service plan. Only the goroutine that calls its method run uses it.
 type planReconciler struct {
 	plan    Plan
 	store   Store
@@ -121,10 +123,11 @@ type planReconciler struct {
 	failed map[string]int
 }
 
-// pageSize is the maximum number of batches that one call of Store.MissingReports returns.
+// pageSize limits how many batches with missing reports are read from the store, and fetched from Sinch, in one round.
 const pageSize = 50
 
-// run calls fetchDue again and again until ctx ends. It returns an error only if the store is closed.
+// run fetches the missing reports of the plan, in rounds with a wait between them, until ctx ends and then returns nil.
+// It returns an error only if the store is closed.
 func (r *planReconciler) run(ctx context.Context) error {
 	for {
 		wait, err := r.fetchDue(ctx)
@@ -139,14 +142,16 @@ func (r *planReconciler) run(ctx context.Context) error {
 	}
 }
 
-// holdsLease reports whether this replica holds the reconciler's leader lease. It logs an error before returning it.
+// holdsLease reports whether this process holds the leader lease, so that it may fetch reports. An error means that the
+// store could not be asked; holdsLease has logged it.
 func (r *planReconciler) holdsLease(ctx context.Context) (bool, error) {
 	held, err := r.held(ctx, store.Now())
 	r.logStoreError(ctx, "the leader lease of the reconciler cannot be read", err)
 	return held, err
 }
 
-// due returns up to pageSize batches whose reports must be fetched, or none if another replica holds the leader lease.
+// due returns up to pageSize batches whose reports must be fetched now. It returns none if another process holds the
+// leader lease. An error of the store is logged before it is returned.
 func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error) {
 	held, err := r.holdsLease(ctx)
 	if held {
@@ -160,7 +165,8 @@ func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error
 	return due, err
 }
 
-// logStoreError logs an error of the store, but only the first of several in a row. It ignores nil and store.ErrClosed.
+// logStoreError logs an error of the store, but only the first of several in a row. It ignores nil, store.ErrClosed,
+// and errors after ctx has ended.
 func (r *planReconciler) logStoreError(ctx context.Context, message string, err error) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		return
@@ -172,7 +178,7 @@ func (r *planReconciler) logStoreError(ctx context.Context, message string, err 
 }
 
 // fetchDue fetches the full report of each batch that is due, and stops at the first error. It returns how long to wait
-// before the next call; after an error this includes the backoff.
+// before the next call; after an error this is longer, by a random delay that grows with each failure.
 func (r *planReconciler) fetchDue(ctx context.Context) (wait time.Duration, err error) {
 	due, err := r.due(ctx)
 	stillListed, failed, read := make(map[string]store.ReportFetch, len(due)), make(map[string]int), 0
@@ -218,8 +224,9 @@ func (r *planReconciler) fetchDue(ctx context.Context) (wait time.Duration, err 
 	return r.plan.PollInterval, nil
 }
 
-// fetch reads the full report of one batch from Sinch and records the result in the store. If it returns an error, the
-// batch must be fetched again, but not before wait has passed.
+// fetch reads the full report of one batch from Sinch and records it in the store. If Sinch has no report for this
+// batch, it records that and returns nil. If it returns an error, the batch must be fetched again, but not before wait
+// has passed.
 func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
 	if relay.IsNotFound(err) {
@@ -253,7 +260,8 @@ func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.D
 	return r.plan.Backoff.CapRetryAfter(reason, relay.RetryAfter(err)), err
 }
 
-// record records entries of a batch in the store, in order. It stops at the first error, which it logs and returns.
+// record stores entries about a batch, such as a report, in order, and blocks until they are durable. It stops at the
+// first error, which it logs and returns.
 func (r *planReconciler) record(ctx context.Context, batchID string, entries ...store.Entry) error {
 	for _, entry := range entries {
 		if err := r.store.Record(ctx, store.Arrival{Plan: r.plan.ID, At: store.Now(), Entry: entry}); err != nil {
@@ -266,7 +274,8 @@ func (r *planReconciler) record(ctx context.Context, batchID string, entries ...
 	return nil
 }
 
-// logRead logs one attempt to read the full report of a batch: as a warning if the attempt failed, else as information.
+// logRead logs one attempt to fetch the full report of a batch from Sinch. The level is Warn if the attempt failed,
+// else Info.
 func (r *planReconciler) logRead(ctx context.Context, b *store.Batch, reason store.Reason, err error) {
 	attributes := []slog.Attr{
 		slog.String("batch_id", b.ID), slog.Int("missing", b.Missing()), slog.Int("reads", b.Fetch.Attempts+1),

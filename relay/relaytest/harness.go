@@ -25,7 +25,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// The plan id, the batch id and the phone numbers of two recipients that most tests of the relay use.
+// The ids of a service plan and of a batch, and the phone numbers of two recipients, that most tests of the relay use.
 const (
 	PlanA  = "plan-a"
 	Batch1 = "01K2QHBT0F9G2KSY7P3M1DQX8R"
@@ -34,7 +34,7 @@ const (
 )
 
 // Harness is the environment of a test: a real store, an HTTP server in place of Sinch (Upstream), metrics and a log.
-// Its methods fail the test on an error.
+// Its methods fail the test on an error. New creates one.
 type Harness struct {
 	T        *testing.T
 	Upstream *Upstream
@@ -48,8 +48,8 @@ type Harness struct {
 	registry *prometheus.Registry
 }
 
-// New returns a Harness that stops when the test ends. In its store, new feedback is due after 1 s, and reports count
-// as missing if none arrives for 1 h.
+// New returns a Harness whose store and server are closed when the test ends. In the store, new feedback is due after 1
+// s, and reports count as missing if none arrives for 1 h.
 func New(t *testing.T) *Harness {
 	t.Helper()
 	h := &Harness{T: t, Upstream: NewUpstream(t), registry: prometheus.NewRegistry(), Lines: &Lines{}}
@@ -73,10 +73,12 @@ func New(t *testing.T) *Harness {
 	return h
 }
 
-// Random returns 0.5. Use it as Config.Rand, so that the delays between retries are the same in each run.
+// Random returns 0.5. Use it as the source of random numbers in a Config, so that retry delays are the same in each
+// run.
 func Random() float64 { return 0.5 }
 
-// Client returns a Sinch client for the plan with this id. It calls the Upstream, which stands in for Sinch.
+// Client returns a client of Sinch's API for the service plan with this id. Its requests go to h.Upstream, which stands
+// in for Sinch.
 func (h *Harness) Client(plan string) *sinch.Client {
 	h.T.Helper()
 	c, err := sinch.New(sinch.Config{
@@ -86,19 +88,21 @@ func (h *Harness) Client(plan string) *sinch.Client {
 	return c
 }
 
-// Advance moves the test's fake clock (synctest) forward, and then waits until every other goroutine is blocked.
+// Advance moves the fake clock of the synctest bubble forward by d, and then waits until every other goroutine is
+// blocked.
 func (h *Harness) Advance(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// Record records an entry for a plan, such as a report, in the store. Its arrival time is the current time.
+// Record stores an entry for a plan, such as a report, as if it arrived now. It blocks until the entry is durable.
 func (h *Harness) Record(plan string, entry store.Entry) {
 	h.T.Helper()
 	require.NoError(h.T, h.Store.Record(h.T.Context(), store.Arrival{Plan: plan, At: store.Now(), Entry: entry}))
 }
 
-// RecordDelivered records a recipient report with status Delivered, and a fixed time, for each phone number.
+// RecordDelivered stores, for each phone number, a report that the batch was delivered to it. The reports have a fixed
+// time in 2025.
 func (h *Harness) RecordDelivered(plan, batchID string, numbers ...string) {
 	h.T.Helper()
 	for _, n := range numbers {
@@ -108,7 +112,8 @@ func (h *Harness) RecordDelivered(plan, batchID string, numbers ...string) {
 	}
 }
 
-// RecordReport parses the body of a callback of Sinch and records its report for the plan.
+// RecordReport parses body, a callback of Sinch, and stores its report for the plan. The test fails if body is no valid
+// callback.
 func (h *Harness) RecordReport(plan string, body []byte) {
 	h.T.Helper()
 	c, err := dlr.Parse(body)
@@ -116,8 +121,8 @@ func (h *Harness) RecordReport(plan string, body []byte) {
 	h.Record(plan, store.Report{Report: c.Report, Raw: body, Source: store.FromCallback})
 }
 
-// BatchReport returns the JSON of a batch report in which all these phone numbers are Delivered. With named it lists
-// the numbers; otherwise it only counts them.
+// BatchReport returns the JSON of a report that the batch was delivered to these phone numbers. If named is true it
+// lists the numbers; otherwise it only says how many there are.
 func BatchReport(batchID string, named bool, numbers ...string) []byte {
 	entry := map[string]any{"code": 0, "status": "Delivered", "count": len(numbers)}
 	if named {
@@ -129,7 +134,8 @@ func BatchReport(batchID string, named bool, numbers ...string) []byte {
 	return b
 }
 
-// RecordFlag records in the store whether the batch wants feedback, as if the gateway had seen the batch.
+// RecordFlag stores whether the batch wants delivery feedback, as if the gateway (dlrloop's proxy) had seen the batch
+// when it was sent.
 func (h *Harness) RecordFlag(plan, batchID string, wanted bool) {
 	h.T.Helper()
 	h.Record(plan, store.BatchInfo{
@@ -137,7 +143,7 @@ func (h *Harness) RecordFlag(plan, batchID string, wanted bool) {
 	})
 }
 
-// Batch returns a batch from the store. The test fails if the store does not have the batch.
+// Batch returns a batch as it is in the store. The test fails if the store does not have the batch.
 func (h *Harness) Batch(plan, batchID string) *store.Batch {
 	h.T.Helper()
 	b, err := h.Store.Batch(h.T.Context(), store.BatchKey{Plan: plan, BatchID: batchID})
@@ -145,7 +151,8 @@ func (h *Harness) Batch(plan, batchID string) *store.Batch {
 	return b
 }
 
-// Recipient returns, from the store, the recipient with this phone number in Batch1 of PlanA.
+// Recipient returns the recipient with this phone number in Batch1 of PlanA, as it is in the store. The test fails if
+// there is none.
 func (h *Harness) Recipient(number string) *store.Recipient {
 	h.T.Helper()
 	r, err := h.Store.Recipient(h.T.Context(), store.BatchKey{Plan: PlanA, BatchID: Batch1}, number)
@@ -153,10 +160,11 @@ func (h *Harness) Recipient(number string) *store.Recipient {
 	return r.Recipient
 }
 
-// Feedback returns the feedback state of the recipient with this phone number in Batch1 of PlanA.
+// Feedback returns the feedback state of the recipient with this phone number in Batch1 of PlanA. The test fails if
+// there is no such recipient.
 func (h *Harness) Feedback(number string) store.FeedbackState { return h.Recipient(number).Feedback }
 
-// Stats returns the store's totals of a plan, or zeros if the store has no batch of the plan.
+// Stats returns the store's totals of a service plan. They are zero if the store has no batch of the plan.
 func (h *Harness) Stats(plan string) store.PlanStats {
 	h.T.Helper()
 	stats, err := h.Store.Stats(h.T.Context())
@@ -169,8 +177,8 @@ func (h *Harness) Stats(plan string) store.PlanStats {
 	return store.PlanStats{Plan: plan}
 }
 
-// Metric returns the value of the first counter or gauge with this name and these labels. Leave out the name's prefix
-// dlrloop_, and pass labels as pairs of name and value. The test fails if no series matches.
+// Metric returns the value of the first counter or gauge with this name and these labels. name has no prefix dlrloop_,
+// and labels are pairs of name and value. The test fails if there is none.
 func (h *Harness) Metric(name string, labels ...string) float64 {
 	h.T.Helper()
 	families, err := h.registry.Gather()
@@ -197,8 +205,8 @@ func (h *Harness) Metric(name string, labels ...string) float64 {
 	return 0
 }
 
-// Run starts a function in a new goroutine. The function that it returns cancels the context, waits for the end of the
-// goroutine, and fails the test on an error. It is also called when the test ends.
+// Run calls run in a new goroutine. The returned stop cancels the context of run, waits until run has returned, and
+// fails the test if run returned an error. The end of the test calls stop, too.
 func (h *Harness) Run(run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(h.T.Context())
 	done := make(chan error, 1)
@@ -211,13 +219,14 @@ func (h *Harness) Run(run func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// Lines collects the lines of a JSON log. It is safe for concurrent use, so a test can read while others write.
+// Lines is an io.Writer that collects the lines of a JSON log. It is safe for concurrent use, so a test can read while
+// others write. The zero value is ready to use.
 type Lines struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. It appends b to the log; the error is always nil.
 func (l *Lines) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -231,7 +240,8 @@ func (l *Lines) String() string {
 	return l.text.String()
 }
 
-// With returns the log lines that have this message, decoded and in order, or nil if there are none.
+// With returns the log lines with this message, decoded from JSON, in the order of writing. It returns nil if there are
+// none.
 func (l *Lines) With(t *testing.T, message string) []map[string]any {
 	t.Helper()
 	var found []map[string]any

@@ -33,7 +33,7 @@ type Upstream struct {
 	most     int // maximum of inFlight
 }
 
-// Call is one request that the upstream, the stand-in for Sinch, received.
+// Call is one request that an Upstream, the stand-in for Sinch, received.
 type Call struct {
 	At         time.Time
 	Plan       string
@@ -43,7 +43,8 @@ type Call struct {
 	Accepted   bool     // feedback that was answered with 202
 }
 
-// fault is a handler that answers some requests for one operation, such as PostFeedback, in place of the upstream.
+// fault makes a handler answer the next requests for one operation, such as PostFeedback, in place of the Upstream,
+// until times of them have been answered.
 type fault struct {
 	plan      string // empty: every plan
 	operation string
@@ -51,7 +52,8 @@ type fault struct {
 	times     int
 }
 
-// The operations that the upstream knows. Call.Operation is one, and Fail, FailPlan and Requests take one.
+// The operations of Sinch's API that an Upstream knows: the values of Call.Operation, and arguments of Fail, FailPlan
+// and Requests.
 const (
 	ListBatches  = "GET batches"
 	GetBatch     = "GET batch"
@@ -59,7 +61,7 @@ const (
 	PostFeedback = "POST feedback"
 )
 
-// NewUpstream starts an upstream, a stand-in for Sinch, without batches. It stops when the test ends.
+// NewUpstream starts a server that stands in for Sinch and knows no batches yet. It stops when the test ends.
 func NewUpstream(t *testing.T) *Upstream {
 	t.Helper()
 	u := &Upstream{
@@ -76,7 +78,8 @@ func NewUpstream(t *testing.T) *Upstream {
 	return u
 }
 
-// transport returns an HTTP transport that connects every request to the upstream, whatever its address.
+// transport returns an HTTP transport that connects every request to u, whatever the URL. Idle connections are closed
+// when the test ends.
 func (u *Upstream) transport(t *testing.T) *http.Transport {
 	transport := &http.Transport{DialContext: u.dial, MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -95,7 +98,8 @@ func (u *Upstream) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// Accept implements net.Listener for the upstream's own server.
+// Accept implements net.Listener, for the HTTP server of u. It blocks until a client connects, and returns
+// net.ErrClosed after Close.
 func (u *Upstream) Accept() (net.Conn, error) {
 	select {
 	case c := <-u.listening:
@@ -105,16 +109,17 @@ func (u *Upstream) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements net.Listener. Later connections are refused.
+// Close implements net.Listener. Connections are refused from then on. Call it only once.
 func (u *Upstream) Close() error {
 	close(u.down)
 	return nil
 }
 
-// Addr implements net.Listener. The address is a placeholder.
+// Addr implements net.Listener. The address is a placeholder, since there is no network.
 func (u *Upstream) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
-// AddBatch adds a batch with two recipients, the phone numbers Ada and Bob. It says whether the batch wants feedback.
+// AddBatch adds a batch with two recipients, the phone numbers Ada and Bob, to those that u knows. feedbackEnabled is
+// whether the batch wants delivery feedback; otherwise feedback calls are answered 404.
 func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -126,7 +131,7 @@ func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
 	u.batches[batchID] = string(b)
 }
 
-// AddBatchTo adds a batch that was sent to these phone numbers and wants feedback.
+// AddBatchTo adds a batch with these phone numbers as recipients, which wants delivery feedback, to those that u knows.
 func (u *Upstream) AddBatchTo(batchID string, numbers ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -136,38 +141,40 @@ func (u *Upstream) AddBatchTo(batchID string, numbers ...string) {
 	u.batches[batchID] = string(b)
 }
 
-// AddFullReport sets the JSON with which the upstream answers requests for the full report of a batch.
+// AddFullReport makes u answer requests for the full report of a batch with this JSON. Without it they are answered
+// 404.
 func (u *Upstream) AddFullReport(batchID string, body []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.reports[batchID] = string(body)
 }
 
-// Fail makes a handler answer the next requests for an operation, such as PostFeedback, as often as times says. A nil
-// handler drops the connection.
+// Fail makes the handler answer the next requests for an operation, such as PostFeedback, in place of u; times is how
+// many. A nil handler breaks the connection.
 func (u *Upstream) Fail(operation string, times int, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{operation: operation, answer: answer, times: times})
 }
 
-// FailAll makes a handler answer all requests until Heal is called. A nil handler drops the connection.
+// FailAll makes the handler answer all requests in place of u until Heal is called. A nil handler breaks the
+// connection.
 func (u *Upstream) FailAll(answer http.HandlerFunc) {
 	for _, operation := range []string{ListBatches, GetBatch, GetReport, PostFeedback} {
 		u.Fail(operation, 1<<30, answer)
 	}
 }
 
-// FailPlan makes a handler answer all requests of a plan for one operation, such as PostFeedback, until Heal is called.
-// A nil handler drops the connection.
+// FailPlan makes the handler answer all requests of a service plan for one operation, such as PostFeedback, until Heal
+// is called. A nil handler breaks the connection.
 func (u *Upstream) FailPlan(plan, operation string, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{plan: plan, operation: operation, answer: answer, times: 1 << 30})
 }
 
-// RejectNumbers makes the upstream answer 400 to every feedback call that names one of these phone numbers. A later
-// call of RejectNumbers replaces them.
+// RejectNumbers makes u answer 400 to every feedback call that names one of these phone numbers. They replace those of
+// an earlier call.
 func (u *Upstream) RejectNumbers(numbers ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -177,7 +184,7 @@ func (u *Upstream) RejectNumbers(numbers ...string) {
 	}
 }
 
-// Forbid adds a batch that wants feedback, but whose feedback calls the upstream answers with 403.
+// Forbid adds a batch that wants delivery feedback, but whose feedback calls are answered 403.
 func (u *Upstream) Forbid(batchID string) {
 	u.AddBatch(batchID, true)
 	u.mu.Lock()
@@ -188,7 +195,7 @@ func (u *Upstream) Forbid(batchID string) {
 	u.forbade[batchID] = true
 }
 
-// Accepted returns how many feedback calls the upstream has answered with 202.
+// Accepted returns how many feedback calls have been answered 202 so far.
 func (u *Upstream) Accepted() (n int) {
 	for _, c := range u.Requests(PostFeedback) {
 		if c.Accepted {
@@ -198,25 +205,27 @@ func (u *Upstream) Accepted() (n int) {
 	return n
 }
 
-// rejects reports whether the upstream answers 400 to a feedback call for these recipients. It does so if one of them
-// does not have 1 to 15 digits, or was passed to RejectNumbers.
+// rejects reports whether a feedback call for these recipients is answered 400: one of them was passed to
+// RejectNumbers, or does not consist of 1 to 15 digits. The caller must hold u.mu.
 func (u *Upstream) rejects(recipients []string) bool {
 	return slices.ContainsFunc(recipients, func(r string) bool {
 		return u.refused[r] || r == "" || len(r) > 15 || strings.Trim(r, "0123456789") != ""
 	})
 }
 
-// RefuseConnections closes the connections to the upstream and makes it refuse new ones.
+// RefuseConnections closes all connections to u and makes it refuse new ones, for the rest of the test.
 func (u *Upstream) RefuseConnections() { _ = u.server.Close() }
 
-// Heal makes the upstream answer normally again: it ends the faults of Fail, FailAll and FailPlan.
+// Heal makes u answer normally again: it ends what Fail, FailAll and FailPlan began. It does not undo
+// RefuseConnections.
 func (u *Upstream) Heal() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = nil
 }
 
-// Requests returns the requests received so far for one operation, such as PostFeedback, or for all if it is empty.
+// Requests returns the requests received so far for one operation, such as PostFeedback, or all if operation is empty.
+// They are in the order of arrival, in a new slice.
 func (u *Upstream) Requests(operation string) []Call {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -229,14 +238,14 @@ func (u *Upstream) Requests(operation string) []Call {
 	return calls
 }
 
-// MostInFlight returns the largest number of requests that were in progress at the same time.
+// MostInFlight returns the largest number of requests that u was answering at the same time.
 func (u *Upstream) MostInFlight() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.most
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. It records the request and answers like Sinch, or as a test has set with Fail.
 func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := parseCall(r)
 	answer := u.begin(c)
@@ -267,7 +276,8 @@ func parseCall(r *http.Request) Call {
 	return c
 }
 
-// begin records a request and returns the handler for its answer: that of a matching fault, or the normal one.
+// begin records a request that has arrived and returns the handler that answers it: one that a test has set with Fail,
+// or the normal one. Call end after the answer.
 func (u *Upstream) begin(c Call) http.HandlerFunc {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -311,7 +321,7 @@ func (u *Upstream) end() {
 	u.inFlight--
 }
 
-// Respond returns a handler that answers with this status and body. Pass headers as pairs of name and value.
+// Respond returns a handler that answers with this status and body. headers are pairs of name and value.
 func Respond(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
@@ -322,7 +332,8 @@ func Respond(status int, body string, headers ...string) http.HandlerFunc {
 	}
 }
 
-// RespondAfter returns a handler that waits for d and then calls next, unless the client disconnects before that.
+// RespondAfter returns a handler that waits for d and then calls next. If the client disconnects before, it does not
+// call next.
 func RespondAfter(d time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -333,8 +344,8 @@ func RespondAfter(d time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// ListingsWithoutProof holds answers to a request for the list of batches, by name of a subtest. None of them proves
-// that the id and the region of the service plan are right.
+// ListingsWithoutProof holds answers of Sinch to a request for the list of batches. None of them proves that the id and
+// the region of the service plan are right. The keys are names for subtests.
 var ListingsWithoutProof = map[string]http.HandlerFunc{
 	"empty":       Respond(200, `{"count":0,"page":0,"page_size":0,"batches":[]}`),
 	"no list":     Respond(200, `{}`),
