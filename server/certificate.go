@@ -14,11 +14,12 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// certificateInterval is how often a running server reads its TLS files again.
+// certificateInterval is how often a running server reads its TLS files again, to use a renewed certificate without a
+// restart.
 const certificateInterval = 10 * time.Second
 
-// certificate holds the TLS certificate and key of a listener, as last read from valid files. Only one goroutine may
-// call read, but TLS handshakes may run at the same time.
+// certificate holds the TLS certificate and key of a listener, as last read from valid files. TLS handshakes may use it
+// concurrently, but only one goroutine may call read.
 type certificate struct {
 	files  config.TLS
 	served atomic.Pointer[tls.Certificate]
@@ -31,8 +32,8 @@ func newCertificate(files config.TLS) (*certificate, error) {
 	return c, err
 }
 
-// read reads the certificate and key files again, and reports whether the certificate has changed. After an error the
-// listener keeps its previous certificate and key.
+// read reads the certificate and key files again, and reports whether the certificate has changed. If they are invalid,
+// it returns an error and the listener goes on with the previous certificate and key.
 func (c *certificate) read() (changed bool, err error) {
 	chain, err := readPEM(c.files.CertFile)
 	if err != nil {
@@ -50,8 +51,8 @@ func (c *certificate) read() (changed bool, err error) {
 	return old == nil || !slices.EqualFunc(old.Certificate, pair.Certificate, bytes.Equal), nil
 }
 
-// readPEM reads a file and returns an error if the file ends within a PEM block, for example while it is being written.
-// tls.X509KeyPair would accept such a file, and clients would get an incomplete certificate chain.
+// readPEM returns the content of a file. It returns an error if the file ends within a PEM block, as while it is being
+// written: tls.X509KeyPair would accept an incomplete certificate chain.
 func readPEM(path string) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -67,7 +68,8 @@ func readPEM(path string) ([]byte, error) {
 	return content, nil
 }
 
-// expiry returns the earliest expiry time of the certificates in the chain.
+// expiry returns when the first of the certificates in the present chain expires. Method read must have succeeded
+// before.
 func (c *certificate) expiry() time.Time {
 	var first time.Time
 	for _, der := range c.served.Load().Certificate {
@@ -79,7 +81,8 @@ func (c *certificate) expiry() time.Time {
 	return first
 }
 
-// config returns the TLS configuration of a listener. Each handshake uses the certificate that was read last.
+// config returns the TLS configuration of a listener. Each handshake uses the certificate from the last successful
+// read.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.served.Load(), nil },

@@ -13,20 +13,22 @@ const (
 	minGCPercent, maxGCPercent = 100, 400
 )
 
-// gcPercent returns the GOGC value for a heap with this many bytes in use. The heap may then double, or grow to floor
-// bytes if that is more, but at most to five times its size. A fixed value would collect too often while the heap is
-// small, or let a large heap grow to several times its size.
+// gcPercent returns the value of GOGC for a heap with this many bytes in use. The heap may then double, or grow to
+// floor bytes if that is more, but at most to five times its size. A fixed value would collect too often while the heap
+// is small, or let a large heap grow to several times its size.
 func gcPercent(inUse, floor uint64) int {
 	inUse = max(inUse, 1)
 	return int(min(max(minGCPercent*inUse, 100*(max(floor, inUse)-inUse))/inUse, maxGCPercent))
 }
 
-// tuneGC sets GOGC by gcPercent after each garbage collection. Up to floor bytes, the heap may more than double.
+// tuneGC makes the runtime set GOGC to gcPercent after each garbage collection, until the process ends. A heap smaller
+// than floor bytes may more than double.
 func tuneGC(floor uint64) {
 	afterEachGC(func() { debug.SetGCPercent(gcPercent(readMetric("/gc/heap/live:bytes"), floor)) })
 }
 
-// afterEachGC makes the runtime call a function after each garbage collection, until the process ends.
+// afterEachGC makes the runtime call a function after each garbage collection, until the process ends. The function
+// must not block.
 func afterEachGC(do func()) {
 	type sentinel struct{ _ *sentinel } // has a pointer, so that the runtime does not combine it with other small objects
 	runtime.SetFinalizer(&sentinel{}, func(*sentinel) {

@@ -15,9 +15,8 @@ import (
 // files, the private listener with its health checks, and calls to Sinch.
 const descriptorReserve = 256
 
-// connections limits the number of open connections of a listener. At the limit, a new connection replaces the one that
-// longestIdle returns; if none is idle, the new one is closed. The method stateChanged must be the ConnState hook of
-// the http.Server.
+// connections limits the number of open connections of a listener. At the limit, a new connection replaces an idle one
+// (longestIdle says which); if none is idle, the new one is closed. Set stateChanged as ConnState of the http.Server.
 type connections struct {
 	limit   int
 	metrics *metrics.Metrics
@@ -27,7 +26,7 @@ type connections struct {
 	clients map[string]*list.List    // the *connection values of each host, the longest idle first
 }
 
-// connection is an open connection and its place in the list of its client's connections.
+// connection is an open connection of a client, and its place in the list of all connections of this client.
 type connection struct {
 	net.Conn
 	host    string
@@ -35,7 +34,8 @@ type connection struct {
 	serving bool          // a request is being served, so the connection is not idle
 }
 
-// newConnections returns a limiter for this many connections, or for fewer if the process may not open so many files.
+// newConnections returns a limiter for this many connections. If the process may not open so many files, the limit is
+// lower, which is logged.
 func newConnections(limit int, m *metrics.Metrics, log *slog.Logger) *connections {
 	if most := max(maxDescriptors()-descriptorReserve, maxDescriptors()/2); limit > most {
 		log.Warn("public.max_connections reduced: the process may open too few files; raise its limit (LimitNOFILE)",
@@ -49,7 +49,8 @@ func newConnections(limit int, m *metrics.Metrics, log *slog.Logger) *connection
 	}
 }
 
-// stateChanged records the new state of a connection. net/http calls it twice per request, so it must be cheap.
+// stateChanged records the new state of a connection, and closes a connection if a new one exceeds the limit. net/http
+// calls it at least twice per request, so it must be fast.
 func (c *connections) stateChanged(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,7 +71,7 @@ func (c *connections) stateChanged(conn net.Conn, state http.ConnState) {
 }
 
 // add records a new connection. At the limit it closes the connection that longestIdle returns or, if no connection is
-// idle, the new one. The caller holds c.mu.
+// idle, the new one. The caller must hold c.mu.
 func (c *connections) add(conn net.Conn) {
 	if len(c.open) >= c.limit {
 		c.metrics.ConnectionDropped()
@@ -91,7 +92,7 @@ func (c *connections) add(conn net.Conn) {
 	c.metrics.Connections(len(c.open))
 }
 
-// remove stops counting a connection; it does not close the connection. The caller holds c.mu.
+// remove stops counting a connection, but does not close it. The caller must hold c.mu.
 func (c *connections) remove(known *connection) {
 	delete(c.open, known.Conn)
 	of := c.clients[known.host]
@@ -100,8 +101,9 @@ func (c *connections) remove(known *connection) {
 	}
 }
 
-// longestIdle returns the longest idle connection of the client that has the most connections. It skips clients without
-// an idle connection and returns nil if no connection is idle. The caller holds c.mu.
+// longestIdle returns the connection to close at the limit: the longest idle one of the client that has the most
+// connections. It skips clients without an idle connection, and returns nil if no connection is idle. The caller must
+// hold c.mu.
 func (c *connections) longestIdle() (longest *connection) {
 	most := 0
 	for _, of := range c.clients {
@@ -132,7 +134,8 @@ func hostOf(conn net.Conn) string {
 	return host
 }
 
-// closeNow closes a connection without a TLS close message, which could block.
+// closeNow closes a connection at once. For TLS it closes the TCP connection under it, because a TLS close message
+// could block.
 func closeNow(conn net.Conn) {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()

@@ -16,7 +16,8 @@ func destinationNames(c *config.Config) []string {
 	return names
 }
 
-// newDeliveries creates the part that delivers events to the destinations, of which there may be none.
+// newDeliveries creates the component that sends events to the configured destinations, which are URLs of the
+// application. There may be none.
 func newDeliveries(c *config.Config, s *Server) (*destinations.Deliverer, error) {
 	d := destinations.Config{
 		UserAgent: userAgent(s.options.Version), Memory: sharesOf(c).events,
@@ -28,11 +29,12 @@ func newDeliveries(c *config.Config, s *Server) (*destinations.Deliverer, error)
 	return destinations.New(d, s.store, s.metrics, s.log)
 }
 
-// userAgent returns the header User-Agent of the requests that this version of dlrloop makes.
+// userAgent returns the User-Agent header of dlrloop's own requests, such as "dlrloop/1.2.0", or "dlrloop" if version
+// is empty.
 func userAgent(version string) string { return strings.TrimSuffix("dlrloop/"+version, "/") }
 
-// destinationPolicy adds to a plan's policy what its destinations need: that events are stored, and with them Sinch's
-// callbacks for a destination that receives those.
+// destinationPolicy changes the store's policy p for a plan so that the destinations get what they need: events are
+// stored, and Sinch's callbacks, too, if a destination receives these.
 func destinationPolicy(c *config.Config, plan string, p *store.Policy) {
 	for _, d := range c.Destinations {
 		if d.Covers(plan) {

@@ -42,7 +42,8 @@ func newGateway(c *config.Config, s *Server) (*gateway.Gateway, error) {
 	return gateway.New(g, s.store, s.metrics, s.log)
 }
 
-// endpointOf returns the base URL of Sinch's API for a service plan, which need not have credentials.
+// endpointOf returns the base URL of Sinch's API for a service plan. The plan need not have credentials. The error says
+// which setting is invalid.
 func endpointOf(p config.Plan) (string, error) {
 	return sinch.Config{
 		Plan: p.ID, Region: p.Region, BaseURL: p.BaseURL,
@@ -50,8 +51,8 @@ func endpointOf(p config.Plan) (string, error) {
 	}.Endpoint()
 }
 
-// callbackURLs returns the webhook URL of each plan, by plan id. It consists of the public URL of dlrloop, the plan id
-// and, if the plan has one, its first path token.
+// callbackURLs returns, by plan id, the URL at which Sinch must call back for the plan. It consists of public, the plan
+// id and the first path token of the plan, if there is one.
 func callbackURLs(public string, plans []config.Plan) map[string]string {
 	urls := make(map[string]string, len(plans))
 	for _, p := range plans {

@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// Time limits of HTTP connections, and the maximum size of request headers in bytes. While a body arrives, the webhook
-// extends readTimeout.
+// The time limits of HTTP connections, and the maximum size of a request's headers in bytes. The webhook extends
+// readTimeout while a body keeps arriving.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
@@ -25,7 +25,7 @@ const (
 	maxHeader         = 16 << 10
 )
 
-// listener is a listening socket with the HTTP server that serves it.
+// listener is a listening socket with the HTTP server that answers its requests. Function listen creates one.
 type listener struct {
 	net.Listener
 	name        string
@@ -33,7 +33,8 @@ type listener struct {
 	certificate *certificate // nil for plain HTTP
 }
 
-// listen binds an address but does not serve yet. Without TLS files it uses plain HTTP. Errors and logs show the name.
+// listen binds a TCP address but does not accept connections yet; serve does. If files names no TLS files, it uses
+// plain HTTP. name appears in errors and logs.
 func listen(ctx context.Context, name, address string, files config.TLS, h http.Handler, log *slog.Logger) (*listener,
 	error,
 ) {
@@ -60,8 +61,8 @@ func listen(ctx context.Context, name, address string, files config.TLS, h http.
 	return &listener{Listener: tls.NewListener(l, c.config()), name: name, http: s, certificate: c}, nil
 }
 
-// errorLog receives the log lines of an http.Server. It logs them at DEBUG, since any client can cause most of them. It
-// logs a failed accept at WARN, since the machine then lacks a resource, usually file descriptors.
+// errorLog receives the log lines of an http.Server. It logs them at DEBUG, since any client can cause most of them. A
+// failed accept is logged at WARN, because the machine then lacks a resource, usually file descriptors.
 type errorLog struct{ log *slog.Logger }
 
 func (e errorLog) Write(line []byte) (int, error) {
@@ -73,7 +74,7 @@ func (e errorLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// serve serves requests until shutdown is called or serving fails. It returns nil after shutdown.
+// serve answers requests until shutdown is called, and then returns nil. It returns an error if the listener fails.
 func (l *listener) serve() error {
 	if err := l.http.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -81,7 +82,8 @@ func (l *listener) serve() error {
 	return nil
 }
 
-// shutdown closes the listener and waits for requests in flight. It cancels those that remain after the timeout.
+// shutdown accepts no more connections and waits until the requests in flight have been answered. After the timeout it
+// aborts those that remain.
 func (l *listener) shutdown(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -20,7 +20,8 @@ func newWebhook(c *config.Config, s *Server) (*webhook.Webhook, error) {
 	}, s.store, s.metrics, s.log)
 }
 
-// publicPlans returns the plans for the webhook. The policies must be those of the store.
+// publicPlans returns the settings of all service plans for the webhook, with their credentials. policies must be the
+// policies with which the store was opened.
 func publicPlans(c *config.Config, policies store.Policies) []webhook.Plan {
 	plans := make([]webhook.Plan, len(c.Plans))
 	for i, p := range c.Plans {
@@ -32,7 +33,7 @@ func publicPlans(c *config.Config, policies store.Policies) []webhook.Plan {
 	return plans
 }
 
-// eventLog returns the log of events for the feed, or nil if the feed is turned off.
+// eventLog returns s as the log of events for GET /api/v1/events, or nil if the configuration turns this feed off.
 func eventLog(c *config.Config, s store.Store) api.EventLog {
 	if c.Events.Keep <= 0 {
 		return nil

@@ -7,8 +7,8 @@ import (
 )
 
 // shares divides the configured memory.limit: each field is the number of bytes that one part of dlrloop may use. The
-// rest is for API reads, the database's bookkeeping and garbage. docs/architecture.md has the same table. With
-// PostgreSQL, the store may use the sum of queue, backlog and step to commit arrivals.
+// rest is for API reads, the database's bookkeeping and garbage. docs/architecture.md has the same table. A store in
+// PostgreSQL may use the sum of queue, backlog and step.
 type shares struct {
 	bodies  int64 // 1/4 (public.memory): bodies of callbacks in flight, until they are recorded
 	queue   int   // 1/16: arrivals that wait for a commit
@@ -19,11 +19,12 @@ type shares struct {
 	heap    int64 // 4/5: everything that Go's runtime manages, including the above
 }
 
-// maxStep is the most memory, in bytes, for one fold step, a transaction that applies reports to the state. A higher
-// memory.limit does not raise it.
+// maxStep limits the memory for one transaction that applies reports to the state, in bytes. A higher memory.limit does
+// not raise it.
 const maxStep = 64 << 20
 
-// sharesOf divides the configured memory limit, or config.DefaultMemory if there is none.
+// sharesOf returns how many bytes of the configured memory limit each part of dlrloop may use. If no limit is
+// configured, it divides config.DefaultMemory.
 func sharesOf(c *config.Config) shares {
 	limit := int64(cmp.Or(c.Memory.Limit, config.DefaultMemory)) // 0 only if config.Load did not load c
 	return shares{

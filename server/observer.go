@@ -44,11 +44,12 @@ func (s *Server) observer() store.Observer {
 	}
 }
 
-// failureLogInterval is the minimum time between two log lines about the same operation of the store. A full disk makes
-// every call fail.
+// failureLogInterval is the minimum time between two log lines about failures of the same operation of the store.
+// Without it, a full disk would cause a line for every callback.
 const failureLogInterval = 5 * time.Second
 
-// failureLog logs the store's failures, one line per operation in each failureLogInterval. It may be used concurrently.
+// failureLog logs the store's failures, at most one line per operation of the store in each failureLogInterval. It is
+// safe for concurrent use.
 type failureLog struct {
 	to *slog.Logger
 

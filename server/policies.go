@@ -5,5 +5,6 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Policies returns the store's policy for each service plan. Commands that open the store without a server need them.
+// Policies returns the store's policy for each service plan in the configuration. A command that opens the store
+// without a Server must pass them to it.
 func Policies(c *config.Config) store.Policies { return policiesOf(c) }

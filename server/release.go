@@ -16,22 +16,23 @@ const (
 	releaseBytes = 32 << 20
 )
 
-// releaser decides when to return memory to the system: when the process is idle after a burst of load. Go's runtime
-// alone would wait for minutes.
+// releaser decides when to return memory to the operating system: when the process is idle after a burst of load. Go's
+// runtime alone would keep the memory for minutes.
 type releaser struct {
 	allocated uint64 // total bytes allocated at the last check
 	least     uint64 // lowest number of bytes held since the last release
 }
 
-// due reports whether the process is idle and still holds memory that a burst of load needed. Pass how many bytes it
-// has allocated since its start, and how many it holds now.
+// due reports whether the process is idle and still holds memory that an earlier burst of load needed. allocated is how
+// many bytes it has allocated since its start, and held how many it holds now.
 func (r *releaser) due(allocated, held uint64) bool {
 	idle := allocated-r.allocated < idleBytes
 	r.allocated, r.least = allocated, min(r.least, held)
 	return idle && held > r.least+releaseBytes
 }
 
-// release returns unused memory to the operating system after bursts of load. It blocks until ctx ends.
+// release returns unused memory to the operating system after bursts of load. It blocks until ctx ends, and then
+// returns nil.
 func (s *Server) release(ctx context.Context) error {
 	r := releaser{least: heldMemory()}
 	ticker := time.NewTicker(releaseEvery)
@@ -49,7 +50,7 @@ func (s *Server) release(ctx context.Context) error {
 	}
 }
 
-// heldMemory returns how many bytes Go's runtime has taken from the system and not returned.
+// heldMemory returns how many bytes Go's runtime has taken from the operating system and not returned.
 func heldMemory() uint64 {
 	return readMetric("/memory/classes/total:bytes") - readMetric("/memory/classes/heap/released:bytes")
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// reload calls Options.Reload for each value received from Options.Reloads, and applies the credentials of webhooks.
-// Other settings need a restart, and an invalid configuration changes nothing. It also reads the TLS files, at these
-// times and every certificateInterval. It blocks until ctx ends.
+// reload reloads the configuration for each value received from Options.Reloads, and applies new webhook credentials.
+// Other changes need a restart, and an invalid configuration changes nothing. It also reads the TLS files then, and
+// every certificateInterval. It blocks until ctx ends, and then returns nil.
 func (s *Server) reload(ctx context.Context) error {
 	var failed error // of the last reload of the configuration
 	ticker := time.NewTicker(certificateInterval)
@@ -33,7 +33,8 @@ func (s *Server) reload(ctx context.Context) error {
 	}
 }
 
-// reloadConfig calls reloadOnce, logs the result and returns the error.
+// reloadConfig loads the configuration again, applies new webhook credentials, and logs the result. After an error the
+// previous configuration stays in use.
 func (s *Server) reloadConfig(ctx context.Context) error {
 	restart, err := s.reloadOnce()
 	switch {
@@ -48,8 +49,8 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	return err
 }
 
-// reloadCertificates reads the TLS files of all listeners once. An error that the previous call found, too, is not
-// logged.
+// reloadCertificates reads the TLS files of all listeners again and returns their errors. It does not log an error that
+// the previous call found, too.
 func (s *Server) reloadCertificates(ctx context.Context) error {
 	var errs []error
 	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {
@@ -77,8 +78,8 @@ func (s *Server) reloadCertificates(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// reloadOnce loads the configuration and applies the credentials of its webhooks. It reports whether other settings
-// have changed, which take effect only after a restart. A changed list of plans is an error.
+// reloadOnce loads the configuration and applies new webhook credentials. It reports whether other settings have
+// changed, which take effect only after a restart. A changed list of service plans is an error, and nothing is applied.
 func (s *Server) reloadOnce() (restart bool, err error) {
 	c, err := s.options.Reload()
 	if err != nil {
@@ -94,7 +95,8 @@ func (s *Server) reloadOnce() (restart bool, err error) {
 	return !reflect.DeepEqual(withoutWebhooks(c), withoutWebhooks(s.config)), nil
 }
 
-// withoutWebhooks returns a copy of c without the webhooks, that is, with only the settings that need a restart.
+// withoutWebhooks returns a copy of c without the webhook settings. If two such copies differ, a restart is needed to
+// apply the change.
 func withoutWebhooks(c *config.Config) config.Config {
 	rest := *c
 	rest.File, rest.Warnings = "", nil

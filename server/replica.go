@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// replicaOf returns the configured name of this replica. If no name is configured, it makes one from the host name for
-// a PostgreSQL store, and returns "" for any other store.
+// replicaOf returns the configured name of this process among those that share a store. If none is configured, it makes
+// one from the host name for a store in PostgreSQL, and returns "" for any other store.
 func replicaOf(c *config.Config) string {
 	if c.Store.Driver != config.DriverPostgres || c.Replica != "" {
 		return c.Replica
@@ -21,14 +21,14 @@ func replicaOf(c *config.Config) string {
 	return newReplica(host, rand.Text())
 }
 
-// Maximum lengths of the host name and of the random suffix in a generated replica name.
+// The maximum lengths of the two parts of a replica name that newReplica makes: the host name and the random suffix.
 const (
 	hostLetters   = 40
 	suffixLetters = 4
 )
 
-// newReplica makes a replica name from the first label of the host name and the beginning of a random text. The name
-// contains only characters that need no escaping in logs and labels.
+// newReplica makes a name for this process from the first label of the host name and the beginning of random, such as
+// "web-1-k3fz". The name contains only characters that need no escaping in logs and metrics.
 func newReplica(host, random string) string {
 	name, _, _ := strings.Cut(strings.ToLower(host), ".")
 	name = strings.Map(func(r rune) rune {

@@ -19,9 +19,9 @@ const (
 	leaseDuration = 30 * time.Second
 )
 
-// runRetention deletes batches that are older than the configured retention, and events that neither the feed nor a
-// destination needs. It blocks until ctx ends. If several replicas share the store, only one of them deletes: the one
-// that holds the leader lease.
+// runRetention deletes batches that are older than the configured retention, and old events that no destination still
+// has to receive. It blocks until ctx ends. If several processes share the store, only the one that holds the leader
+// lease deletes.
 func (s *Server) runRetention(ctx context.Context) error {
 	lease := s.leaderLease(store.LeaseRetention)
 	ticker := time.NewTicker(leaseDuration / 6) // also renews the lease between two rounds
@@ -41,16 +41,15 @@ func (s *Server) runRetention(ctx context.Context) error {
 	}
 }
 
-// leaderLease returns the lease with this name, which one process at a time can hold. If no other process can use the
-// store, this process always holds it.
+// leaderLease returns the lease with this name, which one of the processes that share the store can hold at a time. If
+// the store cannot be shared, this process always holds it.
 func (s *Server) leaderLease(name string) *store.LeaderLease {
 	cluster, _ := s.store.(store.Cluster)
 	return &store.LeaderLease{Cluster: cluster, Name: name, Duration: leaseDuration}
 }
 
-// retentionRound deletes old batches and events if this replica holds the leader lease and the last round began at
-// least retentionInterval ago. It returns when the latest round began: just now, or the given time if this replica may
-// not delete now.
+// retentionRound deletes old batches and events, but only if this process holds the leader lease and the last round
+// began at least retentionInterval ago. It returns when the latest round began: now, or last if it may not delete now.
 func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, last time.Time) (time.Time, error) {
 	begin := time.Now()
 	before := begin.Add(-time.Duration(s.config.Store.Retention))

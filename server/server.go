@@ -25,7 +25,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Options holds what the configuration file does not set, such as the log. The zero value is valid.
+// Options holds the settings of a Server that are not in the configuration file, such as the log. The zero value is
+// valid.
 type Options struct {
 	Version string
 	Log     *slog.Logger // default: slog.Default()
@@ -39,7 +40,8 @@ type Options struct {
 	Serving func()
 }
 
-// Server is one instance of dlrloop. Start creates it, and Run serves and then closes it.
+// Server is one running dlrloop: its store, its listeners and its background work. Start creates it; Run serves and
+// then closes it.
 type Server struct {
 	config     *config.Config
 	options    Options
@@ -58,8 +60,8 @@ type Server struct {
 	draining   atomic.Bool
 }
 
-// Start opens the store and binds the listeners, but does not serve yet. The caller must call Run, or Close if the
-// server will not run.
+// Start opens the store and binds the listeners, but does not answer requests yet. The caller must call Run, or Close
+// if the server will not run. After an error everything is closed again.
 func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -87,13 +89,16 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	return s, nil
 }
 
-// PublicAddr returns the address of the public listener, which receives Sinch's callbacks.
+// PublicAddr returns the address of the public listener, which receives Sinch's callbacks. The port is the real one,
+// even if the configured port is 0.
 func (s *Server) PublicAddr() net.Addr { return s.public.Addr() }
 
-// PrivateAddr returns the address of the private listener, which serves the web page, the API and the metrics.
+// PrivateAddr returns the address of the private listener, which serves the web page, the API and the metrics. The port
+// is the real one, even if the configured port is 0.
 func (s *Server) PrivateAddr() net.Addr { return s.private.Addr() }
 
-// GatewayAddr returns the address that serves the gateway: its own listener if one is configured, else the private one.
+// GatewayAddr returns the address of the gateway, the proxy for Sinch's API. That is its own listener if one is
+// configured, else the private listener.
 func (s *Server) GatewayAddr() net.Addr {
 	if s.gatewayOwn == nil {
 		return s.private.Addr()
@@ -101,9 +106,9 @@ func (s *Server) GatewayAddr() net.Addr {
 	return s.gatewayOwn.Addr()
 }
 
-// Run serves until ctx ends and then shuts down. For the configured delay it serves on, but reports itself as not
+// Run serves until ctx ends and then shuts down. For the configured delay it goes on serving, but reports itself as not
 // ready. It then waits for requests in flight, lets the feedback relay finish or give back its tasks, and closes the
-// store. It returns an error if a component failed or the shutdown was not clean.
+// store. It returns an error if a component failed or the shutdown was not clean. Call it only once.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -159,8 +164,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// drain keeps serving for the shutdown delay, if the shutdown is graceful. It then refuses new callbacks and gateway
-// calls, and waits for those in flight.
+// drain goes on serving for the configured shutdown delay if the shutdown is graceful. It then refuses new callbacks
+// and gateway calls, and waits for those in flight, up to the configured timeout.
 func (s *Server) drain(graceful bool) error {
 	s.draining.Store(true)
 	if delay := time.Duration(s.config.ShutdownDelay); graceful && delay > 0 {
@@ -176,7 +181,8 @@ func (s *Server) drain(graceful bool) error {
 	return errors.Join(s.public.shutdown(timeout), sends.Wait())
 }
 
-// drainGateway waits for the gateway's calls to Sinch and for recording their batches, at most until the timeout.
+// drainGateway waits until the gateway's calls to Sinch have ended and their batches are recorded, or until the timeout
+// has passed.
 func (s *Server) drainGateway(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -188,7 +194,7 @@ func (s *Server) drainGateway(timeout time.Duration) error {
 	return err
 }
 
-// Close releases the resources of a Server on which Run was not called.
+// Close closes the listeners and the store of a Server. Use it only if Run was not called, since Run does that itself.
 func (s *Server) Close() error {
 	var errs []error
 	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {
@@ -199,8 +205,8 @@ func (s *Server) Close() error {
 	return errors.Join(append(errs, s.store.Close())...)
 }
 
-// watchStore blocks until ctx ends, or until the store stops itself after a fatal error, which it returns. The process
-// must then end, since only the next start can find out what is on disk.
+// watchStore blocks until ctx ends and returns nil, or until the store stops itself after a fatal error and returns
+// that error. The process must then end, since only the next start can find out what is on disk.
 func (s *Server) watchStore(ctx context.Context) error {
 	select {
 	case <-s.storeStopped():
@@ -210,7 +216,8 @@ func (s *Server) watchStore(ctx context.Context) error {
 	}
 }
 
-// storeStopped returns a channel that is closed when the store has stopped itself, or nil if the store never does so.
+// storeStopped returns a channel that is closed when the store stops itself after a fatal error. It returns nil, which
+// blocks for ever, if this kind of store never does so.
 func (s *Server) storeStopped() <-chan struct{} {
 	if stopper, ok := s.store.(store.Stopper); ok {
 		return stopper.Done()

@@ -11,7 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// openStore opens the configured store as the replica with this name. It reports commits, changes and failures to o.
+// openStore opens the configured store, on disk or in PostgreSQL. replica is the name of this process among those that
+// share a store. The store reports commits, changes and failures to o. The caller must close it.
 func openStore(ctx context.Context, c *config.Config, replica string, o store.Observer) (store.Store, error) {
 	if c.Store.Driver == config.DriverPostgres {
 		return pgstore.Open(ctx, postgresOf(c, replica, o))
@@ -42,7 +43,8 @@ func policiesOf(c *config.Config) store.Policies {
 }
 
 // policyOf returns the store's policy for a service plan: which reports earn feedback, when a report counts as missing,
-// and whether events are stored. Without credentials to fetch reports from Sinch, no report counts as missing.
+// and whether events are stored. If the plan has no credentials to fetch reports from Sinch, no report counts as
+// missing.
 func policyOf(c *config.Config, p config.Plan) store.Policy {
 	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce), Events: c.Events.Keep > 0}
 	policy.MaxWait = max(time.Duration(p.Feedback.Backoff.Cap), store.MaxRetryAfter)

@@ -10,7 +10,7 @@ import (
 
 // Tune sets the processor count, garbage collection and memory limit of Go's runtime, except those set by the
 // environment (GOMAXPROCS, GOGC, GOMEMLIMIT). The memory limit becomes four fifths of memory.limit. Call Tune once, at
-// the start.
+// the start of the process.
 func Tune(c *config.Config) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		// A thread that waits for a disk sync keeps its processor slot until the scheduler takes it back, possibly long

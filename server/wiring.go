@@ -23,7 +23,8 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// wire creates the components that use the store, and binds the listeners. /metrics will serve the registry's metrics.
+// wire creates the components that use the store, and binds the listeners, which do not serve yet. The route /metrics
+// will show the metrics in registry. After an error the caller must call Close.
 func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	c := s.config
 	sender, reports, err := newRelay(c, s)
@@ -62,8 +63,8 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	return err
 }
 
-// newRelay creates the relay, which sends feedback, and the reconciler, which fetches missing reports. Both leave out
-// plans without credentials.
+// newRelay creates the components that call Sinch: the relay sends delivery feedback, and the reconciler fetches
+// missing reports. Both leave out service plans without credentials.
 func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconciler, error) {
 	var relayed []feedback.Plan
 	var reconciled []reconcile.Plan
