@@ -41,8 +41,8 @@ func (o Outcome) String() string {
 // hasType reports whether callbacks with this outcome are counted by report type. Only those answered with 200 are.
 func (o Outcome) hasType() bool { return o <= Quarantined }
 
-// possible reports whether a callback of type t can have the outcome, so that their counter is created at zero. The
-// type other stands for unknown types, unparsed bodies, and callbacks that are not counted by type.
+// possible reports whether a callback of type t can have the outcome. If so, the counter for both is created at zero.
+// The type other stands for unknown types, unparsed bodies, and callbacks that are not counted by type.
 func (o Outcome) possible(t dlr.Type) bool {
 	switch o {
 	case Stored:

@@ -239,8 +239,8 @@ func (m *Metrics) Circuit(plan, state string) {
 	p.circuit.of(state).Set(1)
 }
 
-// BatchLookup counts one request to Sinch for the content of a batch. result is found, unknown, unknown_plan or failed;
-// any other text counts as other.
+// BatchLookup counts one request to Sinch that finds out whether a batch wants delivery feedback. result is found,
+// unknown, unknown_plan or failed; any other text counts as other.
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
 
 // ReconcileRead counts one attempt to fetch the missing reports of a batch from Sinch, by its result.

@@ -2,7 +2,8 @@ package relay
 
 import "sync"
 
-// The limits of a Streak, which decides whether Sinch refuses single batches or a whole service plan.
+// The limits of a Streak: how many refused batches mean that Sinch refuses the whole service plan, and how many batches
+// it remembers.
 const (
 	// refusalLimit is how many different batches Sinch must refuse in a row, without accepting one, for the plan to be
 	// at fault.

@@ -28,7 +28,7 @@ const (
 type feedMemory struct {
 	reads  chan struct{} // holds an element for each read of the event log; capacity feedReads
 	large  *semaphore.Weighted
-	budget int64 // of large
+	budget int64 // size of large, in bytes
 }
 
 func newFeedMemory(budget int64) feedMemory {

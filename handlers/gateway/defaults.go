@@ -62,7 +62,7 @@ const reportDefault = "per_recipient_final"
 
 // completion returns the insertions that add the missing members to body, the JSON of a call that creates a batch,
 // sorted by offset; completeSend says which. A member that is null counts as missing; callback is the callback_url to
-// add. If body is not a JSON object, the result is nil. Do not append to body before.
+// add. If body is not a JSON object, the result is nil.
 func completion(body []byte, callback string) []insertion {
 	object := bytes.TrimSpace(body)
 	if !json.Valid(body) || object[0] != '{' {

@@ -47,8 +47,8 @@ const (
 // Slug returns the name of the kind's section in docs/problems.md, such as "bad-parameter". Log lines contain it, too.
 func (k Kind) Slug() string { return kinds[k].slug }
 
-// Level returns the level at which a problem of this kind is logged. It is Debug for mistakes of the client, and Error
-// if a person must act.
+// Level returns the level at which a problem of this kind is logged, such as Debug for a bad parameter and Error for an
+// internal error.
 func (k Kind) Level() slog.Level { return kinds[k].level }
 
 // typePrefix begins the URL that is the member "type" of an error answer. The kind's slug, such as "busy", follows.

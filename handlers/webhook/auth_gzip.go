@@ -67,7 +67,7 @@ func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64
 }
 
 // unpacked reports whether the signature in the headers h covers the decompressed content of body, which must have one
-// gzip member. It returns errGzipTime after the deadline, errRatio if the content is larger than 64 KiB and than 32
+// gzip member. It returns errGzipTime after the deadline, errRatio if the content is larger than both 64 KiB and 32
 // times the body, and a problem with status 413 if it is larger than limit bytes.
 func (s *signatures) unpacked(h http.Header, body []byte, limit int64, deadline time.Time) (bool, error) {
 	from := &deadlineReader{bytes.NewReader(body), deadline}

@@ -140,6 +140,7 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 
 // record parses the body of an authenticated callback and blocks until it is durable. A body that cannot be parsed is
 // stored in the quarantine, for a person to look at. If Config.DiscardInbound is set, inbound messages are not stored.
+// The results are the report type and the outcome for the metrics.
 func (p *Webhook) record(
 	ctx context.Context, h *endpoint, header http.Header, body []byte,
 ) (dlr.Type, metrics.Outcome, error) {

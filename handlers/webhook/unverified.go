@@ -103,8 +103,8 @@ func (u *unverified) drop(body *bodyReader) {
 	body.drop()
 }
 
-// clientOf returns the network address that a callback came from. If trusted proxies are configured, it is the one in
-// X-Forwarded-For, as far as these proxies added it.
+// clientOf returns the network address of the client that sent a callback. If trusted proxies are configured, it is
+// taken from the header X-Forwarded-For that they set.
 func (p *Webhook) clientOf(c *gin.Context) client {
 	if !p.proxied {
 		if address, err := netip.ParseAddrPort(c.Request.RemoteAddr); err == nil {

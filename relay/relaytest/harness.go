@@ -48,8 +48,8 @@ type Harness struct {
 	registry *prometheus.Registry
 }
 
-// New returns a Harness whose store and server are closed when the test ends. In the store, new feedback is due after 1
-// s, and reports count as missing if none arrives for 1 h.
+// New returns a Harness whose store and server are closed when the test ends. In the store, new feedback is due after
+// one second, and reports count as missing if none arrives for one hour.
 func New(t *testing.T) *Harness {
 	t.Helper()
 	h := &Harness{T: t, Upstream: NewUpstream(t), registry: prometheus.NewRegistry(), Lines: &Lines{}}
