@@ -12,16 +12,18 @@ import (
 	"github.com/dlrloop/dlrloop/store/commit"
 )
 
-// discardStore is a store that discards every report. With it, the benchmark measures the webhook without storage.
+// discardStore is a store that accepts every report and discards it. With it, the benchmark measures the webhook
+// without storage.
 type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 
-// flatSize is the size in bytes of the file that store flat writes. When the file is full, flat overwrites it.
+// flatSize is the size in bytes of the file to which a flat store writes. At its end, the store continues at the
+// beginning and overwrites the oldest reports.
 const flatSize = 64 << 20
 
-// flat is a store that only writes the bodies of reports to one file. Reports that arrive at the same time share one
-// write and one sync to disk.
+// flat is a store that only writes the bodies of reports to one file, and never reads them. Reports that arrive at the
+// same time share one write and one sync to disk. With it, the benchmark measures how many reports the disk allows.
 type flat struct {
 	file      *os.File
 	offset    int
@@ -48,7 +50,8 @@ func newFlat(dir string) (*flat, error) {
 	return f, nil
 }
 
-// Record writes a report's body to the file and blocks until it is on disk. For other arrivals, it returns an error.
+// Record writes the body of a report to the file and blocks until it is on disk. It returns an error if the arrival is
+// not a report.
 func (f *flat) Record(ctx context.Context, a store.Arrival) error {
 	r, ok := a.Entry.(store.Report)
 	if !ok {

@@ -12,15 +12,16 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// load says over how many connections reports are sent, and for how long. Each connection sends its next report when
-// the last one is answered.
+// load describes how one measurement sends reports: over how many connections, and for how long. Each connection sends
+// its next report as soon as the previous one is answered.
 type load struct {
 	connections int           // number of concurrent connections
 	warmup      time.Duration // time before the measurement starts
 	measured    time.Duration // length of the measurement
 }
 
-// measurement holds the response times of a program, and how many reports it acknowledged (answered with 200).
+// measurement is the result of sending reports to one program: its response times, and how many reports it acknowledged
+// (answered with 200).
 type measurement struct {
 	latencies
 	took         time.Duration         // measured time
@@ -28,11 +29,12 @@ type measurement struct {
 	behind       int                   // events that waited for the destination after the load
 }
 
-// throughput returns how many reports per second were answered after the warm-up.
+// throughput returns the number of reports per second that were answered after the warm-up.
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends reports to the webhook at address, such as 127.0.0.1:8080, until the load ends or all reports are sent.
-// It returns an error if an answer is not an empty 200, or if all reports are sent during the warm-up.
+// drive sends reports to the webhook at address, such as 127.0.0.1:8080. It returns when the time of load l is over or
+// all reports are sent. It returns an error if ctx ends, if an answer is not an empty 200, or if all reports are sent
+// during the warm-up.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)
@@ -70,15 +72,16 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 	return m, nil
 }
 
-// driver distributes reports among connections: each connection takes the next report that is not sent yet.
+// driver distributes reports among the connections of one measurement: each connection takes the next report that no
+// connection has sent yet. It is safe for concurrent use.
 type driver struct {
 	reports     *requests
 	next        atomic.Int64
 	from, until time.Time // bounds of the measurement
 }
 
-// connection is a connection over which reports are sent. It collects the response times, and counts the acknowledged
-// reports (answered with 200) by status.
+// connection sends reports over one HTTP connection, one at a time. It records the response times after the warm-up. It
+// also counts all acknowledged reports (answered with 200) by status.
 type connection struct {
 	*traffic.Connection
 	driver       *driver

@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// precision sets the number of histogram buckets for each power of two: 1<<precision, which is 64. A latency read from
-// the histogram is therefore at most 1/64 too low.
+// precision sets the number of histogram buckets for each power of two: 1<<precision, which is 64. A response time read
+// from the histogram is therefore at most 1/64 too low.
 const precision = 6
 
-// latencies is a histogram of response times, accurate to 1/64. The zero value is empty and ready to use.
+// latencies is a histogram of response times, from which a value is read with an error of at most 1/64. The zero value
+// is empty and ready to use. It is not safe for concurrent use.
 type latencies struct {
 	counts [(64 - precision + 1) << precision]uint32
 	total  int
@@ -27,8 +28,8 @@ func (l *latencies) merge(o *latencies) {
 	l.total += o.total
 }
 
-// quantile returns a quantile of the response times: for q = 0.99, the 99th percentile. The result is at most 1/64 too
-// low. It is 0 if the histogram is empty.
+// quantile returns a quantile of the response times, with q from 0 to 1: for q = 0.99, the 99th percentile. The result
+// is at most 1/64 too low. It is 0 if the histogram is empty.
 func (l *latencies) quantile(q float64) time.Duration {
 	rank, counted := max(int(q*float64(l.total)+0.5), 1), 0
 	for i, n := range l.counts {
@@ -39,14 +40,14 @@ func (l *latencies) quantile(q float64) time.Duration {
 	return 0
 }
 
-// bucketOf returns the index of the histogram bucket for a latency in nanoseconds. Latencies below 128 ns have a bucket
-// each. Longer latencies share a bucket with similar ones.
+// bucketOf returns the index of the histogram bucket that counts a response time in nanoseconds. Each time below 128 ns
+// has a bucket of its own. A longer time shares its bucket with those that differ by less than 1/64.
 func bucketOf(latency uint64) int {
 	shift := max(bits.Len64(latency)-precision-1, 0)
 	return shift<<precision + int(latency>>shift) // selected by the bit length and the seven leading bits
 }
 
-// bottomOf returns the smallest latency, in nanoseconds, that the histogram bucket with this index counts.
+// bottomOf returns the shortest response time, in nanoseconds, that the histogram bucket with this index counts.
 func bottomOf(bucket int) uint64 {
 	shift := max(bucket>>precision-1, 0)
 	return uint64(bucket-shift<<precision) << shift

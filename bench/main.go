@@ -97,7 +97,8 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	return databaseTable(os.Stdout, r.connections, r.subjects, all)
 }
 
-// run creates the directories named in the options and returns a new benchmark run, or an error for an invalid option.
+// run checks the options, creates the directories that they name, and returns a benchmark run that has not started. If
+// an option is invalid, the error names the option.
 func (o options) run() (*run, error) {
 	r := &run{rounds: o.rounds, warmup: time.Second, measured: time.Duration(o.seconds * float64(time.Second))}
 	for s := range strings.SplitSeq(o.subjects, ",") {

@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// settings returns the configuration parameters of the benchmark's PostgreSQL server. With them, a commit returns only
-// when it is on disk.
+// settings returns the configuration parameters of the benchmark's PostgreSQL server, by name. With them, a commit
+// returns only when it is on disk.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
@@ -25,14 +25,15 @@ func settings() map[string]string {
 
 // cluster is the benchmark's PostgreSQL server. Each measurement uses a new database with empty tables. Only the
 // measurements of subjectStored (dlrloop with many stored recipients) share a database, which is filled beforehand.
+// Call close to stop the server.
 type cluster struct {
 	server *pgtest.Server
 	made   int
 	stored string // URL of the database of the measured program called stored
 }
 
-// newCluster starts a PostgreSQL server with its files below directory dir. Unless recipients is 0, it also fills a
-// database with this number of recipients. It passes status messages to function progress.
+// newCluster starts a PostgreSQL server with its files below directory dir. If recipients is not 0, it also fills a
+// database with this number of recipients and calls progress with status messages. The caller must close the cluster.
 func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
 	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: dir, Settings: settings()})
 	if err != nil {
@@ -55,7 +56,7 @@ func newCluster(ctx context.Context, dir string, recipients int, progress func(s
 
 func (c *cluster) close(ctx context.Context) error { return c.server.Close(context.WithoutCancel(ctx)) }
 
-// create creates a database with this name and dlrloop's empty tables, and returns its URL.
+// create creates a database with this name and dlrloop's empty tables in it, and returns its URL.
 func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	if err := c.execute(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", err
@@ -104,8 +105,9 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 	return nil
 }
 
-// startCluster starts the PostgreSQL server r.cluster if a program to be measured uses it. If a program needs stored
-// recipients, it also stores this number of them. The caller must call end, which stops the server.
+// startCluster starts the PostgreSQL server r.cluster if a program to be measured uses it. If one of them needs a
+// database with stored recipients, it also stores this number of them. The caller must call end, which stops the server
+// or, if none was started, does nothing.
 func (r *run) startCluster(ctx context.Context, recipients int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// process is a child process that runs one of the programs to be measured.
+// process is a child process that runs one of the programs to be measured. It ends when its standard input is closed,
+// and therefore also if the benchmark crashes.
 type process struct {
 	addresses
 	plan    string // plan of its reports
@@ -21,7 +22,7 @@ type process struct {
 
 // start runs program s in a child process and blocks until it accepts connections. The other parameters are, in this
 // order: the directory for its files, the base URL of Sinch's API, the id of its service plan, the URL of its database
-// ("" for none), and the directory for its profiles ("" for none).
+// ("" for none), and the directory for its profiles ("" for none). The caller must call stop on the result.
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -49,10 +50,11 @@ func start(ctx context.Context, s subject, dir, upstream, plan, database, profil
 	return p, nil
 }
 
-// stop ends the process by closing its standard input, and blocks until it has ended.
+// stop ends the process by closing its standard input, and blocks until it has ended. It returns an error if the
+// process failed.
 func (p *process) stop() error { return errors.Join(p.stdin.Close(), p.command.Wait()) }
 
-// cpu returns the processor time that the process used. Call it only after the process has ended.
+// cpu returns the processor time (user and system) that the process used. Call it only after stop has returned.
 func (p *process) cpu() time.Duration {
 	return p.command.ProcessState.UserTime() + p.command.ProcessState.SystemTime()
 }

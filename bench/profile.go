@@ -8,8 +8,9 @@ import (
 	"runtime/pprof"
 )
 
-// startProfile starts a CPU profile of this process, which runs program s. At the end, call finish: it writes this
-// profile and an allocation profile to files in directory dir. If dir is empty, both functions do nothing.
+// startProfile starts a CPU profile of this process, which runs program s. The caller must call finish at the end,
+// which writes the CPU profile and an allocation profile to files in directory dir. If dir is empty, there are no
+// profiles, and finish does nothing.
 func startProfile(dir string, s subject) (finish func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil

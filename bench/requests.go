@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// requests holds the HTTP requests that the benchmark sends, one for each report.
+// requests holds the HTTP requests that the benchmark sends: one signed callback for each report, encoded in advance.
 type requests struct {
 	bytes  []byte // all requests, one after the other
 	ends   []int  // end of each request in bytes
@@ -28,10 +28,11 @@ func newRequests(reports []traffic.Report) *requests {
 	return q
 }
 
-// planOf returns the id of the service plan with this number, from 0 to 999. All ids have the same length.
+// planOf returns the id of the service plan with this number, from 0 to 999, such as bench007. All ids have the same
+// length, so that setPlan can overwrite one with another.
 func planOf(n int) string { return fmt.Sprintf("bench%03d", n) }
 
-// setPlan changes the service plan in the URL of every request. plan must be a result of function planOf.
+// setPlan changes the service plan in the URL of every request, in place. plan must be a result of function planOf.
 func (q *requests) setPlan(plan string) {
 	for i := range q.len() {
 		copy(q.at(i)[len("POST /webhooks/"):], plan)

@@ -11,7 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// run holds the options of one benchmark run, and the servers and requests that it uses.
+// run is one run of the benchmark: its options, the imitated Sinch API, the PostgreSQL server if a measured program
+// needs one, and the reports to send.
 type run struct {
 	subjects    []subject
 	connections []int
@@ -27,8 +28,8 @@ type run struct {
 	reports  *requests
 }
 
-// figures holds the results of one measurement: of one program, with one number of connections, in one round
-// (repetition).
+// figures holds the results of one measurement, such as throughput and response times. One measurement covers one
+// program, one number of connections and one round (repetition).
 type figures struct {
 	throughput     float64 // reports per second
 	p50, p99, p999 time.Duration
@@ -39,12 +40,12 @@ type figures struct {
 	database usage // of PostgreSQL, total
 }
 
-// results holds the figures of all measurements, by number of connections and then by program. Each slice has one
-// element for each round (repetition).
+// results holds the figures of all measurements. The first key is the number of connections, the second the measured
+// program. Each slice has one element for each round (repetition), in order.
 type results map[int]map[subject][]figures
 
-// all measures every program with every number of connections, once in each round. It passes a status message to
-// function progress before each measurement.
+// all measures every program with every number of connections, once in each round (repetition). It calls progress with
+// a status message before each measurement. After the first error it stops and returns no results.
 func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	all := make(results)
 	for _, n := range r.connections {
@@ -65,7 +66,8 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	return all, nil
 }
 
-// one makes one measurement: it starts program s, sends reports over this number of connections, and stops the program.
+// one measures program s once: it starts the program, sends reports over this number of connections, and stops the
+// program. It then removes the program's files. If a complete dlrloop server has lost a report, one returns an error.
 func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
 	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
@@ -108,7 +110,8 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 }
 
 // load sends reports to process p, which runs program s, and returns the measured response times. If the program is a
-// complete dlrloop server, load also checks that it has stored all acknowledged reports and sent all delivery feedback.
+// complete dlrloop server, load also checks that it has stored all acknowledged reports, and waits until it has sent
+// all feedback and events. It returns an error if any is missing.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {
@@ -123,8 +126,9 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 	return m, err
 }
 
-// measureUsage calls function do and returns the resources that PostgreSQL used during the call. url is the URL of the
-// database. If it is empty, the result is zero.
+// measureUsage calls function do and returns the resources, such as processor time, that PostgreSQL used during the
+// call. url is the URL of the database. If it is empty, because the measured program uses no database, the result is
+// zero. An error of do is returned.
 func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u usage, err error) {
 	if url == "" {
 		return u, do()
@@ -151,8 +155,8 @@ func spreadOf(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// each returns the median, minimum and maximum of one figure over all rounds. Function value returns this figure for
-// one round.
+// each returns the median, minimum and maximum of one figure over all rounds (repetitions), or zeros if there are no
+// rounds. Function value returns this figure for one round.
 func each(rounds []figures, value func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
@@ -161,8 +165,9 @@ func each(rounds []figures, value func(figures) float64) spread {
 	return spreadOf(values)
 }
 
-// ratio divides a figure of one program by the same figure of the baseline program in the same round. It returns the
-// median, minimum and maximum over all rounds. Function value returns the figure for one round.
+// ratio divides a figure of one program by the same figure of the baseline program in the same round (repetition). It
+// returns the median, minimum and maximum over all rounds, or zeros if one of the programs was not measured. Function
+// value returns the figure for one round.
 func ratio(rounds, baseline []figures, value func(figures) float64) spread {
 	values := make([]float64, min(len(rounds), len(baseline)))
 	for i := range values {

@@ -27,7 +27,7 @@ import (
 type subject string
 
 // The programs that the benchmark measures, with their names in the option -subjects and in the tables. All of them
-// receive the same reports.
+// receive the same reports at their webhook.
 const (
 	subjectNull     subject = "null"     // stores nothing: the cost of HTTP, signature and decoding
 	subjectAppend   subject = "append"   // appends the bodies to a flat file: the limit set by the disk
@@ -43,7 +43,8 @@ const (
 	subjectPostgresDestination subject = "postgres-destination"
 )
 
-// subjects lists all programs.
+// subjects lists the names of all programs that the benchmark can measure. Other names in the option -subjects are
+// errors.
 var subjects = []subject{
 	subjectNull, subjectAppend, subjectDlrloop, subjectFeedback, subjectFeed, subjectDestination,
 	subjectPostgres, subjectPostgresFeed, subjectPostgresDestination, subjectStored,
@@ -55,23 +56,25 @@ func (s subject) onPostgres() bool {
 	return s == subjectStored || strings.HasPrefix(string(s), string(subjectPostgres))
 }
 
-// delivers reports whether the program has a destination.
+// delivers reports whether the program is dlrloop with a destination: the URL of an application to which it sends
+// events.
 func (s subject) delivers() bool { return s == subjectDestination || s == subjectPostgresDestination }
 
-// feeds reports whether the program keeps events for the feed.
+// feeds reports whether the program is dlrloop with stored events, which an application can read or receive. Without
+// events, dlrloop stores only the reports.
 func (s subject) feeds() bool {
 	return s == subjectFeed || s == subjectPostgresFeed || s.delivers()
 }
 
-// addresses holds the listen addresses of a program that the benchmark measures. The child process that runs it writes
-// them as JSON to its standard output.
+// addresses holds the listen addresses (host:port) of a program that the benchmark measures. The child process that
+// runs the program writes them as JSON to its standard output, where the benchmark reads them.
 type addresses struct {
 	Public  string
 	Private string // only of a whole server
 }
 
-// serve runs the program named in o.serve until ctx ends. When the program accepts connections, serve calls function
-// serving once, with the listen addresses.
+// serve runs the program named in o.serve and blocks until ctx ends or the program fails. When the program accepts
+// connections, serve calls function serving once, with the listen addresses.
 func serve(ctx context.Context, o options, serving func(addresses)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch o.serve {
@@ -90,7 +93,8 @@ func serve(ctx context.Context, o options, serving func(addresses)) error {
 	return serveDlrloop(ctx, o, log, serving)
 }
 
-// serveDlrloop runs a complete dlrloop server until ctx ends. It calls serving when the server accepts connections.
+// serveDlrloop runs a complete dlrloop server and blocks until ctx ends or the server fails. When the server accepts
+// connections, it calls function serving once, with the listen addresses.
 func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(addresses)) error {
 	c := config.Default()
 	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // reports have old times and must not be deleted
@@ -122,7 +126,9 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	return s.Run(ctx)
 }
 
-// serveWebhook runs only dlrloop's webhook, until ctx ends. The webhook passes the reports that it receives to a store.
+// serveWebhook runs only dlrloop's webhook, which passes the reports that it receives to recorder. It blocks until ctx
+// ends or the server fails. When the webhook accepts connections, it calls function serving once, with the listen
+// address.
 func serveWebhook(
 	ctx context.Context, plan string, recorder webhook.Recorder, log *slog.Logger, serving func(addresses),
 ) error {
@@ -153,7 +159,8 @@ func serveWebhook(
 }
 
 // serveForParent runs the program named in o.serve in this process, a child process of the benchmark. It writes the
-// listen addresses as JSON to standard output, and returns when the parent closes standard input.
+// listen addresses as JSON to standard output. It returns when the parent closes standard input, or if the program
+// fails.
 func serveForParent(o options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

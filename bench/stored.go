@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// storedPlan is the service plan of all batches that function fill stores. modelBatch is the number of the first batch;
-// all others are copies of it.
+// storedPlan is the service plan of all batches that function fill stores. modelBatch is the number of the first batch,
+// of which all others are copies.
 const (
 	storedPlan = "stored"
 	modelBatch = 0
@@ -48,15 +48,16 @@ FROM unnest($3::smallint[], $4::text[], $5::timestamptz[]) AS k (slot, batch_id,
 CROSS JOIN report_log l WHERE l.plan = $1 AND l.batch_id = $2`
 )
 
-// batchesPerCopy is the number of batches that are inserted together. batchInterval is the time from the reports of one
-// batch to those of the next.
+// batchesPerCopy is the number of batches that one transaction inserts. batchInterval is the time between the reports
+// of one batch and those of the batch with the next number.
 const (
 	batchesPerCopy = 100
 	batchInterval  = 8 * time.Minute
 )
 
-// fill stores this number of recipients in the database at url, in batches of 1000. It records the first batch through
-// the store, and copies it with SQL. It passes status messages to function progress.
+// fill stores recipients in the database at url, in batches of 1000; it leaves out a remainder below 1000. It records
+// the first batch through the store and copies it with SQL, which is faster. It calls progress with status messages. It
+// returns an error if the last batch cannot be read back.
 func fill(ctx context.Context, url string, recipients int, progress func(string)) (err error) {
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
 	if err != nil {
@@ -93,7 +94,8 @@ func fill(ctx context.Context, url string, recipients int, progress func(string)
 	return verifyStored(ctx, s, batches-1)
 }
 
-// recordModel records the first batch, which function fill then copies. Each recipient has two reports.
+// recordModel records the reports of the first batch, two for each of its 1000 recipients, and blocks until they are
+// stored. Function fill then copies this batch.
 func recordModel(ctx context.Context, s *pgstore.Store) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(256)
@@ -114,10 +116,12 @@ func recordModel(ctx context.Context, s *pgstore.Store) error {
 	return g.Wait()
 }
 
-// firstAt returns the time of the first report of the batch with this number. The numbers start at 0.
+// firstAt returns the time of the first report of the batch with this number, counted from 0. The time is the same in
+// every run.
 func firstAt(n int) time.Time { return traffic.SentAt(n, batchInterval) }
 
-// filler inserts batches into the database by copying one that is already stored.
+// filler inserts batches into PostgreSQL by copying the rows of one stored batch with SQL. It is not safe for
+// concurrent use.
 type filler struct {
 	connection *pgx.Conn
 	model      *store.Batch // the batch to copy
@@ -125,7 +129,8 @@ type filler struct {
 	salt       []byte
 }
 
-// copy inserts copies of the batch f.model into the database. Their batch numbers are begin to end-1.
+// copy inserts copies of the batch f.model into the database, in one transaction. The copies have the batch numbers
+// begin to end-1, which determine their ids, times and phone numbers.
 func (f *filler) copy(ctx context.Context, begin, end int) error {
 	var (
 		slots []int16
@@ -147,7 +152,8 @@ func (f *filler) copy(ctx context.Context, begin, end int) error {
 	return f.connection.SendBatch(ctx, &queue).Close()
 }
 
-// slot returns the hash partition of the batch with this id, computed in the same way as in package pgstore.
+// slot returns the hash partition, from 0 to f.slots-1, in which package pgstore stores the batch with this id. It
+// repeats the computation of that package.
 func (f *filler) slot(id string) int16 {
 	h := sha256.New()
 	h.Write(f.salt)
@@ -156,11 +162,11 @@ func (f *filler) slot(id string) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(f.slots))
 }
 
-// errNotStored is returned by function verifyStored if the store does not return what function fill has stored.
+// errNotStored is wrapped in the error of verifyStored if the store does not return what function fill has stored.
 var errNotStored = errors.New("not what was recorded")
 
-// verifyStored reads batch number last and one of its recipients from the store. It returns an error if anything that
-// function fill has stored for them is missing.
+// verifyStored reads batch number last and one of its recipients from the store. It returns an error if the store does
+// not return what function fill has stored for them.
 func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
 	if _, err := s.Batch(ctx, key); err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // columns defines the columns of the results table. Each has a heading, a function that returns its value for one round
-// (repetition), and a Printf format for the value.
+// (repetition), and a Printf format for the median of these values.
 var columns = []struct {
 	name   string
 	value  func(figures) float64
@@ -24,15 +24,17 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons defines further columns of the results table. Each shows a figure of a program divided by the same figure
-// of a fixed program, the baseline. The field column is the index of this figure in the variable columns.
+// comparisons defines the columns of the results table that compare programs. Each shows a figure of the row's program
+// divided by the same figure of one fixed program, the baseline. column is the index of the figure in the variable
+// columns.
 var comparisons = []struct {
 	baseline subject
 	column   int
 }{{subjectAppend, 0}, {subjectAppend, 2}, {subjectDlrloop, 0}, {subjectPostgres, 0}}
 
-// table writes the results to out, with one row for each number of connections and each program. A value is the median
-// over all rounds (repetitions). A comparison with another program also shows the minimum and the maximum.
+// table writes the results to out as text, with one row for each number of connections and each program. A value is the
+// median over all rounds (repetitions). A comparison with another program also shows the minimum and the maximum, or a
+// dash if that program was not measured.
 func table(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")
@@ -63,8 +65,8 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 	return w.Flush()
 }
 
-// databaseColumns defines the columns of the table of resources used with PostgreSQL. Each has a heading, a function
-// that returns its value for one round (repetition), and a Printf format for the value.
+// databaseColumns defines the columns of the table that databaseTable writes, such as PostgreSQL's processor time per
+// report. Each has a heading, a function that returns its value for one round (repetition), and a Printf format.
 var databaseColumns = []struct {
 	name   string
 	value  func(figures) float64
@@ -83,7 +85,8 @@ var databaseColumns = []struct {
 
 func perReport(f figures, total float64) float64 { return total / float64(f.reports) }
 
-// databaseTable writes a table of the resources used with PostgreSQL. Each value is the median over all rounds.
+// databaseTable writes to out what each program that stores reports in PostgreSQL used per report, such as processor
+// time and disk space. Other programs have no row. Each value is the median over all rounds (repetitions).
 func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")

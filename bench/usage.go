@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// usage holds the resources that a PostgreSQL server has used since its start, such as processor time. It also holds
-// the size of one database and the number of connections to it.
+// usage holds what a PostgreSQL server has used so far, such as processor time, and the present size of one database.
+// Subtract two usages with sub to get what was used in between.
 type usage struct {
 	cpu            time.Duration // of all server processes
 	wal            int64         // bytes written to the write-ahead log
@@ -22,7 +22,8 @@ type usage struct {
 	connections    int           // open connections of dlrloop
 }
 
-// usage reads the current usage of the server, including the size and connections of the database at url.
+// usage returns what the PostgreSQL server has used since its start, and the present size of the database at url. It
+// opens a connection to this database for the one query.
 func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -44,7 +45,8 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// sub returns the resources used since an earlier usage was read. It does not subtract the number of connections.
+// sub returns what the PostgreSQL server used between the reading of earlier and that of u. Only the number of
+// connections is not a difference: it is that of u.
 func (u usage) sub(earlier usage) usage {
 	return usage{
 		u.cpu - earlier.cpu, u.wal - earlier.wal, u.table - earlier.table, u.indexes - earlier.indexes,
@@ -52,11 +54,11 @@ func (u usage) sub(earlier usage) usage {
 	}
 }
 
-// tick is the unit of processor times in the files /proc/PID/stat.
+// tick is the unit of processor times in the files /proc/PID/stat of Linux.
 const tick = 10 * time.Millisecond // the same on every Linux
 
-// processorTime returns the processor time of a process and its child processes, including those that have ended. It
-// returns an error if no process has the id pid.
+// processorTime returns the processor time (user and system) used so far by the process with id pid and by its child
+// processes, including those that have ended. It returns an error if there is no such process.
 func processorTime(pid int) (time.Duration, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -82,7 +84,8 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
-// stat holds the process ids and processor times from a file /proc/PID/stat.
+// stat holds the fields of a file /proc/PID/stat that processorTime needs: the ids of the process and of its parent,
+// and processor times.
 type stat struct {
 	pid, parent int
 	own, ended  int64 // processor time in ticks: of the process, and of its children that have ended

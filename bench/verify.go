@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// check compares the totals from dlrloop's API with the numbers of acknowledged reports of each status. It returns an
-// error if they differ. It also returns an error if dlrloop received duplicates or callbacks that it could not parse.
+// check returns an error if the totals from dlrloop's API differ from the numbers of acknowledged reports, which are
+// counted by status. It also returns an error if dlrloop has received duplicates or callbacks that it could not parse.
 func check(totals *traffic.Totals, acknowledged [traffic.Statuses]int) error {
 	if totals.Duplicates+totals.Quarantined != 0 {
 		return fmt.Errorf("%d reports were counted as duplicates and %d were quarantined", totals.Duplicates,
@@ -34,11 +34,13 @@ func verify(ctx context.Context, address, plan string, acknowledged [traffic.Sta
 	return check(k, acknowledged)
 }
 
-// feedbackTimeout is how long function verifyFeedback waits until dlrloop has sent all delivery feedback.
+// feedbackTimeout is how long function verifyFeedback waits until dlrloop has sent all delivery feedback. After that,
+// it returns an error.
 const feedbackTimeout = 30 * time.Second
 
 // verifyFeedback blocks until dlrloop has sent delivery feedback for this number of delivered recipients. It returns an
-// error after feedbackTimeout, or if dlrloop's API counts more or fewer recipients. address is that of the API.
+// error after feedbackTimeout, or as soon as dlrloop counts more or fewer recipients than that. address is that of
+// dlrloop's API, such as 127.0.0.1:8081.
 func verifyFeedback(ctx context.Context, address, plan string, delivered int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, feedbackTimeout, errors.New("timeout: feedback was not sent"))
 	defer cancel()
@@ -60,12 +62,13 @@ func verifyFeedback(ctx context.Context, address, plan string, delivered int) er
 	}
 }
 
-// deliveryTimeout is the longest that verifyDelivered waits for dlrloop to deliver all events.
+// deliveryTimeout is how long function verifyDelivered waits until dlrloop has delivered all events. After that, it
+// returns an error.
 const deliveryTimeout = 30 * time.Second
 
-// verifyDelivered blocks until dlrloop has delivered all events, and returns how many waited at first. It returns an
-// error after deliveryTimeout, or unless the application has received exactly one event for each delivered recipient.
-// address is that of dlrloop's API.
+// verifyDelivered blocks until dlrloop has delivered all events to the application u, and returns how many were still
+// undelivered at first. It returns an error after deliveryTimeout, if a delivery failed, or unless u has received
+// exactly one event for each delivered recipient. address is that of dlrloop's API.
 func verifyDelivered(ctx context.Context, address string, u *traffic.Upstream, delivered int) (behind int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, errors.New("timeout: events were not delivered"))
 	defer cancel()

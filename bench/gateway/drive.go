@@ -14,18 +14,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// load says which batches of messages one measurement sends. Each connection sends one batch at a time.
+// load describes the requests of one measurement: how many batches are sent, over how many connections, and how many
+// recipients each batch has. A connection sends its next batch when the previous one is answered.
 type load struct {
 	recipients  int // of each batch
 	connections int // number of concurrent connections
 	sends       int // total number of measured batches, over all connections
 }
 
-// times holds the median (p50) and the 99th percentile of the response times in one round (repetition).
+// times holds the median (p50) and the 99th percentile (p99) of the response times in one round (repetition).
 type times struct{ p50, p99 time.Duration }
 
-// compare measures the response times of the imitated Sinch API, once called directly and once through dlrloop's
-// gateway. It repeats both in several rounds. Each result has one element per round.
+// compare measures how long the imitated Sinch API takes to accept a batch, both sent directly and sent through
+// dlrloop's gateway. It repeats both in several rounds. Each result has one element per round.
 func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, through []times, err error) {
 	for range rounds { // both in each round, so that a slow time of the machine affects both
 		d, err := drive(ctx, w.direct, l)
@@ -42,8 +43,8 @@ func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, throug
 	return direct, through, nil
 }
 
-// drive sends batches of messages to a server and returns percentiles of its response times. The origin is the server's
-// URL, such as http://127.0.0.1:8081. It first sends extra batches as a warm-up, which it does not measure.
+// drive sends batches of messages to the server at origin, such as http://127.0.0.1:8081, and returns percentiles of
+// its response times. Before, it sends a tenth more as a warm-up. Any answer other than 201 is an error.
 func drive(ctx context.Context, origin string, l load) (times, error) {
 	to := make([]string, l.recipients)
 	for i := range to {

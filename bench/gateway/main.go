@@ -19,7 +19,8 @@ import (
 
 func main() { command.Run(bench) }
 
-// The bench measures each combination of a batch size, in recipients, and a number of concurrent connections.
+// The command measures every combination of a batch size from sizes, in recipients, and a number of concurrent
+// connections from connections.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

@@ -21,7 +21,8 @@ const (
 	token = "bench-token"
 )
 
-// setup holds two running servers: one that imitates Sinch's API, and dlrloop, whose gateway forwards requests to it.
+// setup holds two running servers: one that imitates Sinch's API, and dlrloop, whose gateway forwards requests to the
+// first. Call end to stop both.
 type setup struct {
 	upstream *http.Server
 	sent     atomic.Int64 // batches that the upstream accepted
@@ -60,7 +61,8 @@ func newSetup(ctx context.Context, dir string) (*setup, error) {
 	return w, nil
 }
 
-// send handles requests to the imitated Sinch API. It answers with the batch from the request, to which it gives an id.
+// send is the HTTP handler of the imitated Sinch API. It accepts every batch and answers 201 with the batch from the
+// request, to which it adds an id and times. It answers 400 if the request is not a JSON object.
 func (w *setup) send(answer http.ResponseWriter, r *http.Request) {
 	var batch map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
@@ -80,7 +82,8 @@ func (w *setup) end() error {
 	return errors.Join(<-w.ended, w.upstream.Close())
 }
 
-// verify blocks until dlrloop has recorded every batch sent through its gateway, or returns an error after a minute.
+// verify blocks until dlrloop has recorded exactly the batches sent through its gateway. After about a minute, it
+// returns an error with both numbers of batches.
 func (w *setup) verify(ctx context.Context) (err error) {
 	for range 60 {
 		if err = w.verifyOnce(ctx); err == nil {

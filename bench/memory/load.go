@@ -13,15 +13,16 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// Settings for sending callbacks, which are HTTP requests with delivery reports.
+// How the bench sends callbacks (HTTP requests with delivery reports) to dlrloop: over how many connections, for how
+// many batches at the same time, how long it waits for an answer, and when it repeats a refused request.
 const (
 	// ingestConnections is the number of connections for recipient reports, burstConnections that for full reports.
 	ingestConnections, burstConnections = 64, 8
 	// active is the number of batches that are reported at the same time.
 	active = 100
-	// answerTimeout is the time limit for the answer to a call.
+	// answerTimeout is how long a call waits for its answer; after that, the measurement fails.
 	answerTimeout = time.Minute
-	// retryDelay is the wait after a refused call; Sinch waits longer.
+	// retryDelay is the time between a refused call and its repetition; Sinch waits longer.
 	retryDelay = 200 * time.Millisecond
 )
 
@@ -30,7 +31,8 @@ type callback struct {
 	recipients int // number of recipients in the body
 }
 
-// source generates and sends callbacks, which are HTTP requests with reports. It is safe for concurrent use.
+// source generates callbacks (delivery reports for new batches) and sends them to dlrloop. It is safe for concurrent
+// use. The zero value is ready to use.
 type source struct {
 	calls   atomic.Int64
 	batches atomic.Int64 // number of batch ids used so far
@@ -39,18 +41,20 @@ type source struct {
 	planned []traffic.Report
 }
 
-// full returns a callback with one delivery report for all recipients of a new batch.
+// full returns a callback with one delivery report for all 1000 recipients of a new batch.
 func (s *source) full() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.Number), traffic.Recipients}
 }
 
-// old returns a callback like full, but with consecutive phone numbers. It fills the store before a measurement.
+// old returns a callback like those of full, but with consecutive phone numbers. It fills the store before a
+// measurement.
 func (s *source) old() callback {
 	// As in production, new reports change another part of the phone number index than the stored ones.
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
 }
 
-// recipient returns a callback with a report for one recipient. The recipients of 100 batches come in random order.
+// recipient returns a callback with a report for one recipient, the next one of a random order. The order mixes the
+// recipients of 100 batches, and continues with 100 new batches after them.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +67,8 @@ func (s *source) recipient() callback {
 	return callback{next.Body(), 1}
 }
 
-// load says which callbacks dlrloop receives, and for how long. Each connection sends one callback at a time.
+// load describes the callbacks (delivery reports) of one measurement: which are sent, over how many connections, and
+// for how long. Each connection sends one callback at a time.
 type load struct {
 	address     string          // listen address of the webhook
 	connections int             // number of concurrent connections
@@ -72,7 +77,8 @@ type load struct {
 	recipients  int64           // the load also ends when this many recipients are acknowledged; 0 means no limit
 }
 
-// sent counts the callbacks that dlrloop accepted, the recipients in them, and how often dlrloop refused a callback.
+// sent is the result of sending callbacks. It counts the callbacks that dlrloop accepted, the recipients in them, and
+// how often dlrloop refused a callback.
 type sent struct {
 	calls, recipients, refused atomic.Int64
 	took                       time.Duration // how long the load lasted
@@ -80,8 +86,8 @@ type sent struct {
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run sends callbacks until the load ends. It sends a refused callback again, and returns an error if a connection
-// fails. The counts are correct even with an error.
+// run sends callbacks until the load ends, and sends each refused one again. It returns an error if a connection fails
+// or ctx ends. The result is never nil, and counts correctly even with an error.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}
 	group, ctx := errgroup.WithContext(ctx)
@@ -130,8 +136,8 @@ func (s *source) connection(ctx context.Context, l load, result *sent) error {
 	return ctx.Err()
 }
 
-// send sends one HTTP request to dlrloop and returns the connection, for the next request. Pass a nil connection to
-// open a new one. On an error, such as a refused request, send closes the connection and returns nil.
+// send sends one HTTP request to dlrloop and returns the connection, for the next request. If c is nil, it opens a new
+// connection. After an error, such as a *traffic.RefusedError, it closes the connection and returns nil.
 func send(
 	ctx context.Context, c *traffic.Connection, address string, request []byte,
 ) (*traffic.Connection, error) {

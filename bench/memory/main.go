@@ -78,7 +78,7 @@ func bench(ctx context.Context, arguments []string) error {
 }
 
 // run measures dlrloop with each number of stored recipients and each memory limit. It returns the figures of each
-// measurement, and how often dlrloop logged each warning and error.
+// measurement, and how often dlrloop logged each warning and error. It calls progress with status messages.
 func (o options) run(
 	ctx context.Context, progress func(string, ...any),
 ) (all []figures, logged map[string]int, err error) {

@@ -9,7 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// figures holds the results of one measurement, with one number of stored recipients and one memory limit.
+// figures holds the results of one measurement, such as memory and disk usage, with one number of stored recipients and
+// one memory limit.
 type figures struct {
 	stored int
 	limit  string // memory.limit
@@ -25,7 +26,8 @@ type figures struct {
 	report         float64 // growth in bytes of the database per recipient report
 }
 
-// run holds the state of one bench run: its options, the dlrloop program, and the callbacks sent to it.
+// run is one run of the bench: its options, the measured dlrloop program, and the source of the callbacks (delivery
+// reports) sent to it.
 type run struct {
 	options
 	program      *program
@@ -35,7 +37,8 @@ type run struct {
 }
 
 // measure starts dlrloop with a memory limit, such as 256MiB, and fills its store until it holds this many recipients.
-// It then measures dlrloop idle, under load and after a crash. On an error, f holds the figures measured so far.
+// It then measures dlrloop idle, under load and after a crash, and stops it. On an error, f holds the figures measured
+// so far.
 func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
 	f = figures{stored: stored, limit: limit}
 	r.progress("%d stored, %s", stored, limit)
@@ -98,8 +101,8 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settled leaves dlrloop idle for the duration of the option -settle. It then returns dlrloop's totals (counts of
-// recipients and reports) and the size of its store.
+// settled blocks for the duration of the option -settle, in which dlrloop is idle. It then returns dlrloop's totals
+// (counts of recipients and reports) and the size of its store.
 func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):
@@ -109,7 +112,8 @@ func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, err
 	return r.program.totals(ctx)
 }
 
-// drive sends the callbacks of a load, then blocks until all accepted reports are in dlrloop's database.
+// drive sends callbacks until the load ends, then blocks until all accepted reports are in dlrloop's database. The
+// result is never nil: on an error, it counts what was sent so far.
 func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	s, err := r.source.run(ctx, l)
 	r.acknowledged += s.recipients.Load()
@@ -120,7 +124,7 @@ func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	return s, err
 }
 
-// used returns the size of the database file in bytes, without its free pages.
+// used returns how many bytes of the database file are in use, without its free pages.
 func used(s *traffic.Store) int64 { return s.SizeBytes - s.FreeBytes }
 
 func (r *run) ingest(ctx context.Context, f *figures) error {

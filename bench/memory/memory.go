@@ -11,14 +11,15 @@ import (
 	"time"
 )
 
-// memory holds the memory usage of a process in bytes.
+// memory holds the memory usage of a process in bytes, as Linux reports it.
 type memory struct {
 	anon  int64 // anonymous: heap and stacks
 	files int64 // mapped files, mostly the database; the kernel can reclaim them
 	most  int64 // largest sum of anon and files so far (VmHWM)
 }
 
-// readMemory returns the memory usage of the process with this id. It returns an error if the process has ended.
+// readMemory returns the present memory usage of the process with this id. It returns an error if the process has
+// ended.
 func readMemory(pid int) (memory, error) {
 	status, err := os.ReadFile(procFile(pid, "status"))
 	if err != nil {
@@ -53,7 +54,7 @@ func parseStatus(status []byte) (m memory, err error) {
 	return m, nil
 }
 
-// peak holds the maximum of several samples of the memory usage of one process.
+// peak holds the maximum of several samples of the memory usage of one process. The zero value has no samples.
 type peak struct {
 	anon, most int64 // bytes
 	samples    int
@@ -65,10 +66,12 @@ func (p *peak) add(m memory) {
 	p.samples++
 }
 
-// interval is the time between two samples of the memory usage, and between two checks whether dlrloop is ready.
+// interval is the time between two samples of the memory usage, and between two requests to find out whether dlrloop is
+// ready.
 const interval = 20 * time.Millisecond
 
-// watch samples the memory usage of a process until ctx or the process ends. It returns the maximum since the call.
+// watch samples the memory usage of a process until ctx or the process ends. It returns the maximum since the call, or
+// an error if it could not take a sample.
 func watch(ctx context.Context, pid int) (p peak, err error) {
 	if err := os.WriteFile(procFile(pid, "clear_refs"), []byte("5"), 0); err != nil { // resets VmHWM
 		return p, err
@@ -92,7 +95,8 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 	}
 }
 
-// during runs one phase of the measurement and returns the peak memory usage of the process with this id meanwhile.
+// during calls function phase, one phase of the measurement, and returns the peak memory usage of the process with id
+// pid meanwhile. It returns the error of phase, or one if the memory cannot be read.
 func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -111,7 +115,7 @@ func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	return r.peak, errors.Join(err, r.err)
 }
 
-// diskUsage returns the sum of the sizes of all files below directory dir, in bytes.
+// diskUsage returns the sum of the sizes of all files in directory dir and its subdirectories, in bytes.
 func diskUsage(dir string) (total int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, e os.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {

@@ -21,7 +21,8 @@ import (
 
 const plan = "bench-plan"
 
-// program is a dlrloop binary with its configuration and data directory. Each start listens on new ports.
+// program is a dlrloop binary with its configuration and data directory. At most one process of it runs at a time. Each
+// start listens on new ports.
 type program struct {
 	binary, config, data string
 	upstream             string         // the URL of Sinch's API
@@ -32,8 +33,8 @@ type program struct {
 	ended           chan error
 }
 
-// newProgram builds the dlrloop binary but does not start it. The binary, its configuration and its data are in
-// directory dir. upstream is the base URL of Sinch's API.
+// newProgram builds the dlrloop binary in directory dir but does not start it. dlrloop's configuration and data are in
+// dir too. upstream is the base URL of the imitated Sinch API.
 func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	p := &program{
 		binary: filepath.Join(dir, "dlrloop"), config: filepath.Join(dir, "config.yaml"),
@@ -52,8 +53,8 @@ func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	return p, nil
 }
 
-// configure writes dlrloop's configuration file, which dlrloop reads at its next start. The limit is the memory limit,
-// such as 256MiB, or "" for dlrloop's default.
+// configure writes dlrloop's configuration file, which dlrloop reads at its next start. limit is dlrloop's memory
+// limit, such as 256MiB, or "" for its default.
 func (p *program) configure(limit string) error {
 	text := fmt.Sprintf(`
 public: {listen: "127.0.0.1:0"}
@@ -72,7 +73,8 @@ plans:
 	return os.WriteFile(p.config, []byte(text), 0o600)
 }
 
-// launch starts dlrloop but does not wait until it is ready. It returns a reader of dlrloop's log.
+// launch starts dlrloop but does not wait until it is ready. It returns a reader of dlrloop's log, which the caller
+// must read to the end. When ctx ends, dlrloop is killed.
 func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	p.command = exec.CommandContext(ctx, p.binary, "serve", "--config", p.config)
 	p.command.WaitDelay = time.Second
@@ -84,9 +86,10 @@ func (p *program) launch(ctx context.Context) (io.Reader, error) {
 }
 
 // startTimeout limits how long dlrloop may take to start and to move all reports from its journal to its database.
+// After that, the measurement fails.
 const startTimeout = 10 * time.Minute
 
-// startFigures holds the durations and the peak memory of one start of dlrloop.
+// startFigures holds how long one start of dlrloop took, and the peak memory meanwhile.
 type startFigures struct {
 	ready time.Duration // until /readyz answered 200
 	read  time.Duration // until the totals were read, which waits until the journal is folded
@@ -94,7 +97,7 @@ type startFigures struct {
 }
 
 // start starts dlrloop and blocks until all reports in its journal (accepted reports on disk) are in its database. It
-// returns an error after startTimeout.
+// returns an error after startTimeout. The caller must call stop or kill.
 func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("timeout: dlrloop did not start"))
 	defer cancel()
@@ -181,8 +184,8 @@ func (p *program) awaitReady(ctx context.Context) error {
 	}
 }
 
-// totals blocks until all accepted reports are in dlrloop's database. It then returns the size of the store and
-// dlrloop's totals: counts of recipients and reports. All counts are zero if there is no report.
+// totals blocks until all accepted reports are in dlrloop's database. It then returns dlrloop's totals (counts of
+// recipients and reports) and the size of its store. All counts are zero if there is no report.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {
@@ -201,7 +204,7 @@ func (p *program) kill() {
 	p.command = nil
 }
 
-// stop ends the process with SIGTERM and blocks until it has ended.
+// stop ends the process with SIGTERM and blocks until it has ended. It returns an error if the exit status is not 0.
 func (p *program) stop() error {
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 		return err

@@ -10,7 +10,8 @@ func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)
 
 func count(n float64) string { return fmt.Sprintf("%.0f", n) }
 
-// memoryTable writes a Markdown table of the memory usage: heap and stacks, and in brackets also mapped files.
+// memoryTable writes a Markdown table of the memory usage, one row for each measurement. A cell shows heap and stacks,
+// and in brackets the sum with mapped files.
 func memoryTable(out io.Writer, all []figures) {
 	heading(
 		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s",
@@ -28,7 +29,8 @@ func memoryTable(out io.Writer, all []figures) {
 	}
 }
 
-// diskTable writes a Markdown table: the disk usage of the filled store, and the database's growth per report.
+// diskTable writes a Markdown table with one row for each measurement: the disk usage of the filled store, and the
+// growth of the database per report.
 func diskTable(out io.Writer, all []figures) {
 	heading(out, "stored", "limit", "database MiB", "journal MiB", "bytes for each recipient of a full report",
 		"bytes for each report of a recipient")
@@ -37,7 +39,7 @@ func diskTable(out io.Writer, all []figures) {
 	}
 }
 
-// heading writes the first two lines of a Markdown table: the column headings and a separator.
+// heading writes the first two lines of a Markdown table: the column headings and the separator line.
 func heading(out io.Writer, columns ...string) {
 	row(out, columns...)
 	fmt.Fprintln(out, strings.Repeat("|---:", len(columns))+"|")

@@ -35,8 +35,8 @@ func parse(arguments []string) (o options, err error) {
 	return o, flags.Parse(arguments)
 }
 
-// settings returns the configuration parameters of the bench's PostgreSQL server. With them, autovacuum (PostgreSQL's
-// removal of deleted rows) runs every second.
+// settings returns the configuration parameters of the bench's PostgreSQL server, by name. With them, autovacuum
+// (PostgreSQL's removal of deleted rows) runs every second, since a retention period of the bench lasts only seconds.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",

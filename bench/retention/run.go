@@ -22,14 +22,14 @@ const (
 	senders = 128
 )
 
-// period is the time after which a batch is deleted. It refers to the times in the reports, which advance faster than
-// the clock.
+// period is the retention: how long after its last report a batch is deleted. It refers to the times in the reports,
+// which advance faster than the clock.
 const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
 
 // periodRun is one retention period of the bench. It records reports of new batches, and deletes the batches of the
-// previous period at the same rate.
+// previous period at the same rate. The number period counts from 0.
 type periodRun struct {
 	store   *pgstore.Store
 	options options
@@ -60,7 +60,7 @@ func (w *periodRun) run(ctx context.Context) error {
 	return nil
 }
 
-// deleteOlder deletes the batches whose last report came before the given time.
+// deleteOlder deletes the batches whose last report came before the given time, and blocks until none is left.
 func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	for more := true; more; {
 		var err error
@@ -71,8 +71,9 @@ func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// report records the reports Dispatched and Delivered for each recipient of some batches, in random order. first is the
-// number of the first batch, and count the number of batches. All reports have the time now.
+// report records the reports Dispatched and Delivered for each recipient of some batches, in random order within each
+// status. first is the number of the first batch, and count the number of batches. The reports Dispatched have the time
+// now, and those with Delivered come 8 seconds later.
 func (w *periodRun) report(ctx context.Context, first, count int, now time.Time) error {
 	for _, s := range []struct {
 		status dlr.Status

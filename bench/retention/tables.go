@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// table holds PostgreSQL's statistics of one database table, such as its size.
+// table holds what PostgreSQL reports about one database table: its size in bytes, its deleted rows (Dead), and how
+// often it was vacuumed and updated. InPlace counts the updates that changed no index.
 type table struct {
 	Name             string
 	Bytes, Indexes   int64 // sizes in bytes: of the table without its indexes, and of all its indexes

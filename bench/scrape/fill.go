@@ -13,17 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// plans are the ids of the service plans to which the stored batches belong.
+// plans are the ids of the service plans to which the stored batches belong, in turn.
 var plans = []string{"plan-a", "plan-b", "plan-c", "plan-d", "plan-e"}
 
 // writers is the number of goroutines that record batches at the same time.
 const writers = 4
 
-// missing is the number of recipients in each batch that have no report.
+// missing is the number of recipients in each batch that get no report. The scraped metrics must count them.
 const missing = 10
 
-// fill creates a store at this path and records a number of batches in it. In each batch, a few recipients have no
-// report, and the delivery feedback for the others is not sent yet.
+// fill creates a store at this path and records this number of batches in it. In each batch, a few recipients have no
+// report, and the delivery feedback for the others is not sent yet. It returns an error if the store lacks a recipient.
 func fill(ctx context.Context, path string, batches int) (err error) {
 	s, err := boltstore.Open(ctx, boltstore.Config{Path: path, Policies: policies})
 	if err != nil {
@@ -60,7 +60,8 @@ func fill(ctx context.Context, path string, batches int) (err error) {
 	return nil
 }
 
-// record records an arrival, such as a report, and blocks until it is on disk. If the store is busy, it tries again.
+// record records an arrival, such as a report, and blocks until it is on disk. While the store is busy, it tries again
+// without delay.
 func record(ctx context.Context, s store.Store, a store.Arrival) error {
 	for {
 		if err := s.Record(ctx, a); !errors.Is(err, store.ErrBusy) {
@@ -73,7 +74,8 @@ func policies(string) store.Policy {
 	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch returns what the store records for the batch with this number: the batch's properties and its report.
+// batch returns the two arrivals that the store records for the batch with this number: the batch's properties, and a
+// report on all but a few of its recipients.
 func batch(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)

@@ -15,7 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// instance is a running dlrloop server with the filled store. It never calls Sinch, since it has no credentials.
+// instance is a running dlrloop server with the filled store. It never calls Sinch, since it has no credentials. Call
+// end to stop it.
 type instance struct {
 	server *server.Server
 	stop   context.CancelFunc
@@ -47,14 +48,14 @@ func (h *instance) end() error {
 	return <-h.ended
 }
 
-// scraped holds the figures read from one answer of /metrics.
+// scraped holds the figures read from one answer of /metrics, to measure its size and to check its content.
 type scraped struct {
 	series, bytes    int
 	pending, missing float64 // pending feedback tasks and missing messages of all plans
 }
 
-// scrape requests the metrics this number of times, after one request as a warm-up. It returns how long each request
-// took, and the figures in the last answer.
+// scrape requests /metrics this number of times, after one request as a warm-up. It returns how long each request took,
+// and the figures in the last answer. Any status other than 200 is an error.
 func (h *instance) scrape(ctx context.Context, count int) ([]time.Duration, scraped, error) {
 	took := make([]time.Duration, 0, count+1)
 	var body []byte
@@ -81,8 +82,8 @@ func (h *instance) scrape(ctx context.Context, count int) ([]time.Duration, scra
 	return took[1:], read(body), nil
 }
 
-// read counts the series (lines with a value) in an answer of /metrics. It also adds up the pending feedback tasks of
-// all plans, and the messages without a final report.
+// read returns the figures in body, an answer of /metrics: its size, its number of series (lines with a value), the
+// pending feedback tasks of all plans, and the messages without a final report.
 func read(body []byte) scraped {
 	s := scraped{bytes: len(body)}
 	for line := range bytes.Lines(body) {
@@ -102,7 +103,8 @@ func read(body []byte) scraped {
 	return s
 }
 
-// verify returns an error unless the figures are those of a store that function fill has filled with so many batches.
+// verify returns an error unless the metrics count the pending feedback tasks and the missing messages of this number
+// of batches, as function fill has stored them.
 func (s scraped) verify(batches int) error {
 	if s.pending != float64(batches) || s.missing != float64(batches*missing) {
 		return fmt.Errorf("the scrape shows %.0f tasks and %.0f missing messages; stored were %d batches,"+

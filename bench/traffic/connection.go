@@ -7,13 +7,15 @@ import (
 	"net"
 )
 
-// Connection is an HTTP connection that sends callbacks, one after the other. It is not safe for concurrent use.
+// Connection is an HTTP connection that sends callbacks (delivery reports) to dlrloop, one after the other. It is not
+// safe for concurrent use. Create it with Dial.
 type Connection struct {
 	net.Conn
 	buf [1024]byte
 }
 
-// Dial connects to the listener of dlrloop's webhook, such as 127.0.0.1:8080. The caller must close the connection.
+// Dial connects to the listener of dlrloop's webhook at address, such as 127.0.0.1:8080. The caller must close the
+// connection.
 func Dial(ctx context.Context, address string) (*Connection, error) {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -28,8 +30,8 @@ var (
 	empty   = []byte("\r\nContent-Length: 0\r\n")
 )
 
-// RefusedError is the error of Send for every answer except an empty 200. The caller must then close the connection,
-// since part of the answer may be unread.
+// RefusedError is the error of Connection.Send for every answer except an empty 200. The caller must then close the
+// connection, since part of the answer may be unread.
 type RefusedError struct {
 	Answer string // beginning of the answer
 }
@@ -37,7 +39,7 @@ type RefusedError struct {
 func (e *RefusedError) Error() string { return fmt.Sprintf("answered %q", e.Answer) }
 
 // Send sends a complete HTTP request and blocks until the answer has arrived. It returns a *RefusedError if the answer
-// is not an empty 200.
+// is not an empty 200. After any error, the connection must be closed.
 func (c *Connection) Send(request []byte) error {
 	if _, err := c.Write(request); err != nil {
 		return err

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// The secret that signs all generated callbacks, and the size of their batches.
+// All generated callbacks are signed with Secret, so dlrloop must be configured with it. All generated batches have the
+// same number of recipients.
 const (
 	// Secret is the HMAC secret with which a Signer signs callbacks. Configure it for the plan.
 	Secret = "bench-secret"
@@ -16,10 +17,11 @@ const (
 	Recipients = 1000
 )
 
-// Status is the status of a recipient in a generated report. String returns Sinch's name for it.
+// Status is the delivery status of a recipient in a generated report. String returns Sinch's name for it.
 type Status uint8
 
-// The statuses of the reports that Planned returns. Statuses is their number, for arrays indexed by Status.
+// The statuses of the reports that Planned returns. The last constant, Statuses, is the number of statuses, for arrays
+// indexed by Status.
 const (
 	Dispatched Status = iota
 	Delivered
@@ -28,7 +30,8 @@ const (
 
 func (s Status) String() string { return [...]string{"Dispatched", "Delivered"}[s] }
 
-// Printf formats of callback bodies. The order of the JSON members varies, as in the bodies that Sinch sends.
+// Printf formats of the JSON bodies of callbacks: for one recipient whose message is Dispatched or Delivered, and for
+// all recipients of a batch. The order of the JSON members varies, as in the bodies that Sinch sends.
 const (
 	dispatchedBody = `{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"%s","code":401,` +
 		`"status":"Dispatched","at":"%s","client_reference":"otp/%04x"}`
@@ -43,8 +46,8 @@ const (
 // began is the time at which batch number 0 counts as sent. It is fixed, so that every run generates the same bytes.
 var began = time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC)
 
-// SentAt returns the time at which a batch counts as sent. Batch 0 has a fixed time, the same in every run, and each
-// further batch is one gap later.
+// SentAt returns the time at which the batch with this number counts as sent. Batch 0 has a fixed time, the same in
+// every run, and each further batch is one gap later.
 func SentAt(batch int, gap time.Duration) time.Time { return began.Add(time.Duration(batch) * gap) }
 
 // Report describes one report for one recipient. Batch is the number of the batch and Recipient the number of the
@@ -54,7 +57,8 @@ type Report struct {
 	Status           Status
 }
 
-// Body returns the JSON body of a callback with this report. Delivered has a time 7.661 seconds later than Dispatched.
+// Body returns the JSON body of a callback with this report. The Delivered report of a recipient has a time 7.661
+// seconds after the Dispatched one.
 func (r Report) Body() []byte {
 	number := Number(r.Batch*Recipients + r.Recipient)
 	at := began.Add(time.Duration(r.Recipient*61+r.Batch*17) * time.Millisecond)
@@ -66,8 +70,8 @@ func (r Report) Body() []byte {
 		number)
 }
 
-// Planned returns all recipient reports of consecutive batches, from the batch with the number first on. Each recipient
-// has two reports, Dispatched and Delivered. The order is random, but equal arguments give the same order.
+// Planned returns all recipient reports of this number of batches, numbered from first on. Each of the 1000 recipients
+// of a batch has two reports, Dispatched and Delivered. The order is random, but equal arguments give the same order.
 func Planned(first, batches int, seed uint64) []Report {
 	all := make([]Report, 0, 2*batches*Recipients)
 	for b := range batches {
@@ -79,11 +83,12 @@ func Planned(first, batches int, seed uint64) []Report {
 	return all
 }
 
-// FullFailed is the number of recipients with the status Failed in a report of FullBody. The others are Delivered.
+// FullFailed is the number of recipients with the status Failed in a report of FullBody. The other recipients are
+// Delivered.
 const FullFailed = Recipients / 20
 
 // FullBody returns the JSON body of a callback with the full report of a batch, which lists all recipients by status.
-// Pass Number or InOrder as the function that generates the phone numbers.
+// number generates the phone number of each recipient: pass function Number or InOrder.
 func FullBody(batch int, number func(n int) string) []byte {
 	const delivered = Recipients - FullFailed
 	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients, number),
@@ -102,15 +107,15 @@ func quoted(batch, begin, end int, number func(n int) string) []byte {
 	return list
 }
 
-// Number returns the phone number with index n, without a plus sign. The indexes 0 to 99 999 999 give different phone
-// numbers. Consecutive indexes give phone numbers that are far apart, like the recipients of a campaign.
+// Number returns the phone number with index n, from 0 to 99 999 999, without a plus sign. Different indexes give
+// different phone numbers. Those of consecutive indexes are far apart, like the recipients of a campaign.
 func Number(n int) string { return fmt.Sprintf("4477%08d", n*61_803_399%100_000_000) }
 
-// InOrder returns the phone number with index n, without a plus sign. Consecutive indexes give consecutive phone
-// numbers. No result of InOrder is also a result of Number.
+// InOrder returns the phone number with index n, from 0 to 99 999 999, without a plus sign. Consecutive indexes give
+// consecutive phone numbers. No result of InOrder is also a result of Number.
 func InOrder(n int) string { return fmt.Sprintf("4478%08d", n) }
 
 func stamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
 
-// BatchID returns the id of the batch with this number. The id looks like a ULID.
+// BatchID returns the id of the batch with this number, from 0 to 999 999. The id looks like a ULID, as at Sinch.
 func BatchID(batch int) string { return fmt.Sprintf("01K2S9A1V5K3C8MEX7RQ%06d", batch) }

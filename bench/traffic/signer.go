@@ -8,11 +8,11 @@ import (
 	"hash"
 )
 
-// Signer builds signed HTTP requests for callbacks, as bytes. It does not send them. It signs with the constant Secret,
-// as Sinch does. It is not safe for concurrent use.
+// Signer builds signed HTTP requests for callbacks, as bytes. It does not send them. It signs with the constant Secret
+// in the way that Sinch does. It is not safe for concurrent use.
 type Signer struct{ mac hash.Hash }
 
-// NewSigner returns a Signer, which can sign any number of requests.
+// NewSigner returns a Signer, which can sign any number of requests with the constant Secret.
 func NewSigner() *Signer { return &Signer{hmac.New(sha256.New, []byte(Secret))} }
 
 // Append appends a complete, signed HTTP request to buf and returns the extended slice. The request posts the body to

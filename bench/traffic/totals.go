@@ -8,7 +8,8 @@ import (
 	"net/http"
 )
 
-// Totals holds the totals of one service plan, from the API's answer to GET /api/v1/stats.
+// Totals holds dlrloop's counts of one service plan, such as recipients and sent feedback, from the answer to GET
+// /api/v1/stats.
 type Totals struct {
 	Recipients, Duplicates, Quarantined int
 	Messages                            []struct {
@@ -18,7 +19,7 @@ type Totals struct {
 	Feedback struct{ Owed, Sent, Dead int }
 }
 
-// Of returns the number of messages that were reported with this status.
+// Of returns the number of messages that were reported with status s, or 0 if there is none.
 func (t *Totals) Of(s Status) int {
 	n := 0
 	for _, m := range t.Messages {
@@ -38,16 +39,17 @@ func (t *Totals) Reported() int {
 	return n
 }
 
-// Store holds the size of dlrloop's store in bytes, from the API's answer to GET /api/v1/stats.
+// Store holds the size of dlrloop's store in bytes, from the answer to GET /api/v1/stats. FreeBytes is the part of
+// SizeBytes that the store can reuse.
 type Store struct {
 	SizeBytes int64 `json:"size_bytes"`
 	FreeBytes int64 `json:"free_bytes"`
 }
 
-// ErrNoReports is returned by Stats if the store has no reports of the service plan.
+// ErrNoReports is returned by Stats if dlrloop's store has no reports of the service plan.
 var ErrNoReports = errors.New("read the totals: the plan has no reports")
 
-// Stats reads the totals of a service plan and the size of the store from the private listener at address, such as
+// Stats reads the totals of a service plan and the size of the store from dlrloop's API at address, such as
 // 127.0.0.1:8081. The results include every report acknowledged before the call. If the service plan has no reports,
 // Stats returns ErrNoReports and the size of the store.
 func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
@@ -69,10 +71,12 @@ func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 	return nil, &stats.Store, ErrNoReports
 }
 
-// Destination holds how many events a destination of dlrloop has not received.
+// Destination counts the events that an application has not received from dlrloop. Waiting events are not delivered
+// yet, including those Deferred for another attempt. Dead events were given up.
 type Destination struct{ Waiting, Deferred, Dead int }
 
-// DestinationOf reads the only destination from the private listener at address.
+// DestinationOf reads the counts of dlrloop's only destination (the URL of an application that receives events) from
+// dlrloop's API at address. It returns an error unless dlrloop has exactly one destination.
 func DestinationOf(ctx context.Context, address string) (d Destination, err error) {
 	var page struct{ Items []Destination }
 	if err := read(ctx, address, "/api/v1/destinations", &page); err != nil {
@@ -84,7 +88,8 @@ func DestinationOf(ctx context.Context, address string) (d Destination, err erro
 	return page.Items[0], nil
 }
 
-// read decodes the JSON that the private listener at address answers for a path into the variable v points to.
+// read requests a path of dlrloop's API at address and decodes the JSON answer into the variable that v points to. It
+// returns an error if the status is not 200.
 func read(ctx context.Context, address, path string, v any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {

@@ -12,14 +12,15 @@ import (
 	"sync/atomic"
 )
 
-// ApplicationPath is the path at which an Upstream accepts events.
+// ApplicationPath is the path of the URL at which an Upstream accepts events, in the role of an application.
 const ApplicationPath = "/application"
 
-// EventSecret is a secret with which dlrloop may sign events. No one verifies them.
+// EventSecret is a secret with which dlrloop can sign the events that it sends to an Upstream. The Upstream does not
+// verify the signatures.
 const EventSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// Upstream is an HTTP server that imitates Sinch's API and an application. It returns a batch for any id, and accepts
-// all feedback and all events.
+// Upstream is an HTTP server that imitates both Sinch's API and an application. It returns a batch for any id, and
+// accepts all feedback and all events. Create it with NewUpstream.
 type Upstream struct {
 	http.Server
 	URL       string       // base URL of the API
