@@ -70,7 +70,7 @@ func (s subject) feeds() bool {
 // runs the program writes them as JSON to its standard output, where the benchmark reads them.
 type addresses struct {
 	Public  string
-	Private string // only of a whole server
+	Private string // of the API; empty if the program is only a webhook
 }
 
 // serve runs the program named in o.serve and blocks until ctx ends or the program fails. When the program accepts

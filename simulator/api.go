@@ -18,7 +18,7 @@ import (
 // maxBody limits the body of an API request, in bytes. A longer body is answered 400.
 const maxBody = 4 << 20 // fits 1000 recipients with parameter values of their own
 
-// api answers the calls of the simulated Sinch API. Its fields point to the state of a Simulator.
+// api is the HTTP server of the simulated Sinch API. Its fields point to the state of a Simulator, which it shares.
 type api struct {
 	plans   map[string]*plan
 	faults  *fault.Set
@@ -27,7 +27,7 @@ type api struct {
 	logger  *slog.Logger
 }
 
-// call is one API request, with what the simulator has read from it so far.
+// call is one API request while it is handled, with what the simulator has read from it so far.
 type call struct {
 	*http.Request
 	operation fault.Operation
@@ -50,8 +50,8 @@ func (a *api) handler() http.Handler {
 	return mux
 }
 
-// serve answers one API call and records it. It checks the call and chooses a fault (simulated failure). It executes
-// the operation of route r unless the fault prevents that.
+// serve answers API call c and records it. It first checks the call and looks for a fault (a simulated failure) that
+// matches it. It then executes the operation of route r, unless the call is refused or the fault prevents it.
 func (a *api) serve(w http.ResponseWriter, r route, c *call) {
 	if err := admit(w, c, a.plans[c.PathValue("plan")]); err != nil {
 		a.answer(w, c, reply{err: err}, fault.Hit{})
@@ -77,8 +77,9 @@ func (a *api) serve(w http.ResponseWriter, r route, c *call) {
 	}
 }
 
-// admit checks the plan and the token of a call, reads its body and enforces the plan's request rate. It returns an
-// *xms.Error to refuse the call. p is nil if the call names a plan that does not exist.
+// admit checks the plan and the token of a call, reads its body into c.body and enforces the plan's request rate. If
+// the call must be refused, it returns the answer as an *xms.Error. p is nil if the call names a plan that does not
+// exist.
 func admit(w http.ResponseWriter, c *call, p *plan) error {
 	c.plan = p
 	if p == nil {
@@ -119,8 +120,8 @@ func (c *call) read(w http.ResponseWriter) error {
 	return nil
 }
 
-// faultFor returns the fault (simulated failure) for call c: the oldest matching one from SetFault, else the anomaly
-// that batches.Plan.CallFault returns. The zero Hit means no fault.
+// faultFor returns the fault (simulated failure) for call c, or the zero Hit for none. It prefers the oldest matching
+// fault added by Simulator.SetFault. If there is none, the seed of the simulator decides whether the call fails.
 func (a *api) faultFor(c *call) fault.Hit {
 	hit, ok := a.faults.Find(fault.Call{Plan: c.plan.ID, Operation: c.operation, BatchID: c.batchID()})
 	if !ok {
@@ -129,15 +130,16 @@ func (a *api) faultFor(c *call) fault.Hit {
 	return hit
 }
 
-// reply is an answer before it is written. A nil body means no body. If err is not nil, it decides status and body.
+// reply is the answer to an API call before it is written. A nil body means an empty body. If err is an *xms.Error, it
+// replaces status and body.
 type reply struct {
 	status int
 	body   any
 	err    error
 }
 
-// answer records call c and then writes the given answer. The fault in hit may add a Retry-After header, and a body if
-// the answer has none.
+// answer records call c and then writes the given reply. If a fault hit the call, its RetryAfter becomes the
+// Retry-After header, and its Body is sent if the reply has none.
 func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit) {
 	var refused *xms.Error
 	if errors.As(given.err, &refused) {
@@ -163,16 +165,16 @@ func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit)
 	_, _ = w.Write(xms.Encode(given.body)) // fails only if the customer has disconnected
 }
 
-// closeUnanswered records call c and closes its connection without an answer. If the call hit a hang (a fault that
-// never answers), it first waits until the hang ends.
+// closeUnanswered records call c and closes its connection without an answer. If the fault that hit the call is a hang,
+// it first blocks until the hang ends.
 func (a *api) closeUnanswered(w http.ResponseWriter, c *call, hit fault.Hit) {
 	a.record(c, 0, hit.Kind)
 	hit.Hang(c.Context())
 	fault.CloseConnection(w)
 }
 
-// record adds call c to the history and the debug log. It tells the observers (see Simulator.Observe) about feedback
-// and faults. The status is 0 if the call gets no answer, and the kind is empty if no fault hit it.
+// record adds call c to the history and to the debug log, and passes feedback and faults on to the functions given to
+// Simulator.Observe. status is 0 if the call gets no answer, and kind is empty if no fault hit the call.
 func (a *api) record(c *call, status int, kind fault.Kind) {
 	made := ledger.Call{
 		At: c.started.UTC(), Method: c.Method, Path: c.URL.EscapedPath(), Plan: c.PathValue("plan"),

@@ -14,7 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Config configures a Simulator. Only Plans, the service plans (customer accounts at Sinch), is required.
+// Config configures a Simulator. Only Plans, the service plans (customer accounts at Sinch), is required. The zero
+// value of any other field means its default.
 type Config struct {
 	// Plans are the service plans that exist: at least one.
 	Plans []Plan
@@ -56,13 +57,16 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Anomalies sets how often each irregularity of a real network occurs, such as a repeated or late callback.
+// Anomalies sets how often each anomaly occurs: an irregularity of a real network, such as a repeated or late callback.
+// The zero value means the defaults.
 type Anomalies = batches.Anomalies
 
-// Outcome is the planned result of a message: its final status and code, and whether its callbacks are never sent.
+// Outcome is the planned result of a message: its final status and code, and whether its callbacks are never sent. The
+// zero value means Delivered.
 type Outcome = batches.Outcome
 
-// Plan is a service plan (a customer account at Sinch): its id, token, callback settings, groups and senders.
+// Plan is a service plan (a customer account at Sinch): its id, token, callback settings, groups and senders. ID and
+// Token are required.
 type Plan struct {
 	ID    string
 	Token string
@@ -83,7 +87,7 @@ type Plan struct {
 	SmartEncoding bool
 }
 
-// String returns the plan's id. It omits the token and the secret.
+// String returns "plan " and the plan's id. It omits the token and the secret.
 func (p Plan) String() string { return "plan " + p.ID }
 
 // LogValue returns the plan's id, so that logs contain neither the token nor the secret.
@@ -98,7 +102,8 @@ const (
 	maxRequestsPerSecond = 1_000_000
 )
 
-// resolve validates c and returns a copy with defaults set and RetryUnit, Pace and Anomalies.LateBy divided by Speed.
+// resolve returns a copy of c with defaults set and the times RetryUnit, Pace and Anomalies.LateBy divided by Speed. It
+// returns an error that names the field if c is invalid.
 func (c Config) resolve() (Config, error) {
 	if len(c.Plans) == 0 {
 		return c, errors.New("plans: at least one plan is required")

@@ -36,14 +36,15 @@ func (s *Simulator) Control() http.Handler {
 	return mux
 }
 
-// numberedOutcome is the body of POST /control/outcomes: a phone number and the outcome of later messages to it.
+// numberedOutcome is the JSON body of POST /control/outcomes: a phone number, and the outcome of messages to it that
+// are not dispatched yet.
 type numberedOutcome struct {
 	Number string `json:"number"`
 	Outcome
 }
 
-// controlHandler returns the handler of a control route. It decodes the JSON body of a request and passes it to the
-// operation. It answers 202 with the operation's result, 204 if the result is nil, or 400 with the error text.
+// controlHandler returns the handler of a control route, which decodes the JSON body of a request and passes it to
+// operation. It answers 202 with the result of operation, 204 if the result is nil, or 400 with the error text.
 func controlHandler[T any](operation func(T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var read T

@@ -6,10 +6,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
-// maxCalls limits the API calls that a history keeps. Each further call replaces the oldest.
+// maxCalls limits the API calls that a history keeps. After that, each further call replaces the oldest.
 const maxCalls = 4096
 
-// history keeps the last 4096 API calls (maxCalls) and all delivery feedback. All methods are safe for concurrent use.
+// history keeps the last 4096 API calls (maxCalls) and all delivery feedback. The zero value is empty. All methods are
+// safe for concurrent use.
 type history struct {
 	mu       sync.Mutex // guards the fields below
 	calls    []ledger.Call
@@ -17,7 +18,8 @@ type history struct {
 	feedback []ledger.FeedbackCall
 }
 
-// add records API call c and, if c is delivery feedback, also f; otherwise f is nil. It numbers both (Ordinal).
+// add records API call c and, if the call is delivery feedback, also f; otherwise f must be nil. It sets Ordinal, the
+// number from 1, of both.
 func (h *history) add(c ledger.Call, f *ledger.FeedbackCall) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/inbound"
 )
 
-// Inbound is a message from a phone to the customer (MO). Its JSON form is the body of POST /control/inbound.
+// Inbound is a message from a phone to the customer (MO, mobile originated). Its JSON is the body of POST
+// /control/inbound.
 type Inbound = inbound.Message
 
 // Receive simulates a message from a phone to the customer: it schedules the callback to the plan's default URL and

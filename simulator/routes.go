@@ -7,8 +7,9 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// route is one route of the API. Its function handle returns the value to answer as JSON, nil for an answer without a
-// body, or an *xms.Error. Without an error, success is the HTTP status.
+// route is one route of the API. handle executes a call and returns the value to answer as JSON, or nil for an empty
+// body. If handle returns no error, success is the HTTP status; otherwise the error is an *xms.Error, which has the
+// status.
 type route struct {
 	pattern   string
 	operation fault.Operation
@@ -83,7 +84,8 @@ func routes() []route {
 	}
 }
 
-// applyFeedback applies a delivery feedback call to its batch. It notes the result in c.feedback for the history.
+// applyFeedback executes a delivery feedback call: it counts the feedback for the recipients of the batch. On success,
+// it sets c.feedback.Applied, for the history. Its first result is always nil. An error is an *xms.Error.
 func applyFeedback(c *call) (any, error) {
 	recipients, err := xms.ReadFeedback(c.body)
 	if err != nil {

@@ -22,11 +22,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// ErrRunning is returned by Run if another call of Run has not returned yet.
+// ErrRunning is returned by Simulator.Run if another call of Run has not returned yet.
 var ErrRunning = errors.New("simulator: already running")
 
-// Simulator imitates Sinch's SMS REST API. Its handlers (API and Control) answer requests at any time. Statuses change
-// and callbacks are sent only while Run runs. All methods are safe for concurrent use.
+// Simulator imitates Sinch's SMS REST API. Its handlers (API and Control) answer requests at any time. Message statuses
+// change and callbacks are sent only while Run runs. All methods are safe for concurrent use.
 type Simulator struct {
 	config  Config
 	random  random.Source
@@ -42,7 +42,8 @@ type Simulator struct {
 	sender  *callbacks.Sender
 }
 
-// plan is a service plan together with its batches, groups, callback account and request limiter.
+// plan is a service plan while the simulator runs: its configuration, batches, groups, callback account, inbound
+// messages and request limiter.
 type plan struct {
 	Plan
 	batches  *batches.Plan
@@ -52,7 +53,8 @@ type plan struct {
 	requests *rate.Limiter // nil: no limit
 }
 
-// New returns a Simulator with the plans in c. It starts no goroutine. If c is invalid, the error names the field.
+// New returns a Simulator with the plans in c. It starts no goroutine; the caller must call Run. If c is invalid, the
+// error names the field.
 func New(c Config) (*Simulator, error) {
 	c, err := c.resolve()
 	if err != nil {
@@ -119,9 +121,9 @@ func (s *Simulator) API() http.Handler {
 	return a.handler()
 }
 
-// Run changes statuses and sends callbacks until ctx ends, then waits for its goroutines and returns nil. A later Run
-// continues with the rest and repeats interrupted callbacks. It returns ErrRunning if another call of Run has not
-// returned.
+// Run changes message statuses and sends callbacks until ctx ends, then waits for its goroutines and returns nil. A
+// later Run continues with the rest and repeats interrupted callbacks. If another call of Run has not returned, Run
+// returns ErrRunning at once.
 func (s *Simulator) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -142,8 +144,8 @@ func (s *Simulator) Run(ctx context.Context) error {
 func (s *Simulator) Observe(f func(ledger.Entry)) { s.feed.Subscribe(f) }
 
 // SetCallbackURL replaces the default callback URL of a service plan, also for pending callbacks. An empty url removes
-// it. Batches with a callback_url of their own keep that. It returns an error if the plan does not exist or the URL is
-// invalid.
+// the default. Batches with a callback_url of their own are not affected. It returns an error if the plan does not
+// exist or url is invalid.
 func (s *Simulator) SetCallbackURL(planID, url string) error {
 	if url != "" && !xms.IsCallbackURL(url) {
 		return fmt.Errorf("simulator: plan %s: callback url %s", planID, xms.CallbackURLRule)
@@ -156,8 +158,8 @@ func (s *Simulator) SetCallbackURL(planID, url string) error {
 	return nil
 }
 
-// SetFault adds a fault: API calls that match it fail from now on, in the way that f.Kind names. If several faults
-// match a call, only the oldest applies. It returns an error if f is invalid or f.Plan does not exist.
+// SetFault adds a fault: from now on, API calls that match f fail in the way that f.Kind names. If several faults match
+// a call, only the oldest applies. SetFault returns an error if f is invalid or f.Plan does not exist.
 func (s *Simulator) SetFault(f fault.Fault) error {
 	if f.Plan != "" && s.plans[f.Plan] == nil {
 		return fmt.Errorf("simulator: fault: plan %q does not exist", f.Plan)
@@ -168,11 +170,12 @@ func (s *Simulator) SetFault(f fault.Fault) error {
 	return nil
 }
 
-// ClearFaults removes all faults added by SetFault. If one makes a call hang, the call's connection is closed at once.
+// ClearFaults removes all faults added by SetFault. The connections of calls that hang because of a fault are closed at
+// once.
 func (s *Simulator) ClearFaults() { s.faults.Clear() }
 
-// SetOutcome plans the outcome of all messages to a phone number that are not dispatched yet, in every service plan. It
-// returns an error if the number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
+// SetOutcome plans outcome o for all messages to a phone number that are not dispatched yet, in every service plan. It
+// returns an error if number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
 func (s *Simulator) SetOutcome(number string, o Outcome) error {
 	if err := s.batches.SetOutcome(number, o); err != nil {
 		return fmt.Errorf("simulator: %w", err)
@@ -180,11 +183,12 @@ func (s *Simulator) SetOutcome(number string, o Outcome) error {
 	return nil
 }
 
-// Settled reports whether nothing is left to do: every message has its final status, every callback is acknowledged,
-// given up or lost (never sent), and none will be repeated.
+// Settled reports whether nothing is left to do: every message has its final status, and no callback will be sent,
+// retried or repeated any more.
 func (s *Simulator) Settled() bool { return s.batches.Counts().Settled }
 
-// State counts batches, recipients, callbacks and feedback calls so far. Its JSON is the answer to GET /control/state.
+// State counts batches, recipients, callbacks and feedback calls since New. Its JSON is the answer to GET
+// /control/state.
 type State struct {
 	Batches      int  `json:"batches"`
 	Recipients   int  `json:"recipients"`
@@ -212,12 +216,12 @@ func (s *Simulator) State() State {
 	}
 }
 
-// Ledger returns a copy of the record of all batches, callbacks and delivery feedback calls so far.
+// Ledger returns a copy of the record of all batches, callbacks and delivery feedback calls since New.
 func (s *Simulator) Ledger() ledger.Ledger {
 	sent, calledBack := s.batches.Ledger()
 	return ledger.Ledger{Batches: sent, Callbacks: calledBack, Feedback: s.history.allFeedback()}
 }
 
-// Calls returns the last 4096 API calls in the order of their answers, oldest first. It includes refused calls, but not
-// those to an unknown path or with a wrong method.
+// Calls returns a copy of the last 4096 API calls in the order of their answers, oldest first. It includes refused
+// calls, but not those to an unknown path or with a wrong method.
 func (s *Simulator) Calls() []ledger.Call { return s.history.allCalls() }

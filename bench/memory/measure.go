@@ -18,7 +18,7 @@ type figures struct {
 
 	ingest, burst  peak
 	ingested, full *sent
-	left           int64 // heap and stacks after the burst, in bytes
+	left           int64 // heap and stacks after the burst and a time without load, in bytes
 	start          startFigures
 	database       int64   // size in bytes after the fill
 	journal        int64   // size in bytes after the fill

@@ -56,7 +56,7 @@ func parseStatus(status []byte) (m memory, err error) {
 
 // peak holds the maximum of several samples of the memory usage of one process. The zero value has no samples.
 type peak struct {
-	anon, most int64 // bytes
+	anon, most int64 // bytes: of heap and stacks, and of these and mapped files
 	samples    int
 }
 

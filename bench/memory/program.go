@@ -92,7 +92,7 @@ const startTimeout = 10 * time.Minute
 // startFigures holds how long one start of dlrloop took, and the peak memory meanwhile.
 type startFigures struct {
 	ready time.Duration // until /readyz answered 200
-	read  time.Duration // until the totals were read, which waits until the journal is folded
+	read  time.Duration // until all reports of the journal were in the database
 	peak  peak          // until read
 }
 

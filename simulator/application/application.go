@@ -18,7 +18,8 @@ const (
 	defaultMaxEvents = 100_000
 )
 
-// Config configures an Application. The zero Config is valid.
+// Config configures an Application. The zero Config is valid: it verifies no signatures, and a tenth of the requests
+// fail on purpose.
 type Config struct {
 	// Secret verifies the signatures of events: whsec_ followed by the key in base64. If empty, they are not verified.
 	Secret string
@@ -39,7 +40,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Application receives events as a customer's application does. All methods are safe for concurrent use.
+// Application receives events from dlrloop over HTTP, in place of a customer's application. Create it with New. All
+// methods are safe for concurrent use.
 type Application struct {
 	config Config
 	random random.Source
@@ -54,7 +56,8 @@ type Application struct {
 	accepted record
 }
 
-// New returns an Application in the mode Up. It starts no goroutine. If c is invalid, the error names the field.
+// New returns an Application in the mode Up. It starts no goroutine and no server: serve Handler. If c is invalid, the
+// error names the field.
 func New(c Config) (*Application, error) {
 	a := &Application{
 		random: random.New(c.Seed), mode: Up, changed: make(chan struct{}), attempts: map[string]int{},

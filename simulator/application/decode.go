@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// envelope is the JSON of an event.
+// envelope is the JSON of an event, as dlrloop sends it. The member data depends on the type of the event.
 type envelope struct {
 	ID        string          `json:"id"`
 	Type      string          `json:"type"`
@@ -20,7 +20,8 @@ type envelope struct {
 	Data      json.RawMessage `json:"data"`
 }
 
-// data holds the members of an event's data that the application reads, of all types.
+// data holds the members of an event's data that the application reads. It has those of all types of events; members
+// that the type does not have are zero.
 type data struct {
 	Plan       string          `json:"plan"`
 	BatchID    string          `json:"batch_id"`
@@ -47,8 +48,9 @@ type statusCount struct {
 	Messages int    `json:"messages"`
 }
 
-// decodeEvents returns the events in a body: one object or an array. id is the header webhook-id, which must name the
-// first event and, before an array, the number of events. The error says what is wrong.
+// decodeEvents returns the events in a request body, which is one JSON object or an array. id is the header webhook-id:
+// it must be the id of the first event, and before an array also have the number of events. The error says what is
+// wrong.
 func decodeEvents(id string, body []byte) ([]Event, error) {
 	var objects []json.RawMessage
 	isArray := bytes.HasPrefix(bytes.TrimSpace(body), []byte("["))
@@ -79,8 +81,8 @@ func decodeEvents(id string, body []byte) ([]Event, error) {
 	return events, nil
 }
 
-// decodeEvent decodes one event and checks that it has the members of its type. It checks only plan for an unknown
-// type.
+// decodeEvent decodes the JSON of one event and checks that it has the members of its type. For an unknown type, it
+// checks only the members that all events have. The error says what is wrong.
 func decodeEvent(object []byte) (Event, error) {
 	var e envelope
 	var d data
@@ -103,7 +105,7 @@ func decodeEvent(object []byte) (Event, error) {
 	return event, event.complete(d)
 }
 
-// complete sets the fields of e that depend on its type, and checks that d has the members of the type.
+// complete sets the fields of e that depend on its type, and returns an error if d lacks a member of that type.
 func (e *Event) complete(d data) error {
 	ofBatch, complete := true, true
 	switch e.Type {
@@ -131,7 +133,7 @@ func (e *Event) complete(d data) error {
 	return nil
 }
 
-// typeOf returns the type of a callback of Sinch, or "" if it has none.
+// typeOf returns the JSON field type of a callback of Sinch, or "" if the callback has none or is not JSON.
 func typeOf(callback []byte) string {
 	var c struct {
 		Type string `json:"type"`
@@ -141,7 +143,7 @@ func typeOf(callback []byte) string {
 }
 
 // describe returns the counts of final statuses as text, for example "3 Delivered, 1 Failed". It adds up the counts of
-// a status with different codes. It returns false if there are no counts, or one lacks a member.
+// one status with different codes. It returns false if counts is nil or one of them lacks a member.
 func describe(counts []statusCount) (string, bool) {
 	var statuses []string
 	messages := map[string]int{}
@@ -162,7 +164,8 @@ func describe(counts []statusCount) (string, bool) {
 	return strings.Join(statuses, ", "), counts != nil
 }
 
-// decodeCallback returns a callback of Sinch as an event.
+// decodeCallback returns a callback of Sinch as an Event. Equal bodies, and callbacks about the same inbound message,
+// get the same id. It returns an error if the body is not a JSON object with a type.
 func decodeCallback(body []byte) (Event, error) {
 	var c struct {
 		Type      string `json:"type"`
@@ -190,7 +193,7 @@ func decodeCallback(body []byte) (Event, error) {
 	return e, nil
 }
 
-// isTime reports whether text is a UTC time.
+// isTime reports whether text is an RFC 3339 time in UTC, written with Z.
 func isTime(text string) bool {
 	_, err := time.Parse(time.RFC3339, text)
 	return err == nil && strings.HasSuffix(text, "Z")

@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Event is what the application has accepted: an event of dlrloop, or a callback of Sinch. Fields that such an event or
-// callback does not have are zero.
+// Event is an event of dlrloop, or a callback of Sinch, that the application has accepted. Fields that do not apply to
+// its type are zero, except Code.
 type Event struct {
 	ID      string // of a callback: its inbound id, or a hash of its body
 	Type    string // for example recipient.status, or recipient_delivery_report_sms
@@ -27,7 +27,8 @@ type Event struct {
 	hash uint64 // of the event's JSON
 }
 
-// NoCode is the value of Event.Code if the event has no code.
+// NoCode is the value of Event.Code if the event has no code. It differs from 0, which is the code of a delivered
+// message.
 const NoCode = -1
 
 // String returns one line: the type, then the status and its code or the detail, then the phone number, of which only
@@ -44,5 +45,5 @@ func (e Event) String() string {
 	return strings.TrimRight(line, " ")
 }
 
-// LogValue returns the event for logs, with the phone number masked.
+// LogValue returns the event for logs, as String does, with all but the last two digits of the phone number masked.
 func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }

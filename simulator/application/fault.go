@@ -7,10 +7,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// Fault is a way in which the application fails on purpose.
+// Fault is a way in which the application deliberately fails to answer a request with 2xx, such as an answer 500.
 type Fault string
 
-// The values of Fault. Except after LostAnswer, the application has not accepted the events of the request.
+// The values of Fault. After LostAnswer, the application has accepted the events of the request; after any other fault,
+// it has not.
 const (
 	ServerError   Fault = "500"
 	RateLimited   Fault = "429"      // with Retry-After in seconds
@@ -27,7 +28,7 @@ func Faults() []Fault {
 	return []Fault{ServerError, RateLimited, RateLimitedAt, NotFound, Moved, Hang, Reset, LostAnswer}
 }
 
-// status returns the HTTP status that f answers, or 0 if it gives no answer.
+// status returns the HTTP status that f answers, or 0 if f gives no answer.
 func (f Fault) status() int {
 	switch f {
 	case ServerError:
@@ -43,7 +44,8 @@ func (f Fault) status() int {
 	}
 }
 
-// setHeader sets the headers that belong to the answer of f.
+// setHeader sets the headers in h that belong to the answer of f: Retry-After for a 429, Location for a redirect, and
+// none for other faults.
 func (f Fault) setHeader(h http.Header, now time.Time) {
 	switch f {
 	case RateLimited:
@@ -56,8 +58,8 @@ func (f Fault) setHeader(h http.Header, now time.Time) {
 	}
 }
 
-// faultFor returns the fault for the next attempt of a delivery, or "" for none, and counts the attempt. The caller
-// holds a.mu.
+// faultFor returns the fault for the next attempt of a delivery, or "" for none, and counts the attempt. delivery is
+// the id that all attempts of the delivery have in common. The caller must hold a.mu.
 func (a *Application) faultFor(delivery string) Fault {
 	if a.config.FaultRate == 0 {
 		return ""

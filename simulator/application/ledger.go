@@ -4,13 +4,14 @@ import (
 	"slices"
 )
 
-// maxProblems limits how many problems a Ledger keeps; maxTypes how many different types it counts.
+// maxProblems limits how many problems a Ledger keeps; a further one replaces the oldest. maxTypes limits how many
+// different types a Ledger counts; further types count as "other".
 const (
 	maxProblems = 20
 	maxTypes    = 32
 )
 
-// Ledger is what the application has received so far.
+// Ledger counts what the application has received and answered so far. Tests compare what dlrloop sent with it.
 type Ledger struct {
 	Mode     Mode `json:"mode"`
 	Requests int  `json:"requests"` // to /events
@@ -59,16 +60,18 @@ func (l *Ledger) countType(name string) {
 	l.ByType[name]++
 }
 
-// batchKey identifies a batch.
+// batchKey identifies a batch by its service plan and its id, as the key of a map.
 type batchKey struct{ plan, batch string }
 
-// batchOrder is what the record knows about the events of a batch.
+// batchOrder holds, for one batch, what is needed to notice events in the wrong order: the largest version that was
+// accepted.
 type batchOrder struct {
 	newest int64 // largest version of an accepted event
 	kept   int   // number of events that are not forgotten
 }
 
-// record remembers the last accepted events.
+// record holds the last accepted events, to recognize repeats and events in the wrong order. If there are more than
+// limit, it forgets the oldest. Create it with newRecord. It is not safe for concurrent use.
 type record struct {
 	limit   int
 	events  []Event // at most limit; event number n is at n % limit
@@ -81,7 +84,8 @@ func newRecord(limit int) record {
 	return record{limit: limit, numbers: map[string]int{}, batches: map[batchKey]*batchOrder{}}
 }
 
-// find returns the event with an id, or nil if it is new or forgotten.
+// find returns the event with this id, or nil if it is new or forgotten. The result points into the record and is valid
+// until the next call of add.
 func (r *record) find(id string) *Event {
 	n, ok := r.numbers[id]
 	if !ok {
@@ -90,7 +94,7 @@ func (r *record) find(id string) *Event {
 	return &r.events[n%r.limit]
 }
 
-// newest returns the largest version of an event of the batch of e; 0 if none is remembered.
+// newest returns the largest version of an event of the batch of e, or 0 if the record holds no event of that batch.
 func (r *record) newest(e Event) int64 {
 	if b := r.batches[batchKey{e.Plan, e.Batch}]; b != nil {
 		return b.newest
@@ -98,7 +102,7 @@ func (r *record) newest(e Event) int64 {
 	return 0
 }
 
-// add remembers a new event, and forgets the oldest if there are too many. It reports whether it did.
+// add adds a new event to the record. If the record is full, it forgets the oldest event and returns true.
 func (r *record) add(e Event) (forgot bool) {
 	if len(r.events) < r.limit {
 		r.events = append(r.events, e)
@@ -131,7 +135,7 @@ func (r *record) forget(e Event) {
 	}
 }
 
-// all returns the events that are not forgotten, in the order of acceptance.
+// all returns a copy of the events that are not forgotten, in the order of their first acceptance.
 func (r *record) all() []Event {
 	if len(r.events) < r.limit {
 		return slices.Clone(r.events)

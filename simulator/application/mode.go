@@ -8,10 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Mode says how the application treats requests to /events.
+// Mode says how the application treats requests to /events, for example "down": it resets their connections.
 type Mode string
 
-// The values of Mode.
+// The values of Mode. In the mode Up, requests are handled at once; some of them still fail, unless Config.Calm is set.
 const (
 	Up   Mode = "up"
 	Down Mode = "down" // each connection is reset
@@ -44,7 +44,7 @@ func (a *Application) SetMode(m Mode, delay time.Duration) error {
 	return nil
 }
 
-// modeJSON is the JSON of the route /control.
+// modeJSON is the JSON body of the route /control, in requests and answers.
 type modeJSON struct {
 	Mode  Mode   `json:"mode"`
 	Delay string `json:"delay,omitempty"` // such as 2s

@@ -18,8 +18,8 @@ import (
 // maxBody limits the body of a request to /events, in bytes. A longer body is answered 413.
 const maxBody = 32 << 20
 
-// receive answers a request to /events. It verifies the request and chooses a fault; unless the fault prevents that, it
-// accepts the events.
+// receive answers a request to /events. It first applies the mode (for example Down), then verifies the request and
+// chooses a fault. It accepts the events unless one of these steps prevents that.
 func (a *Application) receive(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	a.mu.Lock()
@@ -72,8 +72,8 @@ func (a *Application) currentMode() (m Mode, delay time.Duration, changed <-chan
 	return a.mode, a.delay, a.changed
 }
 
-// wait waits for d, or without limit if d is 0. It returns false if the client disconnects first. It ends early when
-// changed is closed.
+// wait blocks for d, or without limit if d is 0, and returns true. If changed is closed, wait returns true at once. It
+// returns false if ctx ends first, because the client has disconnected.
 func wait(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
 	var over <-chan time.Time
 	if d > 0 {
@@ -88,8 +88,8 @@ func wait(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
 	return true
 }
 
-// read verifies and decodes a request. It returns its events and an id that its repetitions share. If the request is
-// refused, it counts that and returns the HTTP status to answer; otherwise status is 0.
+// read verifies and decodes a request. It returns its events and an id that repetitions of the request share. If the
+// request is refused, read counts that and returns the HTTP status to answer; otherwise status is 0.
 func (a *Application) read(h http.Header, body []byte, now time.Time) (events []Event, delivery string, status int) {
 	delivery = h.Get(headerID)
 	var err error
@@ -126,7 +126,8 @@ func (a *Application) refuse(status int, err error) int {
 	return status
 }
 
-// accept adds events to the ledger and passes the new ones to Config.Observe. The caller holds a.mu.
+// accept counts events in the ledger, each as new or as a repeat, and passes the new ones to Config.Observe. The caller
+// must hold a.mu.
 func (a *Application) accept(events []Event) {
 	l := &a.ledger
 	for _, e := range events {
@@ -159,8 +160,8 @@ func (a *Application) accept(events []Event) {
 	}
 }
 
-// answer answers a request with a status, or cuts its connection if status is 0, and counts that. f is the fault that
-// hit the request, or empty.
+// answer counts and logs the answer to a request, then writes status without a body. If status is 0, it closes the
+// connection without an answer instead. f is the fault that hit the request, or empty.
 func (a *Application) answer(w http.ResponseWriter, r *http.Request, status int, f Fault) {
 	counted := "none"
 	if status != 0 {
@@ -178,7 +179,7 @@ func (a *Application) answer(w http.ResponseWriter, r *http.Request, status int,
 	w.WriteHeader(status)
 }
 
-// Ledger returns a copy of the ledger, without IDs.
+// Ledger returns a copy of the ledger. Its field IDs is nil; use Events instead.
 func (a *Application) Ledger() Ledger {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -189,7 +190,8 @@ func (a *Application) Ledger() Ledger {
 	return l
 }
 
-// Events returns the accepted events that are not forgotten, each once, in the order of their first acceptance.
+// Events returns copies of the accepted events that are not forgotten (see Config.MaxEvents), each once, in the order
+// of their first acceptance.
 func (a *Application) Events() []Event {
 	a.mu.Lock()
 	defer a.mu.Unlock()

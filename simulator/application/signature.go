@@ -12,17 +12,20 @@ import (
 	"time"
 )
 
-// tolerance is how far webhook-timestamp may differ from the clock.
+// tolerance is how far the time in the header webhook-timestamp may differ from the clock. Other requests are answered
+// 401.
 const tolerance = 5 * time.Minute
 
-// Headers of Standard Webhooks.
+// The headers of a request with events, as the specification Standard Webhooks names them: the id of the delivery, the
+// time in Unix seconds, and one or more signatures.
 const (
 	headerID        = "webhook-id"
 	headerTimestamp = "webhook-timestamp"
 	headerSignature = "webhook-signature"
 )
 
-// Headers with which Sinch signs callbacks.
+// The headers with which Sinch signs a callback: the signature in base64, the name of the algorithm, a random text
+// (nonce), and the time in Unix seconds.
 const (
 	sinchSignature = "x-sinch-webhook-signature"
 	sinchAlgorithm = "x-sinch-webhook-signature-algorithm"
@@ -30,8 +33,9 @@ const (
 	sinchTimestamp = "x-sinch-webhook-signature-timestamp"
 )
 
-// verifyEvents checks the Standard Webhooks signature of a request with the given body. The signature header may list
-// several signatures; one must be right. The error says what is wrong.
+// verifyEvents checks the signature of a request with events, as the specification Standard Webhooks requires. If the
+// header lists several signatures, one must be right. Without Config.Secret, it accepts everything. The error says what
+// is wrong.
 func (a *Application) verifyEvents(h http.Header, body []byte, now time.Time) error {
 	if a.key == nil {
 		return nil
@@ -52,7 +56,8 @@ func (a *Application) verifyEvents(h http.Header, body []byte, now time.Time) er
 	return fmt.Errorf("no v1 signature in %s is right", headerSignature)
 }
 
-// verifySinch checks Sinch's signature of a callback with the given body. The error says what is wrong.
+// verifySinch checks Sinch's signature of a callback with this body. Without any secret in Config, it accepts
+// everything. With only Config.Secret, it accepts nothing. The error says what is wrong.
 func (a *Application) verifySinch(h http.Header, body []byte) error {
 	secret := a.config.CallbackSecret
 	switch {
@@ -70,7 +75,7 @@ func (a *Application) verifySinch(h http.Header, body []byte) error {
 	return nil
 }
 
-// matches reports whether encoded is the base64 of the HMAC-SHA256 of the concatenated parts.
+// matches reports whether encoded is the base64 of the HMAC-SHA256, with this key, of the concatenated parts.
 func matches(encoded string, key []byte, parts ...string) bool {
 	given, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {

@@ -48,11 +48,12 @@ var anomalyNames = [anomalyKinds]string{
 	"undelivered", "repeated", "overtaken", "late", "lost", "plus", "queued", "skipped",
 }
 
-// certainFrom is the smallest size of a batch in which every anomaly that can occur hits at least one recipient.
+// certainFrom is the smallest number of recipients with which every anomaly that can occur hits at least one recipient
+// of the batch. In smaller batches, only the probabilities decide.
 const certainFrom = 16
 
 // Resolve returns a copy of a with defaults set and negative probabilities replaced by 0. pace is Config.Pace; LateBy
-// defaults to ten times that. Resolve returns an error if a probability is above 1 or a duration is negative.
+// defaults to ten times pace. Resolve returns an error if a probability is above 1 or a duration is negative.
 func (a Anomalies) Resolve(pace time.Duration) (Anomalies, error) {
 	for _, s := range []struct {
 		name     string
@@ -101,9 +102,10 @@ func (s *Store) occurs(d anomaly, b *batch, i int, st stage) bool {
 	return s.config.Random.Float64(anomalyNames[d], b.subject(i, int(st))) < share
 }
 
-// chooseCertain selects a different recipient for each anomaly to hit, by the seed. It selects none if Calm is set or b
-// has fewer than certainFrom recipients. It must run before plannedOutcome, which plans Delivered for the selected
-// recipients except the one for undelivered, since some anomalies need a message that becomes Dispatched.
+// chooseCertain selects by the seed, for each anomaly, a different recipient that it hits in any case. It selects none
+// if Calm is set or b has fewer than certainFrom recipients. It must run before plannedOutcome, which makes all
+// selected recipients Delivered except that of undelivered, since some anomalies need a message that becomes
+// Dispatched.
 func (s *Store) chooseCertain(b *batch) {
 	n := len(b.recipients)
 	if s.config.Calm || n < certainFrom {
@@ -121,7 +123,7 @@ func (s *Store) chooseCertain(b *batch) {
 	}
 }
 
-// mustBeDelivered reports whether chooseCertain chose recipient i for an anomaly other than undelivered.
+// mustBeDelivered reports whether chooseCertain selected recipient i for an anomaly other than undelivered.
 func (b *batch) mustBeDelivered(i int) bool {
 	if b.certain == nil {
 		return false

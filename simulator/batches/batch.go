@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// retention is how long the API keeps a batch after its dispatch. Later reads of the batch are answered 404.
+// retention is how long the API keeps a batch after its dispatch. Later requests for the batch are answered 404.
 const retention = 14 * 24 * time.Hour
 
 // batch is an accepted batch with the present state of its messages. The mutex of the Store guards it.
@@ -42,10 +42,11 @@ func (b *batch) subject(i, turn int) random.Subject {
 	return of
 }
 
-// wholeBatch, in place of the index of a recipient, means the whole batch.
+// wholeBatch takes the place of a recipient's index where the whole batch is meant.
 const wholeBatch = -1
 
-// addBatch stores a new batch of plan p and sets its contents with setContents. The caller holds s.mu.
+// addBatch stores a new batch of plan p with the contents c, and dispatches it or schedules its dispatch. The caller
+// must hold s.mu.
 func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 	p.lastBatch++
 	b := &batch{plan: p, ordinal: p.lastBatch, created: created, callCounts: map[fault.Operation]int{}}
@@ -58,7 +59,7 @@ func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 }
 
 // setContents replaces the contents of b, but keeps the feedback counts of its recipients. It then dispatches b, or
-// schedules the dispatch if the time for it has not come. The caller holds s.mu.
+// schedules the dispatch if the time for it has not come. The caller must hold s.mu.
 func (s *Store) setContents(b *batch, c contents, now time.Time) {
 	s.recipients += len(c.recipients) - len(b.recipients)
 	c.copyFeedback(b.recipientList)
@@ -70,7 +71,8 @@ func (s *Store) setContents(b *batch, c contents, now time.Time) {
 	s.scheduleDispatch(b, now)
 }
 
-// batchView is the JSON form of a batch in API answers.
+// batchView is the JSON form of a batch in API answers: what the customer sent, with the id, the times and whether the
+// batch is cancelled.
 type batchView struct {
 	ID string `json:"id"`
 	xms.Batch
@@ -89,7 +91,8 @@ func (b *batch) view() batchView {
 	return v
 }
 
-// find returns a batch of p, or an *xms.Error if it is unknown or its retention is over. The caller holds p.store.mu.
+// find returns the batch of p with this id, or an *xms.Error with status 404 if it is unknown or its retention is over.
+// The caller must hold p.store.mu.
 func (p *Plan) find(id string, now time.Time) (*batch, error) {
 	b := p.store.batchByID[batchKey{p.ID, id}]
 	if b == nil || !b.kept(now) {
@@ -98,10 +101,11 @@ func (p *Plan) find(id string, now time.Time) (*batch, error) {
 	return b, nil
 }
 
-// kept reports whether b is not dispatched yet or its retention is not over at the time now.
+// kept reports whether the API still keeps b at the time now: b is not dispatched yet, or its retention is not over.
 func (b *batch) kept(now time.Time) bool { return now.Sub(b.starts) <= retention }
 
-// Get returns a batch as a JSON-encodable value, or an *xms.Error if it is unknown or its retention is over.
+// Get returns a batch as a JSON-encodable value. It returns an *xms.Error if the batch is unknown or its retention is
+// over.
 func (p *Plan) Get(id string, now time.Time) (any, error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()
@@ -129,7 +133,7 @@ func (p *Plan) Send(body []byte) (any, error) {
 	return p.store.addBatch(p, c, now).view(), nil
 }
 
-// clientReference returns the client reference of b, or "" if b has none.
+// clientReference returns the client reference of b, the customer's own name for the batch, or "" if b has none.
 func (b *batch) clientReference() string {
 	if b.request.ClientReference == nil {
 		return ""

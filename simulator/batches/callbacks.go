@@ -10,7 +10,8 @@ import (
 )
 
 // callback is a report sent to the customer; it implements callbacks.Message. There may be millions, so it stores only
-// what cannot be derived from the batch. Its methods read only fields of the batch that no longer change.
+// what cannot be derived from the batch. Its methods need no lock: they read only fields of the batch that no longer
+// change.
 type callback struct {
 	store     *Store
 	batch     *batch
@@ -22,9 +23,9 @@ type callback struct {
 	body      []byte    // nil for recipient reports, which each attempt encodes anew
 }
 
-// sendReport schedules a callback: message i of batch b has reached stage st. The argument at is when it did, and due
-// is when to send the callback. anomaly names the anomaly that delays the callback, for example ledger.CallbackLate;
-// empty means none.
+// sendReport schedules for the time due the callback which says that message i of b reached stage st at the time at.
+// anomaly names the anomaly that delays the callback, such as ledger.CallbackLate, or is empty. The caller must hold
+// s.mu.
 func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly ledger.EntryKind) {
 	m := &b.recipients[i]
 	c := &callback{
@@ -36,8 +37,8 @@ func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly
 	s.config.Sender.Send(b.plan.Account, b.request.OwnCallbackURL(), c, due, isLost, anomaly)
 }
 
-// sendBatchReport schedules the callback with the summary or full report on b for the time due. anomaly names the
-// anomaly that delays the callback, for example ledger.CallbackLate; empty means none.
+// sendBatchReport schedules for the time due the callback with the summary or full report on b. anomaly names the
+// anomaly that delays the callback, such as ledger.CallbackLate, or is empty. The caller must hold s.mu.
 func (s *Store) sendBatchReport(b *batch, due time.Time, anomaly ledger.EntryKind) {
 	c := &callback{
 		store: s, batch: b, recipient: wholeBatch, stage: final,

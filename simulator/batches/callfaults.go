@@ -8,10 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// CallFault returns the fault that Anomalies.Upstream causes in an API call, or the zero Fault. id is the batch id in
-// the call's path, or empty if there is none. The result depends on the seed and on the number of earlier calls with
-// the same operation and id. The first two feedback calls of each of the first three batches with feedback enabled
-// always get a fault; together they show all six possible faults.
+// CallFault returns the fault that Anomalies.Upstream causes in an API call, or the zero Fault for none. id is the
+// batch id in the call's path, or "". The result depends on the seed and the number of earlier calls with the same
+// operation and id. The first two feedback calls of each of the first three batches with feedback show the six possible
+// faults in turn.
 func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	s := p.store
 	anomalies := s.config.Anomalies
@@ -54,8 +54,8 @@ func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	return failures[s.config.Random.Uint64("way "+string(operation), of)%uint64(len(failures))]
 }
 
-// mayFail reports whether Anomalies.Upstream may affect an operation. Only reads, dry runs and feedback may fail: if a
-// call that changes a batch or group failed, the customer's request would be lost.
+// mayFail reports whether Anomalies.Upstream may make calls of an operation fail: only reads, dry runs and feedback. If
+// a call that changes a batch or group failed, the customer's request would be lost.
 func mayFail(o fault.Operation) bool {
 	switch o {
 	case fault.OpDryRun, fault.OpList, fault.OpBatch, fault.OpReport, fault.OpFeedback:

@@ -30,7 +30,7 @@ func (p *Plan) Cancel(id string) (any, error) {
 }
 
 // cancelQueued gives the messages of b that are still Queued the status Cancelled. If b waits for its dispatch,
-// cancelQueued removes all recipients instead, so that the report on b is empty.
+// cancelQueued removes all recipients instead, so that the report on b is empty. The caller must hold s.mu.
 func (s *Store) cancelQueued(b *batch, now time.Time) {
 	if b.waits {
 		s.cancelDispatch(b)

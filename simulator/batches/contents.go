@@ -6,7 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxValidity is the longest time from the dispatch of a batch to its expiry, and also the default.
+// maxValidity is the longest time from send_at, or from the send, to the expiry of a batch. It is also the default. A
+// later expire_at is shortened to it.
 const maxValidity = 72 * time.Hour
 
 // contents is the part of a batch that a send, an update or a replace sets: the checked request, and the recipients and
@@ -22,7 +23,7 @@ type contents struct {
 
 // prepare returns the contents of a batch from a checked request. created is the batch's creation time, also for an
 // update. It returns an *xms.Error if the sender or the callback URL is missing, a group is unknown, or expire_at is
-// not after send_at. The caller holds the store's mutex.
+// not after send_at. The caller must hold the store's mutex.
 func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, error) {
 	c := contents{request: request, kind: request.Kind()}
 	if request.From == nil && len(p.Originators) == 0 {
@@ -48,7 +49,8 @@ func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, err
 }
 
 // setTimes sets when c is dispatched and when it expires. It divides the time from created to send_at, and the time
-// from send_at to expire_at, by speed. An update with the same send_at therefore does not move the dispatch.
+// from send_at to expire_at, by speed. An update with the same send_at therefore does not move the dispatch. It returns
+// an *xms.Error if expire_at is not after send_at.
 func (c *contents) setTimes(speed float64, created, now time.Time) error {
 	shorten := func(wait time.Duration) time.Duration { return time.Duration(float64(wait) / speed) }
 	sent := now

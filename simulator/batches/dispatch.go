@@ -6,8 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// scheduleDispatch dispatches b at once if its start time has come. Otherwise it schedules the dispatch for that time
-// and makes Run ignore an earlier scheduled dispatch of b.
+// scheduleDispatch dispatches b at once if its start time has come. Otherwise it schedules the dispatch for that time,
+// and makes Run ignore an earlier scheduled dispatch of b. The caller must hold s.mu.
 func (s *Store) scheduleDispatch(b *batch, now time.Time) {
 	b.dispatchVersion++
 	if !b.starts.After(now) {
@@ -21,14 +21,14 @@ func (s *Store) scheduleDispatch(b *batch, now time.Time) {
 	s.schedule.Add(b.starts, work{batch: b, dispatchVersion: b.dispatchVersion})
 }
 
-// dispatchIfDue dispatches b if its start time has come but Run has not dispatched it yet.
+// dispatchIfDue dispatches b if its start time has come but Run has not dispatched it yet. The caller must hold s.mu.
 func (s *Store) dispatchIfDue(b *batch, now time.Time) {
 	if b.waits && !b.starts.After(now) {
 		s.dispatch(b)
 	}
 }
 
-// cancelDispatch makes Run ignore the scheduled dispatch of b, if there is one.
+// cancelDispatch makes Run ignore the scheduled dispatch of b, if there is one. The caller must hold s.mu.
 func (s *Store) cancelDispatch(b *batch) {
 	b.dispatchVersion++
 	if b.waits {
@@ -37,7 +37,8 @@ func (s *Store) cancelDispatch(b *batch) {
 	}
 }
 
-// dispatch expands the groups of b to their present members, decides outcomes and schedules the first status changes.
+// dispatch begins to send the messages of b: it expands groups to their present members, decides the outcomes and
+// schedules the first status changes. The caller must hold s.mu.
 func (s *Store) dispatch(b *batch) {
 	if b.waits && b.grouped {
 		now := b.plan.expandRecipients(b.request.To)

@@ -25,8 +25,9 @@ type dryRunOfOne struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// DryRun returns how many message parts Send would send for the same body, with the text for each recipient if the
-// query asks for it. It returns the same *xms.Error as Send. It stores nothing.
+// DryRun returns, as a JSON-encodable value, how many message parts Send would send for the same body, with the text
+// for each recipient if the query asks for it. It stores nothing. It returns the same *xms.Error as Send, or one for an
+// invalid query.
 func (p *Plan) DryRun(query url.Values, body []byte) (any, error) {
 	named, err := readDryRun(query)
 	if err != nil {
@@ -56,7 +57,8 @@ func (p *Plan) DryRun(query url.Values, body []byte) (any, error) {
 	return result, nil
 }
 
-// readDryRun returns how many recipients the answer to a dry run lists: 0 without per_recipient=true in the query.
+// readDryRun returns how many recipients the answer to a dry run lists: 0 without per_recipient=true in the query. It
+// returns an *xms.Error if the query is invalid.
 func readDryRun(query url.Values) (int, error) {
 	wanted, named := false, defaultDryRun
 	if text := query.Get("per_recipient"); text != "" {

@@ -8,7 +8,7 @@ import (
 )
 
 // Update changes those JSON fields of a batch that the body contains and returns the batch as a JSON-encodable value.
-// It returns an *xms.Error if the body is invalid or the batch was already dispatched.
+// It returns an *xms.Error if the batch is unknown or already dispatched, or if the body is invalid.
 func (p *Plan) Update(id string, body []byte) (any, error) {
 	u, err := xms.ReadUpdate(body)
 	if err != nil {
@@ -19,7 +19,7 @@ func (p *Plan) Update(id string, body []byte) (any, error) {
 }
 
 // Replace replaces all of a batch except its id and created_at and returns the batch as a JSON-encodable value. It
-// returns an *xms.Error if the body is invalid or the batch was already dispatched.
+// returns an *xms.Error if the batch is unknown or already dispatched, or if the body is invalid.
 func (p *Plan) Replace(id string, body []byte) (any, error) {
 	request, err := xms.ReadBatch(body)
 	if err != nil {

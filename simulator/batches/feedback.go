@@ -8,7 +8,8 @@ import (
 )
 
 // Feedback applies delivery feedback to recipients, given as digits, or to the whole batch if recipients is empty.
-// unknown lists the given numbers that are not in the batch. They do not cause an error, since Sinch documents none.
+// unknown lists the given numbers that are not in the batch; they cause no error. It returns an *xms.Error if the batch
+// is unknown or has no feedback enabled, or if recipients is empty for a batch to a group.
 func (p *Plan) Feedback(id string, recipients []string, now time.Time) (unknown []string, err error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()

@@ -16,7 +16,8 @@ type batchPage struct {
 	Batches []batchView `json:"batches"`
 }
 
-// List returns the page of batches that query selects, newest first. It omits batches whose retention is over.
+// List returns the page of batches that query selects, newest first, as a JSON-encodable value. It omits batches whose
+// retention is over. If query is invalid, the error wraps an *xms.Error.
 func (p *Plan) List(query url.Values, now time.Time) (any, error) {
 	page, err := xms.ReadPage(query, now)
 	if err != nil {
@@ -48,7 +49,8 @@ type reportPage struct {
 	Reports []recipientReport `json:"delivery_reports"`
 }
 
-// Reports returns reports on messages with a final status, newest first. query selects the messages and the page.
+// Reports returns the page of reports that query selects, newest first, as a JSON-encodable value. Only messages with a
+// final status have a report there. If query is invalid, the error wraps an *xms.Error.
 func (p *Plan) Reports(query url.Values, now time.Time) (any, error) {
 	page, err := xms.ReadPage(query, now)
 	if err != nil {

@@ -18,7 +18,8 @@ const (
 	final
 )
 
-// message is the SMS to one recipient of a batch, with its planned outcome and its present stage.
+// message is the SMS to one recipient of a batch, with its planned outcome and its present stage. The mutex of the
+// Store guards it.
 type message struct {
 	digits    string
 	outcome   Outcome
@@ -52,7 +53,7 @@ func (m *message) operatorAt() (time.Time, bool) {
 }
 
 // scheduleNext schedules the next status change of message i of b. If b expires before that change, it schedules the
-// expiry of the message instead.
+// expiry of the message instead. The caller must hold s.mu.
 func (s *Store) scheduleNext(b *batch, i int) {
 	m := &b.recipients[i]
 	next := final
@@ -76,7 +77,7 @@ func (m *message) expired() Outcome {
 }
 
 // changeAt returns when message i of b reaches stage st. Each stage takes Config.Pace, varied at random by up to 50 %
-// unless Calm is set.
+// unless Calm is set. The same arguments give the same time.
 func (s *Store) changeAt(b *batch, i int, st stage) time.Time {
 	at := b.starts
 	for step := dispatched; step <= st; step++ {
@@ -89,7 +90,8 @@ func (s *Store) changeAt(b *batch, i int, st stage) time.Time {
 	return at
 }
 
-// advance moves message i of b to stage st, unless it is already final, and schedules its callback and its next stage.
+// advance moves message i of b to stage st, and schedules its callback and its next stage. It does nothing if the
+// message is already final. The caller must hold s.mu.
 func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 	m := &b.recipients[i]
 	switch {
@@ -104,7 +106,8 @@ func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 }
 
 // reportDispatched schedules the callback with the status Dispatched of message i of b, if delivery_report is
-// per_recipient. The anomaly "overtaken" delays it until after the final status; the anomaly "skipped" omits it.
+// per_recipient. The anomaly "overtaken" delays the callback until after that of the final status; the anomaly
+// "skipped" omits it. The caller must hold s.mu.
 func (s *Store) reportDispatched(b *batch, i int, at time.Time) {
 	overtaken := s.isOvertaken(b, i)
 	if b.kind != xms.ReportPerRecipient || !overtaken && s.occurs(skipped, b, i, dispatched) {
@@ -123,7 +126,7 @@ func (s *Store) isOvertaken(b *batch, i int) bool {
 }
 
 // finish makes message i of b final and schedules its callback. The recipient of a delivered message may reply. If all
-// messages of b are final, finish calls finishBatch.
+// messages of b are final, finish calls finishBatch. The caller must hold s.mu.
 func (s *Store) finish(b *batch, i int, at time.Time) {
 	m := &b.recipients[i]
 	m.stage, m.at = final, xms.Stamp(at).Time
@@ -147,7 +150,8 @@ func (s *Store) finish(b *batch, i int, at time.Time) {
 	}
 }
 
-// finishBatch schedules the one callback of a batch with a summary or full report. All messages of b must be final.
+// finishBatch schedules the one callback of a batch with a summary or full report; other batches have none. All
+// messages of b must be final. The caller must hold s.mu.
 func (s *Store) finishBatch(b *batch, at time.Time) {
 	if b.kind != xms.ReportSummary && b.kind != xms.ReportFull {
 		return

@@ -7,7 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Outcome is the planned result of a message: its final status and code, and whether its callbacks are never sent.
+// Outcome is the planned result of a message: its final status and code, and whether its callbacks are never sent. The
+// zero value of Status means Delivered for SetOutcome.
 type Outcome struct {
 	// Status is the final status; empty means Delivered. Any text is permitted, so that tests can use statuses that
 	// Sinch may add later.
@@ -34,7 +35,8 @@ const (
 	codeExpired        = 159 // the SMSC could not deliver in time: the phone was not reached
 )
 
-// undeliveredOutcomes lists outcomes of messages that are not delivered. Failed with code 0 was seen in a real report.
+// undeliveredOutcomes lists the outcomes from which the seed selects one for each message that is not delivered. Failed
+// with code 0 was seen in a real report.
 var undeliveredOutcomes = []Outcome{
 	{Status: "Failed", Code: 153},
 	{Status: "Expired", Code: 159},
@@ -51,8 +53,8 @@ var undeliveredOutcomes = []Outcome{
 	{Status: statusAborted, Code: 408},
 }
 
-// SetOutcome plans the outcome o for each message to number that is not dispatched yet, in every service plan. It
-// returns an error if the number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
+// SetOutcome plans outcome o for each message to number that is not dispatched yet, in every service plan. It returns
+// an error if number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
 func (s *Store) SetOutcome(number string, o Outcome) error {
 	key, ok := xms.Digits(number)
 	if !ok {
@@ -73,8 +75,8 @@ func (s *Store) SetOutcome(number string, o Outcome) error {
 	return nil
 }
 
-// plannedOutcome decides the outcome of recipient i of b: Aborted if the message cannot be sent, else the outcome from
-// SetOutcome, else one that the seed selects.
+// plannedOutcome decides the outcome of message i of b. It is Aborted if the message cannot be sent. Otherwise it is
+// that of SetOutcome for the number or, without one, an outcome that the seed selects. The caller must hold s.mu.
 func (s *Store) plannedOutcome(b *batch, i int) Outcome {
 	m := &b.recipients[i]
 	set, ok := s.outcomes[m.digits]
@@ -93,13 +95,14 @@ func (s *Store) plannedOutcome(b *batch, i int) Outcome {
 	return undeliveredOutcomes[n]
 }
 
-// reachesSMSC reports whether a message with this outcome reaches the SMSC, the operator's message center. Otherwise it
-// is never Dispatched, and its report has no operator_status_at.
+// reachesSMSC reports whether a message with this outcome reaches the SMSC, the operator's message center. A message
+// that does not reach it is never Dispatched, and its report has no operator_status_at.
 func (o Outcome) reachesSMSC() bool {
 	return !strings.EqualFold(o.Status, statusAborted) && !strings.EqualFold(o.Status, statusCancelled)
 }
 
-// dispatches reports whether a message with this outcome is Dispatched before it is final. Rejected messages are not.
+// dispatches reports whether a message with this outcome has the status Dispatched before its final status. Messages
+// that the operator's message center rejects, or that never reach it, do not.
 func (o Outcome) dispatches() bool {
 	return o.reachesSMSC() && !strings.EqualFold(o.Status, "Rejected")
 }

@@ -11,8 +11,8 @@ type recipientList struct {
 	grouped    bool             // to contains a group
 }
 
-// expandRecipients returns one message for each phone number in entries. A group id in entries stands for the present
-// members of the group; a deleted group has none. Phone numbers must be digits only.
+// expandRecipients returns one message for each phone number in entries, without duplicates. A group id in entries
+// stands for the present members of the group; a deleted group has none. Phone numbers must be digits only.
 func (p *Plan) expandRecipients(entries []string) recipientList {
 	r := recipientList{index: make(map[string]int32, len(entries))}
 	for _, entry := range entries {
@@ -34,7 +34,8 @@ func (r *recipientList) add(number string) {
 	r.recipients = append(r.recipients, message{digits: number})
 }
 
-// copyFeedback copies the field applied from each message in old to the message in r with the same phone number.
+// copyFeedback copies the number of applied feedback calls from each message in old to the message in r with the same
+// phone number.
 func (r *recipientList) copyFeedback(old recipientList) {
 	for i := range r.recipients {
 		if was, ok := old.index[r.recipients[i].digits]; ok {

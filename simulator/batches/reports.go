@@ -10,7 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// recipientReport is the JSON of a report on one message. Its fields are in the order of reports captured from Sinch.
+// recipientReport is the JSON of a report on the message to one recipient. Its fields are in the order of reports
+// captured from Sinch.
 type recipientReport struct {
 	AppliedOriginator string        `json:"applied_originator,omitempty"`
 	At                xms.Timestamp `json:"at"`
@@ -25,7 +26,8 @@ type recipientReport struct {
 	Type              string        `json:"type"`
 }
 
-// batchReport is the JSON of a report on a batch: messages counted by status and, in a full report, their recipients.
+// batchReport is the JSON of a report on a batch: the numbers of messages by status and, in a full report, their
+// recipients.
 type batchReport struct {
 	BatchID         string        `json:"batch_id"`
 	ClientReference *string       `json:"client_reference,omitempty"`
@@ -81,7 +83,8 @@ func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	return r
 }
 
-// reportedNumber returns the phone number of message i of b, with a plus sign if the anomaly "plus" occurs.
+// reportedNumber returns the phone number of message i of b as a report shows it: digits, with a plus sign in front if
+// the seed selects the message for the anomaly "plus".
 func (s *Store) reportedNumber(b *batch, i int) string {
 	if s.occurs(plus, b, i, final) {
 		return "+" + b.recipients[i].digits
@@ -89,7 +92,7 @@ func (s *Store) reportedNumber(b *batch, i int) string {
 	return b.recipients[i].digits
 }
 
-// currentReport returns the report on message i of b with its present status.
+// currentReport returns the report on message i of b with its present status. The caller must hold s.mu.
 func (s *Store) currentReport(b *batch, i int) recipientReport {
 	m := &b.recipients[i]
 	r := s.baseReport(b, i, m.stage)
@@ -100,7 +103,8 @@ func (s *Store) currentReport(b *batch, i int) recipientReport {
 	return r
 }
 
-// baseReport returns the report on message i of b as it is at stage st, but without times.
+// baseReport returns the report on message i of b at stage st (queued, dispatched or final). The times are zero, for
+// the caller to set.
 func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
 	m := &b.recipients[i]
 	status, code := m.statusAt(st)
@@ -110,8 +114,8 @@ func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
 	}
 }
 
-// originator returns the sender that the simulator chooses for message i, among the plan's Originators. It returns ""
-// if there is nothing to choose: the batch has a sender of its own, or is not dispatched yet.
+// originator returns the sender that the seed selects for message i of b among the plan's Originators. It returns "" if
+// there is nothing to select: the batch has a sender of its own, or is not dispatched yet.
 func (s *Store) originator(b *batch, i int) string {
 	if b.request.From != nil || b.waits {
 		return ""
@@ -120,7 +124,8 @@ func (s *Store) originator(b *batch, i int) string {
 	return pool[s.config.Random.Uint64("originator", b.subject(i, 0))%uint64(len(pool))]
 }
 
-// sender returns the sender of message i: from of the batch, or what originator returns.
+// sender returns the sender of message i of b: the field from of the batch or, if that is missing, the one that
+// originator selects.
 func (s *Store) sender(b *batch, i int) string {
 	if b.request.From != nil {
 		return *b.request.From
@@ -129,7 +134,7 @@ func (s *Store) sender(b *batch, i int) string {
 }
 
 // BatchReport returns the report on a batch as a JSON-encodable value: a summary, or the full report with recipients if
-// the query has type=full.
+// the query has type=full. It returns an *xms.Error if the batch is unknown or the query is invalid.
 func (p *Plan) BatchReport(id string, query url.Values, now time.Time) (any, error) {
 	filter, err := xms.ReadFilter(query)
 	if err != nil {
@@ -148,8 +153,9 @@ func (p *Plan) BatchReport(id string, query url.Values, now time.Time) (any, err
 	return p.store.summarize(b, kind == xms.ReportFull, filter), nil
 }
 
-// RecipientReport returns the report on one message of a batch as a JSON-encodable value, or an *xms.Error. number may
-// be written with a plus sign, spaces and dashes.
+// RecipientReport returns the report on the message to one recipient of a batch as a JSON-encodable value. number may
+// be written with a plus sign, spaces and dashes. It returns an *xms.Error if the batch is unknown or has no such
+// number.
 func (p *Plan) RecipientReport(id, number string, now time.Time) (any, error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()

@@ -14,11 +14,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/schedule"
 )
 
-// maxDue limits the status changes and dispatches that Run executes while it holds the mutex, so that API calls are not
-// blocked for long.
+// maxDue limits how many due status changes and dispatches Store.Run executes before it unlocks the mutex, so that API
+// calls do not wait long. Run then executes the others.
 const maxDue = 512
 
-// Config configures a Store. Feed, Sender, Pace and Speed are required.
+// Config configures a Store. Feed, Sender, Pace and Speed are required. The zero value of Anomalies causes none.
 type Config struct {
 	Random    random.Source
 	Feed      *ledger.Feed
@@ -29,7 +29,8 @@ type Config struct {
 	Speed     float64           // factor by which the waits for send_at and expire_at are shortened
 }
 
-// Store holds the batches of all plans and changes their messages. All methods are safe for concurrent use.
+// Store holds the batches of all service plans and changes the statuses of their messages while Run runs. Create it
+// with New. All methods are safe for concurrent use.
 type Store struct {
 	config Config
 
@@ -44,7 +45,8 @@ type Store struct {
 	unsettled  int // pending status changes and dispatches
 }
 
-// work is an element of the schedule: the dispatch of a batch if dispatchVersion is not 0, else a change of status.
+// work is an element of the schedule: the dispatch of a batch if dispatchVersion is not 0, else the change of one
+// message to the stage in field stage.
 type work struct {
 	batch           *batch
 	recipient       int32 // index in the batch
@@ -54,7 +56,8 @@ type work struct {
 
 type batchKey struct{ plan, id string }
 
-// PlanConfig configures a Plan: its id, senders, groups and callback account.
+// PlanConfig configures a Plan: its id, senders, groups, and where its callbacks and replies go. Groups, Account and
+// Inbound are required.
 type PlanConfig struct {
 	ID            string
 	Originators   []string // senders for batches without from; numbers as digits
@@ -64,8 +67,8 @@ type PlanConfig struct {
 	Inbound       *inbound.Plan // of the same plan
 }
 
-// Plan answers the API operations on the batches of one service plan. Most methods return the answer as a
-// JSON-encodable value, or an *xms.Error.
+// Plan answers the API operations on the batches of one service plan. Create it with Store.NewPlan. Most methods return
+// the answer as a JSON-encodable value, or an *xms.Error. All methods are safe for concurrent use.
 type Plan struct {
 	PlanConfig
 	store *Store
@@ -76,14 +79,14 @@ type Plan struct {
 	lastFeedback uint64                  // ordinal of the last batch that had feedback enabled
 }
 
-// New returns a Store without batches. It changes statuses only while Run runs.
+// New returns a Store without plans and batches. It changes statuses only while Run runs.
 func New(c Config) *Store {
 	return &Store{
 		config: c, batchByID: map[batchKey]*batch{}, outcomes: map[string]Outcome{}, schedule: schedule.NewQueue[work](),
 	}
 }
 
-// NewPlan adds a service plan that has no batches yet.
+// NewPlan returns a Plan, without batches, for the service plan that c describes. The ids of plans must differ.
 func (s *Store) NewPlan(c PlanConfig) *Plan {
 	return &Plan{PlanConfig: c, store: s, callCounts: map[fault.Operation]int{}}
 }
@@ -97,7 +100,8 @@ func (s *Store) unlock() {
 // Run dispatches batches and changes statuses until ctx ends. A later Run continues with the pending work.
 func (s *Store) Run(ctx context.Context) { schedule.Run(ctx, s.schedule, s.runDue) }
 
-// runDue executes up to maxDue dispatches and status changes that are due and returns the time until the next is due.
+// runDue executes up to maxDue dispatches and status changes that are due, and returns how long it is until the next is
+// due: 0 if more are due already.
 func (s *Store) runDue(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.unlock()
@@ -123,7 +127,8 @@ type Counts struct {
 	Settled    bool // every message is final, every callback has its result, and no callback will be repeated
 }
 
-// Counts returns the present numbers of batches, recipients and callbacks.
+// Counts returns the present numbers of batches, recipients and callbacks. It copies no batches, so it is cheaper than
+// Ledger.
 func (s *Store) Counts() Counts {
 	s.mu.Lock()
 	defer s.unlock()
@@ -134,7 +139,8 @@ func (s *Store) Counts() Counts {
 	}
 }
 
-// Ledger returns copies of all batches (in the order of sending) and of all callbacks (by ordinal) at one moment.
+// Ledger returns copies of all batches, in the order of sending, and of all callbacks, by their Ordinal. Both show the
+// same moment.
 func (s *Store) Ledger() ([]ledger.Batch, []ledger.Callback) {
 	s.mu.Lock()
 	defer s.unlock()

@@ -4,7 +4,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// renderMessages sets the fields parts, encoding, unmatched and tooLong of each message of b from the message's text.
+// renderMessages computes the text of each message of b and sets the message's fields parts, encoding, unmatched and
+// tooLong from it. The text itself is not kept. The caller must hold s.mu.
 func (s *Store) renderMessages(b *batch) {
 	template, maxParts := b.request.Template(), b.request.MaxParts
 	if template.SameForAll() && maxParts == nil && !b.plan.SmartEncoding {

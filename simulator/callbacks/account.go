@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// AccountConfig configures the callbacks of one service plan (a customer account at Sinch), for NewAccount.
+// AccountConfig configures the callbacks of one service plan (a customer account at Sinch), for Sender.NewAccount. Only
+// ID is required.
 type AccountConfig struct {
 	ID     string // of the plan
 	URL    string // default callback URL; may be empty
@@ -13,7 +14,8 @@ type AccountConfig struct {
 	Header http.Header
 }
 
-// Account sends the callbacks of one service plan (a customer account at Sinch). Create it with Sender.NewAccount.
+// Account sends the callbacks of one service plan (a customer account at Sinch). Create it with Sender.NewAccount. All
+// exported methods are safe for concurrent use.
 type Account struct {
 	config AccountConfig
 	sender *Sender
@@ -25,7 +27,8 @@ type Account struct {
 	inFlight int
 }
 
-// target is one URL to which an account sends callbacks. It has a queue and a rate limit of its own.
+// target is one URL to which an account sends callbacks. It has a queue of waiting callbacks and a rate limit of its
+// own. The mutex of the Sender guards it.
 type target struct {
 	account   *Account
 	url       string
@@ -50,8 +53,8 @@ func (a *Account) HasURL() bool {
 	return a.home.url != ""
 }
 
-// target returns the queue of callbacks to a URL and creates it if necessary. An empty url means the account's default
-// URL. The caller holds a.sender.mu.
+// target returns the target for a URL, with its queue of callbacks, and creates it if necessary. An empty url means the
+// account's default URL. The caller must hold a.sender.mu.
 func (a *Account) target(url string) *target {
 	if url == "" {
 		return a.home
@@ -73,7 +76,7 @@ func (t *target) enqueue(c *callback) {
 }
 
 // next removes the callback to send next from its queue and returns it. It returns nil if none is due, if the rate
-// limits allow none, or if MaxInFlight callbacks already wait for an answer. The caller holds a.sender.mu.
+// limits allow none, or if MaxInFlight callbacks already wait for an answer. The caller must hold a.sender.mu.
 func (a *Account) next(now time.Time) *callback {
 	for a.inFlight < a.sender.config.MaxInFlight && a.ready.len() > 0 {
 		t := a.ready.pop()
@@ -92,7 +95,8 @@ func (a *Account) next(now time.Time) *callback {
 	return nil
 }
 
-// queue is a first-in, first-out queue. Its method pop panics if the queue is empty.
+// queue is a first-in, first-out queue. The zero value is empty and ready to use. Its method pop panics if the queue is
+// empty.
 type queue[T any] struct {
 	items   []T
 	removed int

@@ -13,17 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxRetries is how many times a failed callback is sent again. Then it is given up.
+// maxRetries is how many times a failed callback is sent again. After that, the simulator gives it up.
 const maxRetries = 15
 
-// attempt is the result of one HTTP request that sent a callback.
+// attempt is the result of one HTTP request that sent a callback. It is small, since there may be millions.
 type attempt struct {
 	at      int64 // Unix milliseconds, smaller than a time.Time
 	status  int16 // HTTP status; 0 if there was no answer
 	failure failure
 }
 
-// failure says why a request that sent a callback got no HTTP answer. The zero value means that it got one.
+// failure says why a request that sent a callback got no HTTP answer. The zero value, answered, means that it got one.
 type failure uint8
 
 const (
@@ -38,8 +38,8 @@ func (f failure) String() string {
 	return [...]string{"", "timeout", "connection error", "no callback url", "interrupted"}[f]
 }
 
-// work sends callback c and then, one after the other, further callbacks of the same account. It returns when none may
-// be sent now or ctx ends. Run calls it in a new goroutine.
+// work sends callback c and then, one after the other, further callbacks of the same account. It blocks until none may
+// be sent now or ctx ends. Sender.Run calls it in a new goroutine. The caller must not hold s.mu.
 func (s *Sender) work(ctx context.Context, c *callback) {
 	for c != nil {
 		now := time.Now()
@@ -52,7 +52,8 @@ func (s *Sender) work(ctx context.Context, c *callback) {
 	}
 }
 
-// post makes one HTTP request that sends callback c. It returns the status of the answer, or 0 and why there was none.
+// post makes one HTTP request that sends callback c to url, signed with nonce and the time now. It blocks until the
+// answer, the timeout or the end of ctx. It returns the status of the answer, or 0 and the reason why there was none.
 func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now time.Time) (int16, failure) {
 	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
@@ -85,7 +86,7 @@ func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now t
 }
 
 // finishAttempt records the result of one request that sent callback c. It decides whether c is done, given up or sent
-// again. It returns the account's next callback to send, or nil if there is none.
+// again. It returns the account's next callback to send, or nil if none may be sent now.
 func (s *Sender) finishAttempt(ctx context.Context, c *callback, outcome attempt) *callback {
 	now := time.Now()
 	defer s.config.Feed.Flush()
@@ -115,8 +116,8 @@ func (s *Sender) finishAttempt(ctx context.Context, c *callback, outcome attempt
 	return account.next(now)
 }
 
-// acknowledge handles a 2xx answer to callback c. After the first such answer, c is sent once more if Message.SentAgain
-// returns true.
+// acknowledge handles a 2xx answer to callback c. After the first such answer, it schedules c once more if
+// Message.SentAgain returns true. The caller must hold s.mu.
 func (s *Sender) acknowledge(c *callback, now time.Time) {
 	first := c.result == ledger.Pending
 	if first {
@@ -132,8 +133,8 @@ func (s *Sender) acknowledge(c *callback, now time.Time) {
 	s.counts.Unsettled--
 }
 
-// retry schedules a failed callback to be sent again. The retries come 1, 2, 4 … times Config.RetryUnit after the first
-// failure. After 15 of them (maxRetries) the callback is given up instead.
+// retry schedules a failed callback to be sent again: 1, 2, 4 … times Config.RetryUnit after the first failure. After
+// 15 retries (maxRetries) it gives the callback up instead. The caller must hold s.mu.
 func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	if c.retries == maxRetries {
 		s.giveUp(ctx, c)
@@ -146,7 +147,8 @@ func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	c.retries++
 }
 
-// giveUp stops sending callback c. Its result becomes GaveUp, or stays Acknowledged if it was answered 2xx before.
+// giveUp stops sending callback c. The result of c becomes GaveUp, or stays Acknowledged if c was answered 2xx before.
+// The caller must hold s.mu.
 func (s *Sender) giveUp(ctx context.Context, c *callback) {
 	s.counts.Unsettled--
 	if c.result != ledger.Pending {
@@ -160,7 +162,8 @@ func (s *Sender) giveUp(ctx context.Context, c *callback) {
 		slog.String("type", e.Type), slog.String("batch_id", e.Batch), slog.Int("attempts", len(c.attempts)))
 }
 
-// reportAttempt tells the observers of Config.Feed and the debug log how callback c was just sent and answered.
+// reportAttempt passes the latest attempt to send callback c, and its answer, to the observers of Config.Feed and to
+// the debug log. The caller must hold s.mu.
 func (s *Sender) reportAttempt(ctx context.Context, c *callback, outcome attempt) {
 	e := c.entry(ledger.CallbackAnswered)
 	e.Attempt, e.Answer, e.Failure = len(c.attempts), int(outcome.status), outcome.failure.String()
@@ -175,7 +178,8 @@ func (s *Sender) reportAttempt(ctx context.Context, c *callback, outcome attempt
 }
 
 // nonce returns the random text to sign with the next request that sends callback c. Each request has a new one, but
-// with Config.KeepNonce all have that of the first. So do half of the callbacks that are sent again after a 2xx answer.
+// with Config.KeepNonce all have that of the first. Half of the callbacks that are sent again after a 2xx answer also
+// keep it.
 func (s *Sender) nonce(c *callback, now time.Time) string {
 	turn := len(c.attempts)
 	keep := s.config.KeepNonce ||

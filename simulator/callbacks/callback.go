@@ -7,7 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// Message is the content of a callback. Do not change it after the call of Send: several goroutines read it.
+// Message is the content of a callback, which the caller of Sender.Send implements. It must not change after that call,
+// since several goroutines read it.
 type Message interface {
 	// Body returns the JSON of the callback: the same bytes for every attempt.
 	Body() []byte
@@ -31,7 +32,8 @@ type Description struct {
 	Inbound   *ledger.Inbound // nil for a report; must not change later
 }
 
-// callback is a callback with its content, its URL and the requests that have sent it so far.
+// callback is a callback to send, with its content, its URL and the results of the requests that have sent it so far.
+// The mutex of the Sender guards it.
 type callback struct {
 	target   *target
 	message  Message
@@ -42,8 +44,8 @@ type callback struct {
 	attempts []attempt
 }
 
-// entry returns the ledger entry that tells the observers what happened to callback c: kind. Its time is zero until
-// Feed.Add sets it.
+// entry returns the ledger entry which tells observers what happened to callback c; kind says what. The time of the
+// entry is zero until Feed.Add sets it.
 func (c *callback) entry(kind ledger.EntryKind) ledger.Entry {
 	d := c.message.Describe()
 	return ledger.Entry{

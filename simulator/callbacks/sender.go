@@ -12,7 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/schedule"
 )
 
-// maxDue limits the schedule entries (due callbacks and URLs) that Run handles before it releases the mutex.
+// maxDue limits how many due callbacks and URLs Sender.Run handles before it unlocks the mutex, so that other callers
+// do not wait long. Run then handles the others.
 const maxDue = 512
 
 // Config configures a Sender. All fields except KeepNonce are required.
@@ -28,7 +29,8 @@ type Config struct {
 	KeepNonce   bool          // every retry is signed with the nonce of the first attempt
 }
 
-// Sender sends callbacks over HTTP, with retries and rate limits. All methods are safe for concurrent use.
+// Sender sends callbacks over HTTP, with retries and rate limits, while Run runs. Create it with New. All methods are
+// safe for concurrent use.
 type Sender struct {
 	config Config
 
@@ -39,8 +41,8 @@ type Sender struct {
 	counts    Counts
 }
 
-// work is an entry of the schedule. It holds either a callback to send, or a URL (target) whose rate limit allows a
-// callback again.
+// work is an entry of the schedule. It holds either a callback to send, or a target: a URL whose rate limit allows a
+// callback again. The other field is nil.
 type work struct {
 	callback *callback
 	target   *target
@@ -61,7 +63,8 @@ type Counts struct {
 // New returns a Sender without accounts. It sends callbacks only while Run runs.
 func New(c Config) *Sender { return &Sender{config: c, schedule: schedule.NewQueue[work]()} }
 
-// NewAccount adds and returns an account, which sends the callbacks of one plan to c.URL until SetURL is called.
+// NewAccount adds an account, which sends the callbacks of one service plan to c.URL until SetURL is called, and
+// returns it.
 func (s *Sender) NewAccount(c AccountConfig) *Account {
 	a := &Account{config: c, sender: s, targets: map[string]*target{}}
 	a.home = &target{account: a, url: c.URL}
@@ -71,9 +74,9 @@ func (s *Sender) NewAccount(c AccountConfig) *Account {
 	return a
 }
 
-// Send schedules a callback with content m for the time due. If lost is true, it records the callback but never sends
-// it. An empty url means the account's default URL. anomaly names the simulated irregularity that delays the callback,
-// such as ledger.CallbackLate, or is empty. Send calls no observer, so the caller may hold locks.
+// Send schedules a callback with content m for the time due. An empty url means the account's default URL. If lost is
+// true, Send only records the callback. anomaly names the irregularity that delays the callback, such as
+// ledger.CallbackLate, or is empty. Send calls no observer, so the caller may hold locks.
 func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost bool, anomaly ledger.EntryKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +112,7 @@ func (s *Sender) Run(ctx context.Context) {
 	workers.Wait()
 }
 
-// takeDue returns the callbacks that may be sent now, and how long to wait until it must be called again.
+// takeDue returns the callbacks that may be sent now, and how long to wait before it must be called again.
 func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +135,7 @@ func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) 
 	return start, s.schedule.Wait(now)
 }
 
-// Counts returns the current numbers of callbacks and attempts.
+// Counts returns the present numbers of callbacks and attempts.
 func (s *Sender) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()

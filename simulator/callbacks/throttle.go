@@ -7,7 +7,8 @@ import (
 )
 
 // throttle limits the rate of callbacks to one URL after an answer 429. Each 429 halves the limit, at most once a
-// second. Each second without a 429 raises the limit by a fifteenth. It ends at the rate that caused the first 429.
+// second. Each second without a 429 raises the limit by a fifteenth. At the rate that caused the first 429, the limit
+// is removed. The zero value has no limit.
 type throttle struct {
 	limiter *rate.Limiter // nil: no limit
 	ceiling rate.Limit    // the rate at which the first 429 came
@@ -23,7 +24,8 @@ const (
 	recovery            = 16.0 / 15
 )
 
-// reserve returns 0 if a callback may be sent now, and counts this callback. Otherwise it returns how long to wait.
+// reserve returns 0 if a callback may be sent now, and counts this callback. Otherwise it returns how long to wait
+// before the next call, and counts nothing.
 func (t *throttle) reserve(now time.Time) time.Duration {
 	t.speedUp(now)
 	if t.limiter != nil {
@@ -37,7 +39,8 @@ func (t *throttle) reserve(now time.Time) time.Duration {
 	return 0
 }
 
-// slowDown halves the rate limit after an answer 429. It does nothing if the limit changed less than a second ago.
+// slowDown halves the rate limit after an answer 429. It does nothing if the limit changed less than a second ago. If
+// there is no limit yet, it starts from the present rate.
 func (t *throttle) slowDown(now time.Time) {
 	if t.limiter != nil && now.Sub(t.changed) < time.Second {
 		return
@@ -51,8 +54,8 @@ func (t *throttle) slowDown(now time.Time) {
 	t.changed = now
 }
 
-// speedUp raises the rate limit by a fifteenth for each whole second since its last change. It removes the limit that
-// reaches the rate of the first 429.
+// speedUp raises the rate limit by a fifteenth for each whole second since its last change. It removes the limit once
+// it reaches the rate of the first 429.
 func (t *throttle) speedUp(now time.Time) {
 	if t.limiter == nil || now.Sub(t.changed) < time.Second {
 		return

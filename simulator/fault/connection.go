@@ -5,7 +5,9 @@ import (
 	"net/http"
 )
 
-// CloseConnection closes the client's connection without an answer. On TCP the client sees a reset.
+// CloseConnection closes the client's connection without an answer; on TCP the client sees a reset. The handler must
+// not use w afterwards. On HTTP/2, CloseConnection panics with http.ErrAbortHandler, so that net/http resets the
+// stream.
 func CloseConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

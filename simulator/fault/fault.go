@@ -12,10 +12,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Kind is the way in which a Fault makes an API call fail, for example a hang.
+// Kind is the way in which a Fault makes an API call fail, for example "hang".
 type Kind string
 
-// The values of Kind. The JSON of /control/faults uses the same texts.
+// The values of Kind, as the JSON of /control/faults writes them. A call that is handled takes effect; one that is not
+// has no effect.
 const (
 	Latency         Kind = "latency"           // handled after Latency, unless the caller disconnects before
 	Status          Kind = "status"            // not handled; answered with Status
@@ -37,7 +38,7 @@ func (k Kind) Applies() bool {
 
 func (k Kind) hangs() bool { return k == Hang || k == AppliedButHang }
 
-// Fault makes API calls fail that match its Plan, Operation and BatchID. If one of these is empty, it matches any call.
+// Fault makes those API calls fail that match its Plan, Operation and BatchID. An empty field matches any call.
 type Fault struct {
 	Plan      string
 	Operation Operation
@@ -56,7 +57,8 @@ type Fault struct {
 	Times int
 }
 
-// faultJSON is the JSON form of a Fault in the requests and answers of /control/faults.
+// faultJSON is the JSON form of a Fault in the requests and answers of /control/faults. Latency is a text such as
+// "1.5s".
 type faultJSON struct {
 	Plan       string    `json:"plan,omitempty"`
 	Operation  Operation `json:"operation,omitempty"`
@@ -69,7 +71,7 @@ type faultJSON struct {
 	Times      int       `json:"times,omitempty"`
 }
 
-// MarshalJSON returns the JSON form of f, with Latency as text such as "1.5s".
+// MarshalJSON returns f as JSON, with Latency as text such as "1.5s". It leaves out fields that are zero.
 func (f Fault) MarshalJSON() ([]byte, error) {
 	shown := faultJSON{f.Plan, f.Operation, f.BatchID, f.Kind, f.Status, f.RetryAfter, f.Body, "", f.Times}
 	if f.Latency != 0 {
@@ -78,7 +80,8 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(shown)
 }
 
-// UnmarshalJSON reads the JSON form that MarshalJSON writes. Unknown fields are errors; Set.Add checks the values.
+// UnmarshalJSON reads the JSON form that MarshalJSON writes. It returns an error for unknown fields and for a Latency
+// that is not a duration. It does not check the other values: Set.Add does.
 func (f *Fault) UnmarshalJSON(b []byte) error {
 	var read faultJSON
 	if err := xms.DecodeStrictly(bytes.NewReader(b), &read); err != nil {

@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// Set holds the faults that were added and not cleared. The zero Set is empty. All methods are safe for concurrent use.
+// Set holds the faults that were added and not cleared. The zero Set is empty and ready to use. All methods are safe
+// for concurrent use.
 type Set struct {
 	mu     sync.Mutex // guards faults and everything they point to
 	faults []*added   // oldest first
 }
 
-// added is a fault in a Set, with the number of calls that it has hit.
+// added is a fault that Set.Add has added, with the number of calls that the fault has hit since then.
 type added struct {
 	Fault
 	hits    int
@@ -28,13 +29,14 @@ type Call struct {
 	BatchID   string // empty if the call names no batch
 }
 
-// Hit is a fault to inject into one API call. The zero Hit means no fault.
+// Hit is the fault that one API call hits, as Set.Find returns it. The zero Hit means no fault.
 type Hit struct {
 	Fault
 	cleared <-chan struct{} // closed by Clear; nil for a Hit that no Set has returned
 }
 
-// Add adds a fault. If several faults match a call, only the oldest applies. Add returns an error if f is invalid.
+// Add adds a fault. If several faults match a call, only the oldest applies. It returns an error if f is invalid, for
+// example if its kind is unknown.
 func (s *Set) Add(f Fault) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("fault: %w", err)
@@ -48,7 +50,7 @@ func (s *Set) Add(f Fault) error {
 	return nil
 }
 
-// Clear removes all faults. It ends each running call of Hit.Hang that waits because of one of them.
+// Clear removes all faults. Calls of Hit.Hang that wait because of one of them return at once.
 func (s *Set) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +60,8 @@ func (s *Set) Clear() {
 	s.faults = nil
 }
 
-// Find returns the oldest active fault that matches call c and counts the hit. It returns false if there is none.
+// Find returns the oldest fault that matches call c and counts the call for that fault. It returns false if no fault
+// matches.
 func (s *Set) Find(c Call) (Hit, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +74,7 @@ func (s *Set) Find(c Call) (Hit, bool) {
 	return Hit{}, false
 }
 
-// Active is a fault that can still hit calls, with the number of calls hit so far, as GET /control/faults returns it.
+// Active is a fault that can still hit calls, in the JSON of GET /control/faults.
 type Active struct {
 	Fault Fault `json:"fault"`
 	Hits  int   `json:"hits"` // number of calls that the fault has hit
@@ -90,8 +93,8 @@ func (s *Set) Active() []Active {
 	return active
 }
 
-// spent reports whether f can hit no more calls, because it has hit f.Times. A spent fault stays in the Set so that
-// Clear can end the calls that still hang because of it.
+// spent reports whether f can hit no more calls, because it has hit f.Times calls. A spent fault stays in the Set so
+// that Clear can end the calls that still hang because of it.
 func (f *added) spent() bool { return f.Times > 0 && f.hits >= f.Times }
 
 func (f *added) matches(c Call) bool {
@@ -101,8 +104,8 @@ func (f *added) matches(c Call) bool {
 		(f.BatchID == "" || f.BatchID == c.BatchID)
 }
 
-// Delay blocks for h.Latency before the API call is handled. A fault that never answers is different: for it Delay does
-// not block, because Hang does. Delay returns false if ctx, the context of the call, ends first.
+// Delay blocks for h.Latency before the API call is handled. It returns false if ctx, the context of the call, ends
+// earlier. For a fault that hangs, it returns true at once, because Hang uses the Latency of such a fault.
 func (h Hit) Delay(ctx context.Context) bool {
 	if h.Latency == 0 || h.Kind.hangs() {
 		return true
@@ -118,7 +121,7 @@ func (h Hit) Delay(ctx context.Context) bool {
 }
 
 // Hang blocks until ctx (the context of the API call) ends, Set.Clear is called, or h.Latency has passed. A Latency of
-// 0 means no time limit. If h is not a hang, Hang returns at once.
+// 0 means no time limit. If h is not a fault that hangs, Hang returns at once.
 func (h Hit) Hang(ctx context.Context) {
 	if !h.Kind.hangs() {
 		return

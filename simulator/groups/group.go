@@ -8,7 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// group is a list of phone numbers with an id. A batch can be sent to that id instead of to each number.
+// group is a list of phone numbers with an id. A batch can be sent to this id instead of to each number. The mutex of
+// Groups guards it.
 type group struct {
 	id         string
 	name       *string
@@ -19,7 +20,7 @@ type group struct {
 	modified   time.Time
 }
 
-// add adds phone numbers to the group, as digits. It skips those that are members already.
+// add adds phone numbers to the group, as digits. It skips numbers that are members already and those that are invalid.
 func (g *group) add(numbers []string) {
 	known := make(map[string]bool, len(g.members)+len(numbers))
 	for _, number := range g.members {

@@ -10,7 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Groups holds the groups (lists of phone numbers) of one service plan. All methods are safe for concurrent use.
+// Groups holds the groups (lists of phone numbers) of one service plan. Create it with New. All methods are safe for
+// concurrent use.
 type Groups struct {
 	newID func(ordinal int, created time.Time) string
 
@@ -20,8 +21,8 @@ type Groups struct {
 	created int // number of groups that Create has created
 }
 
-// New returns the groups of a service plan. initial maps the ids of the first groups to their phone numbers. newID
-// makes the id of each group created later; ordinal counts those groups from 1.
+// New returns the groups of a service plan. initial maps the ids of the first groups to their phone numbers. newID must
+// return the id of each group created later; ordinal counts those groups from 1.
 func New(initial map[string][]string, newID func(ordinal int, created time.Time) string) *Groups {
 	gs := &Groups{newID: newID, byID: map[string]*group{}}
 	now := xms.Stamp(time.Now()).Time
@@ -33,7 +34,7 @@ func New(initial map[string][]string, newID func(ordinal int, created time.Time)
 	return gs
 }
 
-// Exists reports whether a group has the given id.
+// Exists reports whether there is a group with this id.
 func (gs *Groups) Exists(id string) bool {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -41,14 +42,16 @@ func (gs *Groups) Exists(id string) bool {
 }
 
 // Visit calls yield with each phone number, as digits, of a group, its child groups, their child groups and so on. A
-// number may come several times. An unknown group has no numbers. yield must not call methods of gs: they would block.
+// number may come several times. An unknown group has no numbers. yield must not call methods of gs, since they would
+// block forever.
 func (gs *Groups) Visit(id string, yield func(number string)) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	gs.visit(id, map[string]bool{}, yield)
 }
 
-// visit does the same as Visit without locking. It skips the groups in visited, and adds the others to it.
+// visit does the same as Visit, but the caller must hold gs.mu. It skips the groups whose ids are in visited, and adds
+// the others to it.
 func (gs *Groups) visit(id string, visited map[string]bool, yield func(number string)) {
 	g := gs.byID[id]
 	if g == nil || visited[id] {
@@ -63,7 +66,7 @@ func (gs *Groups) visit(id string, visited map[string]bool, yield func(number st
 	}
 }
 
-// find returns the group with the given id, or an *xms.Error with status 404. The caller holds gs.mu.
+// find returns the group with this id, or an *xms.Error with status 404 if there is none. The caller must hold gs.mu.
 func (gs *Groups) find(id string) (*group, error) {
 	if g := gs.byID[id]; g != nil {
 		return g, nil
@@ -76,7 +79,7 @@ func (gs *Groups) insert(g *group) {
 	gs.byID[g.id] = g
 }
 
-// findByName returns the group with the given name, or nil. The caller holds gs.mu.
+// findByName returns the group with this name, or nil if there is none. The caller must hold gs.mu.
 func (gs *Groups) findByName(name string) *group {
 	for _, g := range gs.ordered {
 		if g.name != nil && *g.name == name {

@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Create creates a group from a request body and returns what to answer as JSON. It returns an *xms.Error if the body
-// is invalid, the name is in use or a child group does not exist.
+// Create creates a group from a request body and returns the group, to be answered as JSON. It returns an *xms.Error if
+// the body is invalid, the name is in use or a child group does not exist.
 func (gs *Groups) Create(body []byte) (any, error) {
 	spec, err := readSpec(body)
 	if err != nil {
@@ -28,8 +28,8 @@ func (gs *Groups) Create(body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// Replace sets all properties of a group from a request body, except id and created_at. It returns what to answer as
-// JSON. It returns an *xms.Error if the group is unknown or the request is refused.
+// Replace sets all properties of a group from a request body, except id and created_at. It returns the group, to be
+// answered as JSON. It returns an *xms.Error if the group is unknown or the request is refused.
 func (gs *Groups) Replace(id string, body []byte) (any, error) {
 	spec, err := readSpec(body)
 	if err != nil {
@@ -47,8 +47,8 @@ func (gs *Groups) Replace(id string, body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// apply sets the properties of group g from a checked request body. It returns an *xms.Error if the name is in use or a
-// child group does not exist. The caller holds gs.mu.
+// apply sets the properties of group g from a checked request body. It returns an *xms.Error, without a change, if the
+// name is in use or a child group does not exist. The caller must hold gs.mu.
 func (gs *Groups) apply(g *group, s spec, now time.Time) error {
 	if err := gs.checkName(g, s.Name); err != nil {
 		return err
@@ -65,7 +65,8 @@ func (gs *Groups) apply(g *group, s spec, now time.Time) error {
 	return nil
 }
 
-// checkName returns an *xms.Error if another group than g has this name. The caller holds gs.mu.
+// checkName returns an *xms.Error if another group than g has this name. A nil name is never in use. The caller must
+// hold gs.mu.
 func (gs *Groups) checkName(g *group, name *string) error {
 	if name == nil {
 		return nil
@@ -76,8 +77,9 @@ func (gs *Groups) checkName(g *group, name *string) error {
 	return nil
 }
 
-// Update changes those properties of a group that the request body contains. It adds members before it removes any. It
-// returns what to answer as JSON, or an *xms.Error.
+// Update changes only those properties of a group that the request body contains. It adds members before it removes
+// any. It returns the group, to be answered as JSON, or an *xms.Error if the group is unknown or the request is
+// refused.
 func (gs *Groups) Update(id string, body []byte) (any, error) {
 	change, err := readChange(body)
 	if err != nil {
@@ -96,7 +98,8 @@ func (gs *Groups) Update(id string, body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// change changes group g as a checked request body says. After an error, g is unchanged. The caller holds gs.mu.
+// change applies a checked request body c to group g: only the properties that c contains. After an error, an
+// *xms.Error, g is unchanged. The caller must hold gs.mu.
 func (gs *Groups) change(g *group, c change) error {
 	name, _ := c.name() // already checked
 	if err := gs.checkName(g, name); err != nil {
@@ -125,7 +128,7 @@ func (gs *Groups) change(g *group, c change) error {
 	return nil
 }
 
-// Delete deletes a group. Its first result is always nil; the error is an *xms.Error if the group is unknown.
+// Delete deletes a group. Its first result is always nil. It returns an *xms.Error if the group is unknown.
 func (gs *Groups) Delete(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -138,7 +141,7 @@ func (gs *Groups) Delete(id string) (any, error) {
 	return nil, nil
 }
 
-// Get returns a group as it is answered in JSON, or an *xms.Error if the group is unknown.
+// Get returns a group, to be answered as JSON, or an *xms.Error if the group is unknown.
 func (gs *Groups) Get(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -149,7 +152,8 @@ func (gs *Groups) Get(id string) (any, error) {
 	return g.view(), nil
 }
 
-// Members returns the digits of a group's own phone numbers, or an *xms.Error if the group is unknown.
+// Members returns the phone numbers of a group as digits, without those of child groups, to be answered as JSON. It
+// returns an *xms.Error if the group is unknown.
 func (gs *Groups) Members(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -168,7 +172,8 @@ type page struct {
 	Groups []view `json:"groups"`
 }
 
-// List returns one page of groups, in the order of creation. If query is invalid, the error wraps an *xms.Error.
+// List returns the page of groups that query selects, in the order of creation, to be answered as JSON. The page is
+// empty beyond the end of the list. If query is invalid, the error wraps an *xms.Error.
 func (gs *Groups) List(query url.Values) (any, error) {
 	p, err := xms.ReadPageNumber(query)
 	if err != nil {

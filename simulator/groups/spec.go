@@ -14,7 +14,8 @@ const (
 	maxChildGroups = 10
 )
 
-// readSpec parses and checks the body of a request that creates or replaces a group. The error is an *xms.Error.
+// readSpec parses and checks the body of a request that creates or replaces a group. It returns an *xms.Error if the
+// body is invalid.
 func readSpec(body []byte) (spec, error) {
 	var s spec
 	if err := xms.Decode(body, &s); err != nil {
@@ -23,7 +24,8 @@ func readSpec(body []byte) (spec, error) {
 	return s, s.check()
 }
 
-// readChange parses and checks the body of a request that updates a group. The error is an *xms.Error.
+// readChange parses and checks the body of a request that updates a group. It returns an *xms.Error if the body is
+// invalid.
 func readChange(body []byte) (change, error) {
 	var c change
 	if err := xms.Decode(body, &c); err != nil {
@@ -32,7 +34,7 @@ func readChange(body []byte) (change, error) {
 	return c, c.check()
 }
 
-// spec is the body of a request that creates or replaces a group.
+// spec is the JSON body of a request that creates or replaces a group. All members are optional.
 type spec struct {
 	Name        *string         `json:"name"`
 	Members     []string        `json:"members"`
@@ -40,7 +42,7 @@ type spec struct {
 	AutoUpdate  json.RawMessage `json:"auto_update"` // stored and returned, without effect
 }
 
-// change is the body of a request that updates a group.
+// change is the JSON body of a request that updates a group. Missing members leave the property unchanged.
 type change struct {
 	Name       json.RawMessage `json:"name"` // null removes the name
 	Add        []string        `json:"add"`
@@ -81,7 +83,7 @@ func (c change) check() error {
 }
 
 // name returns the new name of the group. It returns nil if the request removes the name (c.Name is the JSON null) or
-// does not mention it (c.Name is nil).
+// does not mention it (c.Name is nil). It returns an *xms.Error if the name is not a string.
 func (c change) name() (name *string, err error) {
 	if c.Name != nil {
 		err = xms.Decode(c.Name, &name)

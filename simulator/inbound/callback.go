@@ -6,7 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// callback is the callback about one inbound message. It implements callbacks.Message.
+// callback is the callback about one message from a phone. It implements callbacks.Message, so that a callbacks.Sender
+// can send it.
 type callback struct {
 	record    ledger.Inbound
 	kind      string // JSON field type

@@ -9,14 +9,15 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Types of inbound messages, as in the JSON field type of the callback.
+// The types of messages from phones, as in the JSON field type of the callback: text, binary and media (MMS).
 const (
 	typeText   = "mo_text"
 	typeBinary = "mo_binary"
 	typeMedia  = "mo_media"
 )
 
-// Message is a message from a phone to the customer (MO). Its JSON form is the body of POST /control/inbound.
+// Message is a message from a phone to the customer (MO, mobile originated). Its JSON is the body of POST
+// /control/inbound.
 type Message struct {
 	Plan            string          `json:"plan,omitempty"` // may be empty if there is only one plan
 	Type            string          `json:"type,omitempty"` // mo_text (the default), mo_binary or mo_media
@@ -29,7 +30,8 @@ type Message struct {
 	SentAt          *time.Time      `json:"sent_at,omitempty"`
 }
 
-// resolve validates m. It returns a copy whose Type is set and whose From has only digits.
+// resolve returns a copy of m whose Type is set and whose From has only digits. It returns an error if a required field
+// is missing or a value is invalid.
 func (m Message) resolve() (Message, error) {
 	if m.Type == "" {
 		m.Type = typeText
@@ -59,7 +61,7 @@ func (m Message) resolve() (Message, error) {
 	return m, nil
 }
 
-// text returns the text of an mo_text, and "" for the other types.
+// text returns the text of a text message (mo_text), and "" for the other types.
 func (m Message) text() (text string) {
 	if m.Type == typeText {
 		_ = json.Unmarshal(m.Body, &text) // resolve has checked that it is a string
@@ -67,7 +69,7 @@ func (m Message) text() (text string) {
 	return text
 }
 
-// body is the JSON body of the callback about an inbound message, as Sinch sends it.
+// body is the JSON body of the callback about a message from a phone, as Sinch sends it.
 type body struct {
 	Body            json.RawMessage `json:"body"`
 	ClientReference string          `json:"client_reference,omitempty"`
@@ -81,7 +83,8 @@ type body struct {
 	UDH             string          `json:"udh,omitempty"`
 }
 
-// encode returns the body of the callback about m. from is m.From, perhaps with a plus sign.
+// encode returns the JSON body of the callback about m. id is the id of the message, and from is m.From, perhaps with a
+// plus sign. m must come from resolve.
 func (m Message) encode(id, from string, received time.Time) []byte {
 	b := &body{
 		Body: m.Body, ClientReference: m.ClientReference, From: from, ID: id, OperatorID: m.OperatorID,

@@ -11,7 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Config configures the inbound messages of all plans. Sender and Pace are required.
+// Config configures the messages from phones for all service plans. Sender and Pace are required. Where a probability
+// is 0, phones do not reply or the anomaly does not occur.
 type Config struct {
 	Random  random.Source
 	Sender  *callbacks.Sender
@@ -27,7 +28,8 @@ type Config struct {
 	LateBy   time.Duration
 }
 
-// Plan sends the inbound messages of one service plan. Create it with NewPlan. All methods are safe for concurrent use.
+// Plan sends the callbacks about messages from phones to one service plan. Create it with NewPlan. All methods are safe
+// for concurrent use.
 type Plan struct {
 	config   Config
 	id       string
@@ -35,13 +37,13 @@ type Plan struct {
 	received atomic.Int64 // number of calls of Receive that returned no error
 }
 
-// NewPlan returns the Plan with the given id. It sends callbacks to the default URL of account.
+// NewPlan returns a Plan for the service plan with this id. It sends its callbacks to the default URL of account.
 func NewPlan(c Config, id string, account *callbacks.Account) *Plan {
 	return &Plan{config: c, id: id, account: account}
 }
 
-// Receive simulates a message from a phone to the customer: it schedules the callback for now and returns the message's
-// id. It ignores m.Plan. It returns an error if m is invalid.
+// Receive simulates a message from a phone to the customer: it schedules the callback for now and returns the id that
+// the message gets. It ignores m.Plan. It returns an error if m is invalid.
 func (p *Plan) Receive(m Message) (id string, err error) {
 	if m, err = m.resolve(); err != nil {
 		return "", err
@@ -51,8 +53,8 @@ func (p *Plan) Receive(m Message) (id string, err error) {
 }
 
 // send schedules the callback about message m, which Sinch receives at the given time, and returns the id of m. of
-// identifies m for random decisions; its Turn must be 0, since the callback uses it to count the attempts. answers is
-// the id of the batch that m answers, if any.
+// identifies m for random decisions; its Turn must be 0, since Turn counts the attempts. answers is the id of the batch
+// that m replies to, or "".
 func (p *Plan) send(m Message, of random.Subject, answers string, at time.Time) (id string) {
 	occurs := func(anomaly string, share float64) bool {
 		return p.config.Random.Float64("inbound "+anomaly, of) < share

@@ -9,7 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Delivered describes a delivered message, to which its recipient may reply.
+// Delivered describes a delivered message, to which its recipient may reply. All fields except ClientReference are
+// required.
 type Delivered struct {
 	Batch           string
 	Sender          string // to which the recipient replies, if it is a number or a short code
@@ -19,9 +20,8 @@ type Delivered struct {
 	Subject         random.Subject // identifies the message; Turn is 0
 }
 
-// Reply simulates what the recipient of a delivered message does. With the probability Config.Replies it schedules the
-// callback about a reply. It does nothing if the sender is alphanumeric, since a phone cannot answer one, or if the
-// plan has no callback URL.
+// Reply schedules, with the probability Config.Replies, the callback about a reply to the delivered message d. It does
+// nothing if the sender is not a number, since a phone cannot answer such a sender, or if the plan has no callback URL.
 func (p *Plan) Reply(d Delivered) {
 	if p.config.Replies == 0 || p.config.Random.Float64("reply", d.Subject) >= p.config.Replies {
 		return
@@ -39,8 +39,9 @@ func (p *Plan) Reply(d Delivered) {
 	p.send(p.compose(d, at), of, d.Batch, at)
 }
 
-// The texts of replies. Those in replyTexts try a receiver: an empty text, one of two parts, characters outside the GSM
-// alphabet, quotes, a line break, digits that look like a JSON number.
+// The texts of replies. Those in stopTexts ask to get no more messages. Those in replyTexts are hard for a receiver:
+// for example an empty text, two parts, characters outside the GSM alphabet, quotes, or digits that look like a JSON
+// number.
 var (
 	stopTexts  = []string{"STOP", "Stop", "stop please", "STOP – thanks 👋", "UNSUBSCRIBE"}
 	replyTexts = []string{
@@ -78,7 +79,8 @@ func (p *Plan) compose(d Delivered, at time.Time) Message {
 	return m
 }
 
-// mediaBody returns the body of an mo_media with one picture that Sinch has stored and one file that it has not.
+// mediaBody returns the body of an mo_media with a picture that Sinch has stored and a video that Sinch could not
+// store. n is part of the picture's URL.
 func mediaBody(n int) json.RawMessage {
 	type medium struct {
 		URL         string `json:"url,omitempty"`

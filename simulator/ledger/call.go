@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
-// Call is the record of one call to the simulated API and of its answer.
+// Call is the record of one call to the simulated API and of its answer. Fields that do not apply are zero.
 type Call struct {
 	Ordinal   int             `json:"ordinal"` // from 1
 	At        time.Time       `json:"at"`
@@ -19,7 +19,8 @@ type Call struct {
 	Fault     fault.Kind      `json:"fault,omitempty"`
 }
 
-// FeedbackCall is the record of one delivery feedback call (confirmed deliveries), accepted or refused.
+// FeedbackCall is the record of one delivery feedback call, with which the customer confirms deliveries. It is recorded
+// whether it was accepted or refused.
 type FeedbackCall struct {
 	Ordinal           int        `json:"ordinal"` // from 1
 	At                time.Time  `json:"at"`

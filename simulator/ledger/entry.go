@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
-// EntryKind names a kind of event in the simulator, for example that a callback was lost.
+// EntryKind names what happened in an Entry, for example "callback_lost": the simulator did not send a callback.
 type EntryKind string
 
 // The values of EntryKind. Those that begin with Callback are about callbacks to the customer, the others about API
@@ -27,7 +27,8 @@ const (
 	FaultInjected     EntryKind = "fault_injected"
 )
 
-// Entry is one event in the simulator, as observers get it. Fields that do not apply are zero.
+// Entry describes one thing that happened in the simulator, such as a sent callback, as observers (see Feed) get it.
+// Kind says what happened. Fields that do not apply are zero.
 type Entry struct {
 	At        time.Time
 	Kind      EntryKind
@@ -47,22 +48,23 @@ type Entry struct {
 	Applied   bool // the feedback took effect, whatever the answer
 }
 
-// Feed passes events to observers, the functions given to Subscribe. All methods are safe for concurrent use.
+// Feed passes each Entry to the observers, the functions given to Subscribe. The zero value has no observers and is
+// ready to use. All methods are safe for concurrent use.
 type Feed struct {
 	mu        sync.Mutex // guards the fields below
 	observers []func(Entry)
 	queue     []Entry
 }
 
-// Subscribe makes Flush call observe for each event added from now on. Several goroutines may call it at once.
+// Subscribe makes Flush call observe for each Entry added from now on. Several goroutines may call observe at once.
 func (f *Feed) Subscribe(observe func(Entry)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.observers = append(f.observers, observe)
 }
 
-// Add queues events until the next Flush and sets their time. Without observers it drops them. It calls no observer, so
-// the caller may hold locks.
+// Add queues entries until the next Flush and sets their time. Without observers it drops them. It calls no observer,
+// so the caller may hold locks.
 func (f *Feed) Add(entries ...Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,7 +78,8 @@ func (f *Feed) Add(entries ...Entry) {
 	}
 }
 
-// Flush calls the observers with the queued events. The caller must hold no lock that an observer may need.
+// Flush calls the observers with the queued entries and blocks until they have returned. The caller must hold no lock
+// that an observer may need.
 func (f *Feed) Flush() {
 	f.mu.Lock()
 	queue, observers := f.queue, f.observers

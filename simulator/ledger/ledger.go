@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Ledger is a record of all batches, callbacks and delivery feedback. Tests compare a customer's software with it.
+// Ledger is a record of all batches, callbacks and delivery feedback of the simulator. Tests compare what the
+// customer's software did with it.
 type Ledger struct {
 	Batches   []Batch        `json:"batches"`   // in the order of sending
 	Callbacks []Callback     `json:"callbacks"` // by ordinal
@@ -27,7 +28,7 @@ type Batch struct {
 	Recipients      []Recipient `json:"recipients"`
 }
 
-// Recipient is the true state of one recipient's message, whether or not a callback has reported it.
+// Recipient is the true state of the message to one recipient of a batch, whether or not a callback has reported it.
 type Recipient struct {
 	Recipient string    `json:"recipient"` // digits
 	Status    string    `json:"status"`
@@ -37,7 +38,8 @@ type Recipient struct {
 	Feedback  int       `json:"feedback"` // number of times that feedback was applied
 }
 
-// Callback is the record of one callback and of all HTTP requests that tried to deliver it.
+// Callback is the record of one callback and of all HTTP requests that tried to deliver it. Fields that do not apply to
+// its type are zero.
 type Callback struct {
 	Ordinal    int       `json:"ordinal"` // from 1
 	Plan       string    `json:"plan"`
@@ -51,7 +53,8 @@ type Callback struct {
 	Attempts   []Attempt `json:"attempts"`
 }
 
-// Inbound describes the message from a phone (MO) that a callback is about. Type and sender are in the Callback.
+// Inbound describes the message from a phone (MO) that a Callback is about. The type and the sender are in the
+// Callback.
 type Inbound struct {
 	ID         string    `json:"id"`
 	To         string    `json:"to"`
@@ -60,14 +63,14 @@ type Inbound struct {
 	ReceivedAt time.Time `json:"received_at"`
 }
 
-// Attempt is one HTTP request that sent a callback. All requests after the first 2xx answer are repetitions.
+// Attempt is one HTTP request that sent a callback. Requests after the first 2xx answer are deliberate repetitions.
 type Attempt struct {
 	At      time.Time `json:"at"`
 	Status  int       `json:"status"` // HTTP status; 0 if there was no answer
 	Failure string    `json:"failure,omitempty"`
 }
 
-// Result says what has become of a callback so far, for example pending or acknowledged.
+// Result says what has become of a callback so far, for example "pending" or "acknowledged".
 type Result string
 
 // The values of Result. Only Pending can change later.
@@ -85,7 +88,7 @@ type BatchRecipient struct {
 }
 
 // AcknowledgedInbound returns the callbacks about messages from phones that the customer answered 2xx, in the order of
-// the ledger. The customer must have stored each of these messages once, however often its callback was sent.
+// l.Callbacks. The customer must have stored each of these messages once, however often its callback was sent.
 func (l Ledger) AcknowledgedInbound() []Callback {
 	var acknowledged []Callback
 	for _, c := range l.Callbacks {
@@ -128,8 +131,8 @@ func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	return owed
 }
 
-// AppliedFeedback returns how many times feedback took effect for each message. It also counts feedback for phone
-// numbers outside the batch, which the API accepts.
+// AppliedFeedback returns how many times feedback took effect for each message; messages without feedback are missing.
+// It also counts feedback for phone numbers outside the batch, which the API accepts.
 func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	applied := map[BatchRecipient]int{}
 	for _, b := range l.Batches {
@@ -147,7 +150,8 @@ func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	return applied
 }
 
-// MissingFeedback returns the messages whose owed feedback never took effect, sorted by batch and recipient.
+// MissingFeedback returns the messages that the customer must confirm (see OwedFeedback), but for which no feedback
+// took effect. They are sorted by batch and recipient. The result is nil if no feedback is missing.
 func (l Ledger) MissingFeedback() []BatchRecipient {
 	applied := l.AppliedFeedback()
 	var missing []BatchRecipient
@@ -159,8 +163,9 @@ func (l Ledger) MissingFeedback() []BatchRecipient {
 	return sorted(missing)
 }
 
-// UnearnedFeedback returns the messages for which feedback took effect although none was owed, sorted by batch and
-// recipient. A status that the customer only read through the API does not make feedback owed.
+// UnearnedFeedback returns the messages for which feedback took effect although the customer must not confirm them (see
+// OwedFeedback). They are sorted by batch and recipient. A status that the customer only read through the API does not
+// count.
 func (l Ledger) UnearnedFeedback() []BatchRecipient {
 	owed := l.OwedFeedback()
 	var unearned []BatchRecipient

@@ -14,7 +14,8 @@ type Source struct{ seed uint64 }
 // New returns the Source for seed. Sources with the same seed make the same decisions.
 func New(seed uint64) Source { return Source{seed} }
 
-// Subject identifies what a random number is drawn for, such as one recipient. Fields that do not apply are zero.
+// Subject identifies what a random number is drawn for, such as one recipient of a batch. Fields that do not apply are
+// zero.
 type Subject struct {
 	Plan      string
 	Batch     uint64 // ordinal of the batch in its plan
@@ -22,7 +23,7 @@ type Subject struct {
 	Turn      int    // separates several decisions with the same purpose: a stage, an attempt or a call
 }
 
-// Uint64 returns a uniformly distributed 64-bit number. Equal arguments give the same number.
+// Uint64 returns a uniformly distributed 64-bit number. Equal arguments give the same number, for the same seed.
 func (s Source) Uint64(purpose string, subject Subject) uint64 {
 	h := mix(s.seed)
 	h = absorb(h, purpose)
@@ -32,13 +33,13 @@ func (s Source) Uint64(purpose string, subject Subject) uint64 {
 	return mix(h ^ uint64(subject.Turn))
 }
 
-// Float64 returns a number in [0, 1), uniformly distributed. Equal arguments give the same number.
+// Float64 returns a number in [0, 1), uniformly distributed. Equal arguments give the same number, for the same seed.
 func (s Source) Float64(purpose string, subject Subject) float64 {
 	return float64(s.Uint64(purpose, subject)>>11) / (1 << 53)
 }
 
-// ID returns a ULID: an id that begins with a time, here the argument at. The rest follows from the seed, the purpose
-// and the subject, so different arguments give different ids.
+// ID returns a ULID, an id of 26 characters that begins with the time at. The rest follows from the seed, the purpose
+// and the subject. Equal arguments give the same id; different ones give different ids.
 func (s Source) ID(purpose string, at time.Time, subject Subject) string {
 	var id ulid.ULID
 	var entropy [16]byte
@@ -50,7 +51,8 @@ func (s Source) ID(purpose string, at time.Time, subject Subject) string {
 	return id.String()
 }
 
-// absorb mixes s and its length into the hash h. Because of the length, "ab" then "c" differs from "a" then "bc".
+// absorb mixes s and its length into the hash h and returns the result. Because of the length, "ab" then "c" differs
+// from "a" then "bc".
 func absorb(h uint64, s string) uint64 {
 	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 0x100000001b3

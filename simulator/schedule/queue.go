@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Queue holds work until it is due, the earliest first. Work that is due at the same time keeps the order of adding. A
-// Queue is not safe for concurrent use.
+// Queue holds work until it is due, the earliest first. Work that is due at the same time keeps the order of adding.
+// Create it with NewQueue. It is not safe for concurrent use: a mutex of the caller must guard it.
 type Queue[T any] struct {
 	entries  entries[T]
 	sequence uint64
@@ -16,7 +16,7 @@ type Queue[T any] struct {
 // NewQueue returns an empty Queue.
 func NewQueue[T any]() *Queue[T] { return &Queue[T]{wake: make(chan struct{}, 1)} }
 
-// Add adds work that is due at the given time. If it is now the first work to be due, Add wakes Run.
+// Add adds work that is due at the given time. If this work is now the first to be due, Add wakes Run.
 func (q *Queue[T]) Add(due time.Time, work T) {
 	q.sequence++
 	heap.Push(&q.entries, entry[T]{due, q.sequence, work})
@@ -28,7 +28,8 @@ func (q *Queue[T]) Add(due time.Time, work T) {
 	}
 }
 
-// Due removes and returns the work that is due first, with its due time. It returns false if nothing is due yet.
+// Due removes and returns the work that is due first, with its due time. If no work is due at the time now, it returns
+// false and removes nothing.
 func (q *Queue[T]) Due(now time.Time) (work T, due time.Time, ok bool) {
 	if len(q.entries) == 0 || q.entries[0].due.After(now) {
 		return work, due, false
@@ -37,7 +38,7 @@ func (q *Queue[T]) Due(now time.Time) (work T, due time.Time, ok bool) {
 	return e.work, e.due, true
 }
 
-// Wait returns how long it is until work is due: 0 if work is due already, an hour if the queue is empty.
+// Wait returns how long it is from now until work is due: 0 if work is due already, an hour if the queue is empty.
 func (q *Queue[T]) Wait(now time.Time) time.Duration {
 	if len(q.entries) == 0 {
 		return time.Hour
@@ -51,7 +52,7 @@ type entry[T any] struct {
 	work     T
 }
 
-// entries holds the work of a Queue as a heap. It implements heap.Interface.
+// entries holds the work of a Queue as a heap, with the earliest first. It implements heap.Interface.
 type entries[T any] []entry[T]
 
 func (e entries[T]) Len() int { return len(e) }

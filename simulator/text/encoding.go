@@ -23,7 +23,7 @@ const (
 	gsmExtension = `^{}\[~]|€`
 )
 
-// encodingOf returns GSM-7 if GSM-7 has all characters of the text, else UCS-2.
+// encodingOf returns the encoding of an SMS with this text: GSM-7 if GSM-7 has all its characters, else UCS-2.
 func encodingOf(text string) Encoding {
 	if strings.ContainsFunc(text, func(r rune) bool { return gsmSize(r) == 0 }) {
 		return Encoding{ReportName: "UNICODE", DryRunName: "unicode", single: 70, each: 67, size: utf16.RuneLen}
@@ -43,7 +43,8 @@ func gsmSize(r rune) int {
 	}
 }
 
-// countParts returns how many SMS (parts) the text needs. No character is split between two of them.
+// countParts returns how many SMS (parts) a text needs, at least 1. No character is split between two parts. e must be
+// the encoding of the text.
 func (e Encoding) countParts(text string) int {
 	total, parts, filled := 0, 1, 0
 	for _, r := range text {
@@ -60,7 +61,8 @@ func (e Encoding) countParts(text string) int {
 	return parts
 }
 
-// firstPart returns the beginning of a text: as many characters as fit into a single SMS.
+// firstPart returns the beginning of a text: as many whole characters as fit into one SMS. e must be the encoding of
+// the text.
 func (e Encoding) firstPart(text string) string {
 	filled := 0
 	for at, r := range text {

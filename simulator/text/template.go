@@ -2,14 +2,16 @@ package text
 
 import "strings"
 
-// DefaultValue is the key, in Values, of the value for all phone numbers without a value of their own.
+// DefaultValue takes the place of a phone number in Values. Its value is for all phone numbers that have no value of
+// their own.
 const DefaultValue = "default"
 
 // Values holds parameter values: Values[key][number] replaces ${key} in the text for this phone number. The number is
 // written as digits only, or is DefaultValue.
 type Values map[string]map[string]string
 
-// Template is the text of a batch before its parameters, such as ${name}, are replaced by values. New makes a Template.
+// Template is the text of a batch before its parameters, such as ${name}, are replaced by values. Create it with New.
+// It is safe for concurrent use.
 type Template struct {
 	text   string
 	same   *Rendered // set if the text has no parameters and is the same for all numbers
@@ -17,7 +19,8 @@ type Template struct {
 	values Values
 }
 
-// Limits sets what happens to a text that is too long for one SMS. By default it is divided into several (parts).
+// Limits sets what happens to a text that is too long for one SMS. The zero value divides the text into several SMS
+// (parts).
 type Limits struct {
 	OnePart  bool // the message counts as one part, whatever its length; for binary and media messages
 	Truncate bool // a text that is longer than one part is cut; ignored if OnePart is set
@@ -31,8 +34,8 @@ type Rendered struct {
 	Unmatched bool // a parameter has no value and was left in the text
 }
 
-// New returns a Template from a text and the values of its parameters. If values is nil, ${key} is ordinary text, as in
-// a binary message.
+// New returns a Template from a text and the values of its parameters. It keeps values, which the caller must not
+// change later. If values is nil, ${key} is ordinary text, as in a binary message.
 func New(text string, values Values, limits Limits) Template {
 	t := Template{text: text, limits: limits, values: values}
 	if !strings.Contains(text, "${") || values == nil {
@@ -42,10 +45,11 @@ func New(text string, values Values, limits Limits) Template {
 	return t
 }
 
-// SameForAll returns true only if all recipients get the same text.
+// SameForAll reports whether the text has no parameters, so that all recipients get the same text.
 func (t Template) SameForAll() bool { return t.same != nil }
 
-// For returns the text for one recipient, whose phone number is given as digits only.
+// For returns the final text for one recipient, whose phone number is given as digits only. A parameter without a value
+// stays in the text and sets Unmatched.
 func (t Template) For(number string) Rendered {
 	if t.same != nil {
 		return *t.same
@@ -74,8 +78,8 @@ func (t Template) render(text string) Rendered {
 	return r
 }
 
-// fill replaces each parameter ${key} in text by the string that value returns for key. If value returns false, ${key}
-// stays and unmatched is true. An invalid key (see IsKey) makes ${key} ordinary text.
+// fill replaces each parameter ${key} in text by the string that function value returns for key. If value returns
+// false, ${key} stays and unmatched is true. An invalid key (see IsKey) makes ${key} ordinary text.
 func fill(text string, value func(key string) (string, bool)) (filled string, unmatched bool) {
 	var b strings.Builder
 	for {

@@ -6,17 +6,18 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/text"
 )
 
-// The values of Batch.Type: text, binary and media messages (MMS).
+// The values of Batch.Type: text, binary and media messages (MMS) to phones.
 const (
 	TypeText   = "mt_text"
 	TypeBinary = "mt_binary"
 	TypeMedia  = "mt_media"
 )
 
-// ReportKind is the JSON field delivery_report of a batch. It decides which reports are sent as callbacks.
+// ReportKind is the JSON field delivery_report of a batch. It decides which reports Sinch sends as callbacks.
 type ReportKind string
 
-// The values of ReportKind. The documentation of package simulator lists the callbacks that each kind causes.
+// The values of ReportKind: no callback, one callback for the batch (summary without phone numbers, or full), or
+// callbacks for each recipient (every status, or only the final one).
 const (
 	ReportNone              ReportKind = "none"
 	ReportSummary           ReportKind = "summary"
@@ -50,7 +51,8 @@ type Batch struct {
 	DLTTemplate     *string                      `json:"dlt_template_id,omitempty"`
 }
 
-// ReadBatch parses and checks the body of a send, a dry run (test) or a replace. It returns an *Error if it is invalid.
+// ReadBatch parses and checks the body of a request to send, dry-run (only test) or replace a batch. It sets defaults.
+// It returns an *Error if the body is invalid.
 func ReadBatch(body []byte) (Batch, error) {
 	var b Batch
 	if err := Decode(body, &b); err != nil {
@@ -82,7 +84,8 @@ func (b *Batch) ReportType(prefix string) string {
 	return prefix + "delivery_report_sms"
 }
 
-// Template returns the text of the batch with its parameter values. b must come from ReadBatch or Update.ApplyTo.
+// Template returns the text of the batch with the values of its parameters. The batch must come from ReadBatch or
+// Update.ApplyTo.
 func (b *Batch) Template() text.Template {
 	limits := text.Limits{OnePart: *b.Type != TypeText, Truncate: b.TruncateConcat != nil && *b.TruncateConcat}
 	if *b.Type == TypeMedia {
@@ -100,7 +103,8 @@ func (b *Batch) Template() text.Template {
 	return text.New(body, b.values(), limits)
 }
 
-// values returns the parameter values of the batch, with each phone number reduced to digits.
+// values returns a copy of the batch's parameter values, with each phone number reduced to digits. The result is never
+// nil.
 func (b *Batch) values() text.Values {
 	values := make(text.Values, len(b.Parameters))
 	for key, byNumber := range b.Parameters {

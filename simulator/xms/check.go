@@ -11,7 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/text"
 )
 
-// MaxRecipients limits the entries in the "to" list of a batch, and the recipients that a dry run lists.
+// MaxRecipients limits the entries in the "to" list of a batch, and the recipients that a dry run lists. More are
+// answered 400.
 const MaxRecipients = 1000
 
 const (
@@ -19,7 +20,7 @@ const (
 	maxValue     = 160 // maximum characters in a parameter's value
 )
 
-// CallbackURLRule is the rule of IsCallbackURL in words. Error texts about a refused URL end with it.
+// CallbackURLRule is the rule of IsCallbackURL in words. Error texts about a refused URL end with this text.
 const CallbackURLRule = "must be an absolute http or https URL of at most 2048 characters"
 
 // IsCallbackURL reports whether s is an absolute http or https URL of at most 2048 characters.
@@ -57,7 +58,8 @@ func NormaliseSender(sender string) string {
 	return sender
 }
 
-// dropOthers removes the fields that do not fit the type of the batch, and sets the default of FlashMessage.
+// dropOthers removes the fields that do not fit the type of the batch, such as UDH of a text. It sets FlashMessage of a
+// text to false if it is nil.
 func (b *Batch) dropOthers() {
 	if *b.Type == TypeText {
 		b.FlashMessage = pointerOr(b.FlashMessage, false)
@@ -83,8 +85,8 @@ func (b *Batch) checkRecipients() error {
 	return normalise(b.To)
 }
 
-// normalise replaces each phone number in a list by its digits, in place. It returns an *Error for an entry that is
-// neither a phone number nor a group id.
+// normalise replaces each phone number in a list of recipients by its digits, in place. It returns an *Error for an
+// entry that is neither a phone number nor a group id.
 func normalise(entries []string) error {
 	for i, entry := range entries {
 		number, ok := Digits(entry)

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// Error is an error answer of the API: an HTTP status and, where Sinch documents one, a body with code and text.
+// Error is an error answer of the API: an HTTP status and, where Sinch documents one, a JSON body with code and text.
 type Error struct {
 	Status int    `json:"-"`
 	Code   string `json:"code"` // empty for an answer without a body
@@ -33,7 +33,7 @@ func Violation(format string, args ...any) *Error {
 	return &Error{http.StatusBadRequest, "syntax_constraint_violation", text}
 }
 
-// Forbidden returns a 403. code is one of Sinch's error codes; text is a sentence that explains it.
+// Forbidden returns a 403. code is one of Sinch's error codes; text is a sentence that explains the refusal.
 func Forbidden(code, text string) *Error {
 	return &Error{http.StatusForbidden, code, text}
 }

@@ -1,10 +1,11 @@
 package xms
 
-// maxFeedback limits the recipients in one feedback call. Sinch documents no limit here; 1000 is the limit for a batch.
+// maxFeedback limits the recipients in one feedback call; more are answered 400. Sinch documents no limit here; 1000 is
+// its limit for a batch.
 const maxFeedback = 1000
 
 // ReadFeedback returns the phone numbers in the body of a delivery feedback call: as digits, each once, in the order of
-// the body. None means every recipient of the batch. It returns an *Error if the body is invalid.
+// the body. An empty result means every recipient of the batch. It returns an *Error if the body is invalid.
 func ReadFeedback(body []byte) ([]string, error) {
 	var request struct {
 		Recipients *[]string `json:"recipients"`

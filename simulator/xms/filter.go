@@ -7,14 +7,15 @@ import (
 	"strings"
 )
 
-// Filter selects messages by delivery status and code. The zero Filter selects all messages.
+// Filter selects messages by delivery status and code. The zero Filter selects all messages. ReadFilter reads one from
+// a query.
 type Filter struct {
 	statuses []string // compared without regard to case; empty: any
 	codes    []int    // empty: any
 }
 
-// ReadFilter reads a Filter from the query parameters status and code, which are comma-separated lists. It returns an
-// *Error if a code is not an integer.
+// ReadFilter reads a Filter from the query parameters status and code, which are comma-separated lists. A missing one
+// selects all. It returns an *Error if a code is not an integer.
 func ReadFilter(query url.Values) (Filter, error) {
 	f := Filter{statuses: splitList(query.Get("status"))}
 	for _, text := range splitList(query.Get("code")) {
@@ -27,7 +28,7 @@ func ReadFilter(query url.Values) (Filter, error) {
 	return f, nil
 }
 
-// Matches reports whether f selects messages with this delivery status and code.
+// Matches reports whether f selects messages with this delivery status and code. It ignores the case of status.
 func (f Filter) Matches(status string, code int) bool {
 	named := slices.ContainsFunc(f.statuses, func(s string) bool { return strings.EqualFold(s, status) })
 	return (len(f.statuses) == 0 || named) && (len(f.codes) == 0 || slices.Contains(f.codes, code))

@@ -9,7 +9,7 @@ import (
 )
 
 // Decode decodes a JSON request body into v, a pointer. It ignores unknown fields; names are case-sensitive, as at
-// Sinch. It returns an *Error if the body does not fit v.
+// Sinch. It returns an *Error if the body is not JSON or does not fit v.
 func Decode(body []byte, v any) error {
 	err := json.Unmarshal(exactNames(body), v)
 	var refused *Error
@@ -19,8 +19,8 @@ func Decode(body []byte, v any) error {
 	return InvalidJSON("the body is not JSON of the expected structure")
 }
 
-// exactNames removes the fields of a JSON object whose names are not only lower-case letters and underscores. It
-// returns other JSON values unchanged.
+// exactNames removes those fields of a JSON object whose names have other characters than lower-case letters and
+// underscores. It returns anything but an object unchanged.
 func exactNames(body []byte) []byte {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || object == nil {
@@ -43,7 +43,8 @@ func Encode(v any) []byte {
 	return b
 }
 
-// DecodeStrictly decodes exactly one JSON value into v, a pointer. An unknown field or a second value is an error.
+// DecodeStrictly decodes exactly one JSON value from r into v, a pointer. An unknown field or a second value is an
+// error.
 func DecodeStrictly(r io.Reader, v any) error {
 	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()

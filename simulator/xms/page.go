@@ -16,7 +16,8 @@ const (
 	defaultWindow   = 24 * time.Hour // from start_date to now, if start_date is missing
 )
 
-// Page says which part of a list a query asks for, by page number, time range and client_reference.
+// Page is the part of a list that a query asks for: by page number and size, time range and client_reference. Create it
+// with ReadPage or ReadPageNumber.
 type Page struct {
 	Number    int // from 0
 	size      int
@@ -54,7 +55,8 @@ func ReadPage(query url.Values, now time.Time) (Page, error) {
 	return p, nil
 }
 
-// ReadPageNumber reads a Page from only page and page_size. If one of them is invalid, the error wraps an *Error.
+// ReadPageNumber reads a Page from the query parameters page and page_size only, with the defaults 0 and 30. If one of
+// them is invalid, the error wraps an *Error.
 func ReadPageNumber(query url.Values) (Page, error) {
 	p := Page{size: defaultPageSize}
 	return p, errors.Join(
@@ -81,7 +83,7 @@ func ReadInteger(query url.Values, key string, into *int, least, most int) error
 	return nil
 }
 
-// Query parses the query of a request. A value with an invalid %-escape stays as it is.
+// Query parses the query of a request. A value with an invalid %-escape stays as it is, so there is no error.
 func Query(r *http.Request) url.Values {
 	values := url.Values{}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
@@ -94,7 +96,8 @@ func Query(r *http.Request) url.Values {
 	return values
 }
 
-// Matches reports whether b has the client_reference that the query asks for. A query without one matches any batch.
+// Matches reports whether b has the client_reference that the query asks for. A query without client_reference matches
+// any batch.
 func (p Page) Matches(b *Batch) bool {
 	return p.reference == "" || b.ClientReference != nil && *b.ClientReference == p.reference
 }
@@ -104,7 +107,8 @@ func (p Page) Includes(at time.Time) bool {
 	return !at.Before(p.start) && (p.end.IsZero() || at.Before(p.end))
 }
 
-// Bounds returns which elements of a list of length n are on the page: list[from:to].
+// Bounds returns which elements of a list of length n are on the page: list[from:to]. Both are n beyond the end of the
+// list.
 func (p Page) Bounds(n int) (from, to int) {
 	from = min(p.Number*p.size, n)
 	return from, min(from+p.size, n)
@@ -113,8 +117,8 @@ func (p Page) Bounds(n int) (from, to int) {
 // Senders lists the senders whose batches a query asks for. An empty list means all batches.
 type Senders []string
 
-// ReadSenders reads the comma-separated list of senders in the query parameter "from". It reduces phone numbers to
-// digits.
+// ReadSenders reads the comma-separated list of senders in the query parameter "from", and reduces phone numbers to
+// digits. The result is nil if the list is missing or empty.
 func ReadSenders(query url.Values) Senders {
 	var senders Senders
 	for sender := range strings.SplitSeq(query.Get("from"), ",") {
@@ -126,7 +130,7 @@ func ReadSenders(query url.Values) Senders {
 	return senders
 }
 
-// Match reports whether one of these senders sent the batch. An empty list matches every batch.
+// Match reports whether the sender of batch b is in the list. An empty list matches every batch.
 func (s Senders) Match(b *Batch) bool {
 	return len(s) == 0 || b.From != nil && slices.Contains(s, *b.From)
 }

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Timestamp is a time that is written as Sinch writes times: UTC with milliseconds. It is read with ParseTime.
+// Timestamp is a time that is written in JSON as Sinch writes times, in UTC with milliseconds. It is read from any form
+// that ParseTime accepts.
 type Timestamp struct{ time.Time }
 
 // Stamp returns t as a Timestamp in UTC, truncated to the millisecond.
@@ -18,10 +19,12 @@ func (t Timestamp) String() string { return t.UTC().Format("2006-01-02T15:04:05.
 // MarshalJSON returns the result of String as a JSON string.
 func (t Timestamp) MarshalJSON() ([]byte, error) { return []byte(`"` + t.String() + `"`), nil }
 
-// OperatorTime writes a UTC time as Sinch writes operator_status_at in reports: to the minute, with seconds 00.
+// OperatorTime returns t as Sinch writes operator_status_at in reports: to the minute, with seconds 00. t must be in
+// UTC.
 func OperatorTime(t time.Time) string { return t.Format("2006-01-02T15:04:00Z") }
 
-// UnmarshalJSON reads a time in any form that ParseTime accepts. It returns an *Error for anything else.
+// UnmarshalJSON reads a time in any form that ParseTime accepts, and truncates it to the millisecond. It returns an
+// *Error for anything else.
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
@@ -35,7 +38,7 @@ func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// timeForms are the layouts that ParseTime accepts, without the zone and the fraction of a second.
+// timeForms are the layouts that ParseTime accepts, without the time zone and the fraction of a second.
 var timeForms = []string{"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
 
 // ParseTime parses a date, or a date and a time with or without seconds and fraction, and returns it in UTC. The zone

@@ -5,16 +5,18 @@ import (
 	"slices"
 )
 
-// maxChanges limits the recipients that one update of a batch may add, and those that it may remove.
+// maxChanges limits the recipients that one update of a batch may add, and those that it may remove. More are answered
+// 400.
 const maxChanges = 100
 
-// Update is the parsed body of a request that changes some fields of a batch.
+// Update is the parsed body of a request that changes some fields of a batch. Create it with ReadUpdate.
 type Update struct {
 	named       map[string]json.RawMessage // all fields but to, to_add and to_remove; null removes a field
 	add, remove []string                   // numbers as digits, or group ids
 }
 
-// ReadUpdate parses the body of an update (changed fields of a batch). It returns an *Error if the body is invalid.
+// ReadUpdate parses the body of a request that changes some fields of a batch. It returns an *Error if the body is
+// invalid. Update.ApplyTo checks the values of most fields.
 func ReadUpdate(body []byte) (Update, error) {
 	var u Update
 	if err := Decode(body, &u.named); err != nil {
@@ -46,8 +48,8 @@ func ReadUpdate(body []byte) (Update, error) {
 	return u, nil
 }
 
-// ApplyTo returns a copy of batch b with the changes of the update. It adds recipients before it removes any. It
-// returns an *Error if the changed batch is invalid.
+// ApplyTo returns a copy of batch b with the changes of the update; b stays as it is. It adds recipients before it
+// removes any. It returns an *Error if the changed batch is invalid.
 func (u Update) ApplyTo(b Batch) (Batch, error) {
 	var merged map[string]json.RawMessage
 	if err := json.Unmarshal(Encode(b), &merged); err != nil {
