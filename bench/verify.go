@@ -66,9 +66,9 @@ func verifyFeedback(ctx context.Context, address, plan string, delivered int) er
 // returns an error.
 const deliveryTimeout = 30 * time.Second
 
-// verifyDelivered blocks until dlrloop has delivered all events to the application u, and returns how many were still
-// undelivered at first. It returns an error after deliveryTimeout, if a delivery failed, or unless u has received
-// exactly one event for each delivered recipient. address is that of dlrloop's API.
+// verifyDelivered blocks until dlrloop has delivered all events to the application u, and returns how many were
+// undelivered at first. It returns an error after deliveryTimeout or if a delivery failed. It also returns an error if
+// u has not received exactly one event for each delivered recipient. address is that of dlrloop's API.
 func verifyDelivered(ctx context.Context, address string, u *traffic.Upstream, delivered int) (behind int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, errors.New("timeout: events were not delivered"))
 	defer cancel()

@@ -27,7 +27,8 @@ type api struct {
 	logger  *slog.Logger
 }
 
-// call is one API request while it is handled, with what the simulator has read from it so far.
+// call is one API request while it is handled, with its start time and what the simulator has read from it so far: the
+// operation, the plan and the body.
 type call struct {
 	*http.Request
 	operation fault.Operation

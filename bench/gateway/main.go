@@ -19,8 +19,8 @@ import (
 
 func main() { command.Run(bench) }
 
-// The command measures every combination of a batch size from sizes, in recipients, and a number of concurrent
-// connections from connections.
+// sizes lists numbers of recipients of one batch, and connections lists numbers of concurrent connections. The command
+// measures every combination of the two.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

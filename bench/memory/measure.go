@@ -151,8 +151,8 @@ func (r *run) ingest(ctx context.Context, f *figures) error {
 	return nil
 }
 
-// fullReports returns a load of reports that each list all recipients of a batch. The load begins now and lasts for the
-// duration of the option -burst.
+// fullReports returns a load (what to send, and for how long) whose reports each list all recipients of a batch. It
+// begins now and lasts for the duration of the option -burst.
 func (r *run) fullReports() load {
 	return load{
 		address: r.program.public, connections: burstConnections, next: r.source.full,

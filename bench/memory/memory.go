@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// memory holds the memory usage of a process in bytes, as Linux reports it.
+// memory holds the memory usage of a process in bytes, as Linux reports it: heap and stacks, mapped files, and the
+// largest sum of both so far.
 type memory struct {
 	anon  int64 // anonymous: heap and stacks
 	files int64 // mapped files, mostly the database; the kernel can reclaim them

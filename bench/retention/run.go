@@ -29,7 +29,7 @@ const period = 24 * time.Hour
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
 
 // periodRun is one retention period of the bench. It records reports of new batches, and deletes the batches of the
-// previous period at the same rate. The number period counts from 0.
+// previous period at the same rate. Its field period counts the periods from 0.
 type periodRun struct {
 	store   *pgstore.Store
 	options options

@@ -74,8 +74,8 @@ func policies(string) store.Policy {
 	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch returns the two arrivals that the store records for the batch with this number: the batch's properties, and a
-// report on all but a few of its recipients.
+// batch returns what to record for the batch with this number, as two arrivals: the batch's properties, and a report on
+// all but a few of its recipients.
 func batch(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)

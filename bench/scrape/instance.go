@@ -48,7 +48,8 @@ func (h *instance) end() error {
 	return <-h.ended
 }
 
-// scraped holds the figures read from one answer of /metrics, to measure its size and to check its content.
+// scraped holds the figures read from one answer of /metrics: its size, and the numbers of pending feedback tasks and
+// of messages without a final report.
 type scraped struct {
 	series, bytes    int
 	pending, missing float64 // pending feedback tasks and missing messages of all plans

@@ -49,7 +49,7 @@ type statusCount struct {
 }
 
 // decodeEvents returns the events in a request body, which is one JSON object or an array. id is the header webhook-id:
-// it must be the id of the first event, and before an array also have the number of events. The error says what is
+// it must be the id of the first event, for an array followed by a dot and the number of events. The error says what is
 // wrong.
 func decodeEvents(id string, body []byte) ([]Event, error) {
 	var objects []json.RawMessage

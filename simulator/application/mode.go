@@ -21,9 +21,9 @@ const (
 
 const defaultDelay = 5 * time.Second
 
-// SetMode sets the mode. delay is how long a request waits in the mode Slow; 0 means 5 s. A request that hangs by a
-// fault is cut off at once, and one that waits in the mode Slow is handled at once. SetMode returns an error for an
-// unknown mode, a negative delay, or a delay in another mode.
+// SetMode sets the mode. delay is how long a request waits in the mode Slow; 0 means 5 s. Requests that hang because of
+// a fault are cut off at once, and those that wait in the mode Slow are handled at once. SetMode returns an error for
+// an unknown mode, a negative delay, or a delay in another mode.
 func (a *Application) SetMode(m Mode, delay time.Duration) error {
 	switch m {
 	case Up, Down, Slow, Gone:
@@ -44,7 +44,8 @@ func (a *Application) SetMode(m Mode, delay time.Duration) error {
 	return nil
 }
 
-// modeJSON is the JSON body of the route /control, in requests and answers.
+// modeJSON is the JSON body of the route /control, in requests and answers: the mode, and how long requests wait in the
+// mode Slow.
 type modeJSON struct {
 	Mode  Mode   `json:"mode"`
 	Delay string `json:"delay,omitempty"` // such as 2s

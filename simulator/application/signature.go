@@ -34,8 +34,8 @@ const (
 )
 
 // verifyEvents checks the signature of a request with events, as the specification Standard Webhooks requires. If the
-// header lists several signatures, one must be right. Without Config.Secret, it accepts everything. The error says what
-// is wrong.
+// header lists several signatures, one must be right. The error says what is wrong. Without Config.Secret, there is no
+// check and the result is nil.
 func (a *Application) verifyEvents(h http.Header, body []byte, now time.Time) error {
 	if a.key == nil {
 		return nil
@@ -56,8 +56,8 @@ func (a *Application) verifyEvents(h http.Header, body []byte, now time.Time) er
 	return fmt.Errorf("no v1 signature in %s is right", headerSignature)
 }
 
-// verifySinch checks Sinch's signature of a callback with this body. Without any secret in Config, it accepts
-// everything. With only Config.Secret, it accepts nothing. The error says what is wrong.
+// verifySinch checks Sinch's signature of a callback with this body. The error says what is wrong. If Config has no
+// secret, there is no check and the result is nil. If it has only Secret, for events, each callback is an error.
 func (a *Application) verifySinch(h http.Header, body []byte) error {
 	secret := a.config.CallbackSecret
 	switch {

@@ -89,8 +89,8 @@ func (a Anomalies) share(d anomaly) float64 {
 	}[d]
 }
 
-// occurs reports whether anomaly d affects recipient i of b at stage st, or the report on the whole batch if i is
-// wholeBatch. The seed decides, so the same arguments give the same answer.
+// occurs reports whether anomaly d affects the message to recipient i of b when the message reaches stage st. If i is
+// wholeBatch, it refers to the report on the whole batch. The seed decides, so the same arguments give the same answer.
 func (s *Store) occurs(d anomaly, b *batch, i int, st stage) bool {
 	share := s.config.Anomalies.share(d)
 	if share == 0 {
@@ -102,9 +102,9 @@ func (s *Store) occurs(d anomaly, b *batch, i int, st stage) bool {
 	return s.config.Random.Float64(anomalyNames[d], b.subject(i, int(st))) < share
 }
 
-// chooseCertain selects by the seed, for each anomaly, a different recipient that it hits in any case. It selects none
-// if Calm is set or b has fewer than certainFrom recipients. It must run before plannedOutcome, which makes all
-// selected recipients Delivered except that of undelivered, since some anomalies need a message that becomes
+// chooseCertain selects, by the seed, a different recipient of b for each anomaly, so that each hits at least one. It
+// selects none if Calm is set or b has fewer than certainFrom recipients. It must run before plannedOutcome, which
+// makes the selected recipients Delivered (except for undelivered), since some anomalies need a message that is
 // Dispatched.
 func (s *Store) chooseCertain(b *batch) {
 	n := len(b.recipients)

@@ -32,7 +32,7 @@ type batch struct {
 	callCounts      map[fault.Operation]int
 }
 
-// subject returns the random.Subject that identifies recipient i of b, or the whole batch if i is wholeBatch. turn
+// subject returns what identifies recipient i of b for random decisions, or the whole batch if i is wholeBatch. turn
 // distinguishes several random numbers with the same purpose.
 func (b *batch) subject(i, turn int) random.Subject {
 	of := random.Subject{Plan: b.plan.ID, Batch: b.ordinal, Turn: turn}

@@ -23,9 +23,9 @@ type callback struct {
 	body      []byte    // nil for recipient reports, which each attempt encodes anew
 }
 
-// sendReport schedules for the time due the callback which says that message i of b reached stage st at the time at.
-// anomaly names the anomaly that delays the callback, such as ledger.CallbackLate, or is empty. The caller must hold
-// s.mu.
+// sendReport schedules a callback for the time due. The callback says that message i of b reached stage st at the time
+// at. anomaly names the anomaly that delays the callback, such as ledger.CallbackLate, or is empty. The caller must
+// hold s.mu.
 func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly ledger.EntryKind) {
 	m := &b.recipients[i]
 	c := &callback{
@@ -37,7 +37,7 @@ func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly
 	s.config.Sender.Send(b.plan.Account, b.request.OwnCallbackURL(), c, due, isLost, anomaly)
 }
 
-// sendBatchReport schedules for the time due the callback with the summary or full report on b. anomaly names the
+// sendBatchReport schedules a callback for the time due, with the summary or full report on b. anomaly names the
 // anomaly that delays the callback, such as ledger.CallbackLate, or is empty. The caller must hold s.mu.
 func (s *Store) sendBatchReport(b *batch, due time.Time, anomaly ledger.EntryKind) {
 	c := &callback{

@@ -6,8 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxValidity is the longest time from send_at, or from the send, to the expiry of a batch. It is also the default. A
-// later expire_at is shortened to it.
+// maxValidity limits how long after send_at a batch expires; without send_at, the time of the request counts. It is
+// also the default. A later expire_at is replaced by this limit.
 const maxValidity = 72 * time.Hour
 
 // contents is the part of a batch that a send, an update or a replace sets: the checked request, and the recipients and

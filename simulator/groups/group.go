@@ -43,7 +43,8 @@ func (g *group) remove(numbers []string) {
 	g.members = slices.DeleteFunc(slices.Clone(g.members), func(number string) bool { return removed[number] })
 }
 
-// view is the JSON form of a group in API answers.
+// view is the JSON form of a group (list of phone numbers) in API answers. It has the number of members, not the
+// members.
 type view struct {
 	ID          string          `json:"id"`
 	Name        *string         `json:"name,omitempty"`

@@ -98,8 +98,8 @@ func (gs *Groups) Update(id string, body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// change applies a checked request body c to group g: only the properties that c contains. After an error, an
-// *xms.Error, g is unchanged. The caller must hold gs.mu.
+// change applies a checked request body c to group g: only the properties that c contains. It returns an *xms.Error,
+// and leaves g unchanged, if the name is in use or a named group is unknown. The caller must hold gs.mu.
 func (gs *Groups) change(g *group, c change) error {
 	name, _ := c.name() // already checked
 	if err := gs.checkName(g, name); err != nil {

@@ -164,8 +164,8 @@ func (l Ledger) MissingFeedback() []BatchRecipient {
 }
 
 // UnearnedFeedback returns the messages for which feedback took effect although the customer must not confirm them (see
-// OwedFeedback). They are sorted by batch and recipient. A status that the customer only read through the API does not
-// count.
+// OwedFeedback). They are sorted by batch and recipient. To read the status Delivered only through the API, without a
+// callback, does not permit feedback.
 func (l Ledger) UnearnedFeedback() []BatchRecipient {
 	owed := l.OwedFeedback()
 	var unearned []BatchRecipient

@@ -45,7 +45,8 @@ func New(text string, values Values, limits Limits) Template {
 	return t
 }
 
-// SameForAll reports whether the text has no parameters, so that all recipients get the same text.
+// SameForAll returns true only if all recipients get the same text. It returns false for a text with parameters, even
+// if their values happen to be equal.
 func (t Template) SameForAll() bool { return t.same != nil }
 
 // For returns the final text for one recipient, whose phone number is given as digits only. A parameter without a value
