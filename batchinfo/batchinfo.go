@@ -10,14 +10,16 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The limits of what the store keeps about a batch. Sinch allows at most 1000 recipients in a batch.
+// Limits of the info that Convert returns. Convert cuts a longer report kind, Sinch's delivery_report, to maxKind
+// bytes, and drops all phone numbers after the first maxNumbers. The batches that Sinch accepts are far below both
+// limits.
 const (
-	maxKind    = 64      // bytes of the report kind; the rest of a longer one is cut off
+	maxKind    = 64      // bytes of the report kind, the value of delivery_report in the request
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
 )
 
-// Check returns an error if b cannot be a complete batch from Sinch: its id must have 1 to dlr.MaxBatchID bytes, and it
-// must have recipients (To) or a creation time. The error contains no part of b.
+// Check returns an error if b cannot be a complete batch from Sinch. The id must have 1 to 255 bytes, and b must have
+// recipients (To) or a creation time. The error may be logged: it contains no part of b.
 func Check(b *sinch.Batch) error {
 	switch {
 	case b.ID == "":
@@ -30,9 +32,9 @@ func Check(b *sinch.Batch) error {
 	return nil
 }
 
-// Convert converts a batch from Sinch into the info that the store keeps about it. source tells how dlrloop obtained
-// the batch. Call Check first, because the store keeps no id of more than dlr.MaxBatchID bytes. In the result,
-// Recipients counts all numbers and groups of the batch, but Numbers holds only the first 65 536 numbers.
+// Convert converts a batch from Sinch into the info that the store keeps about the batch. source tells how dlrloop
+// obtained the batch. Call Check first, because Convert does not limit the length of the id. In the result, Recipients
+// counts all numbers and groups of the batch, but Numbers holds only the first 65 536 numbers.
 func Convert(b *sinch.Batch, source store.Source) store.BatchInfo {
 	numbers, groups := b.Numbers(), b.Groups()
 	kind := string(b.DeliveryReport)

@@ -19,8 +19,9 @@ type advised struct {
 
 func (a advised) Unwrap() error { return a.error }
 
-// advise adds advice for the user to an error of the Sinch client, if there is advice for that error. An invalid id,
-// sinch.ErrID, becomes a usageError. All other errors, and nil, are returned unchanged.
+// advise adds advice for the user to an error of the Sinch client if it has any, for example for a 401 answer or a
+// timeout. The error for an invalid id, sinch.ErrID, becomes a usageError. advise returns all other errors, and nil,
+// unchanged.
 func advise(err error) error {
 	if err == nil || errors.As(err, new(advised)) {
 		return err
@@ -67,7 +68,8 @@ func adviceOn(e *sinch.Error) string {
 	return ""
 }
 
-// codeAdvice returns what the user can do about an error code of Sinch, or "" if there is no advice for this code.
+// codeAdvice returns what the user can do about an error code in Sinch's answer, such as unknown_group. It returns ""
+// for codes about which it has no advice.
 func codeAdvice(code string) string {
 	switch code {
 	case "missing_callback_url":
@@ -100,8 +102,9 @@ func notFoundAdvice(op sinch.Operation) string {
 	}
 }
 
-// adviseSend does the same as advise for err, an error of dlrloop batch send. But if Sinch may have sent the batch, the
-// advice is a command that finds the batch: by reference, its client reference, or by time if reference is empty.
+// adviseSend adds advice for the user to an error of dlrloop batch send. If Sinch may have sent the batch despite the
+// error, the advice is a command that finds the batch by its client reference, or by time if reference is empty. For
+// all other errors, and for nil, it does the same as advise.
 func adviseSend(err error, reference string) error {
 	if err == nil || !outcomeUnknown(err) {
 		return advise(err)
@@ -114,8 +117,8 @@ func adviseSend(err error, reference string) error {
 		"Look for it first:\n  " + find}
 }
 
-// outcomeUnknown reports whether Sinch may have executed the call that returned err. It is false if the request was
-// never sent, or if Sinch answered 4xx.
+// outcomeUnknown reports whether Sinch may have executed the call that returned err, for example after a timeout or a
+// 5xx answer. It returns false if the request was never sent, or if Sinch answered 4xx.
 func outcomeUnknown(err error) bool {
 	if answer, ok := errors.AsType[*sinch.Error](err); ok {
 		refused := answer.HTTPStatus >= 400 && answer.HTTPStatus < 500
@@ -127,7 +130,8 @@ func outcomeUnknown(err error) bool {
 	return !errors.As(err, new(*sinch.InvalidError)) && !errors.Is(err, sinch.ErrID)
 }
 
-// shellQuoted returns s as one word of a shell command that the user can copy.
+// shellQuoted returns s as one word of a shell command that the user can copy. If s is empty or has a character that a
+// shell may interpret, it is put in single quotes.
 func shellQuoted(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@+=,", r))

@@ -94,10 +94,12 @@ func newAPI(base string, timeout time.Duration) (*api, error) {
 // apiParallel is the maximum number of API calls that a command makes at the same time.
 const apiParallel = 8
 
-// maxAPIAnswer is the maximum size of the body of an API answer in bytes. The largest page of a list is smaller.
+// maxAPIAnswer is the maximum size of the body of an API answer in bytes. A longer answer is cut off, so decoding it
+// fails. The largest page of a list is smaller.
 const maxAPIAnswer = 64 << 20
 
-// get requests path, which may include a query, and decodes the JSON answer into the variable that result points to.
+// get requests path, which may include a query, and decodes the JSON answer into the variable that result points to. A
+// status other than 2xx is an error.
 func (a *api) get(ctx context.Context, path string, result any) error {
 	return a.call(ctx, http.MethodGet, path, "", nil, result)
 }
@@ -139,8 +141,8 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body [
 	return nil
 }
 
-// connectionError adds the API's base URL to err, which ended an API call before the complete answer arrived. If no
-// connection could be opened, it also adds the advice to start dlrloop or to set --api.
+// connectionError adds the API's base URL to err, the error of a call that got no complete answer. If no connection
+// could be opened, it also adds the advice to start dlrloop or to set --api.
 func (a *api) connectionError(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the message already names the URL
@@ -152,7 +154,8 @@ func (a *api) connectionError(err error) error {
 	return err
 }
 
-// apiError is an answer of the private API with a status other than 2xx.
+// apiError is the error for an answer of dlrloop's private API with a status other than 2xx. Its exported fields are
+// members of the answer's JSON body, and empty if the answer has none.
 type apiError struct {
 	base, status string
 	code         int
@@ -172,7 +175,8 @@ func (e *apiError) Error() string {
 	return s
 }
 
-// statusError returns an apiError for a response with the body answer. For 401, 429 and 503 it adds advice.
+// statusError returns the error for a response with a status other than 2xx: an *apiError with the members of answer,
+// the body of the response. For 401, 429 and 503 it adds advice for the user.
 func (a *api) statusError(response *http.Response, answer []byte) error {
 	e := &apiError{}
 	_ = dlr.UnmarshalExact(answer, e) // without a problem document there is no detail
@@ -186,7 +190,8 @@ func (a *api) statusError(response *http.Response, answer []byte) error {
 	return e
 }
 
-// escaped returns a URL path that consists of a slash and the escaped text for each segment.
+// escaped joins the segments to a URL path with a slash before each. It escapes the segments, so that a slash in a
+// segment does not divide it.
 func escaped(segments ...string) string {
 	var path strings.Builder
 	for _, s := range segments {

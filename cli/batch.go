@@ -2,7 +2,8 @@ package cli
 
 import "github.com/spf13/cobra"
 
-// exitCodes is the last paragraph of the help of every command that calls Sinch or a running dlrloop.
+// exitCodes explains the exit codes to the user. It is the last paragraph of the help of every command that calls Sinch
+// or a running dlrloop.
 const exitCodes = "Exit codes: 0 done, 1 the command failed, 2 invalid arguments or configuration; nothing was called."
 
 func batchCommand() *cobra.Command {

@@ -39,8 +39,9 @@ document.
 	return batchCall(c, (*sinch.Client).Cancel)
 }
 
-// batchCall adds --json, the flags of remoteFlags and RunE to c, a command whose argument is a batch id, and returns c.
-// RunE passes the id to call, which is a method of the Sinch client, and prints the batch that call returns.
+// batchCall completes c, a command whose argument is a batch id, and returns it. The command passes the id to call, a
+// method of the Sinch client, and prints the batch that call returns. batchCall also adds --json and the flags that
+// select a service plan.
 func batchCall(
 	c *cobra.Command, call func(*sinch.Client, context.Context, string) (*sinch.Batch, error),
 ) *cobra.Command {

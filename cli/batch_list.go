@@ -44,12 +44,14 @@ be read are reported on standard error and skipped; the exit code is then 1.
 	return c
 }
 
-// limitFlag adds --limit, the maximum number of entries to print. Its default, 0, means all.
+// limitFlag adds --limit, the maximum number of entries to print. Parsing stores the number in *limit. The default, 0,
+// means all entries.
 func limitFlag(c *cobra.Command, limit *int) {
 	c.Flags().IntVar(limit, "limit", 0, "at most `N` entries (default all)")
 }
 
-// pageSize returns how many entries to request per page if --limit is limit. The result 0 means Sinch's maximum, 100.
+// pageSize returns how many entries of a list to request from Sinch at once; limit is the value of --limit. It returns
+// 0, which means Sinch's maximum of 100, unless limit is 1 to 99.
 func pageSize(limit int) int {
 	if limit > 0 && limit < 100 {
 		return limit
@@ -57,7 +59,8 @@ func pageSize(limit int) int {
 	return 0
 }
 
-// listing says how printList prints entries of type T: as rows of a table, or as JSON.
+// listing tells printList how to print entries of type T: table and row make a table for people, and document writes an
+// entry as JSON.
 type listing[T any] struct {
 	table    func(io.Writer) *table
 	row      func(*table, T)
@@ -65,8 +68,9 @@ type listing[T any] struct {
 	document func(io.Writer, T) error // writes an entry as JSON
 }
 
-// printList prints at most limit entries, or all if limit is 0. If reading fails, it still prints the entries read so
-// far. It skips an entry that cannot be decoded, prints the reason on standard error, and returns an error at the end.
+// printList prints at most limit entries, or all if limit is 0, as a table or as JSON. If reading fails, it still
+// prints the entries read so far and returns the error. It skips an entry that cannot be decoded, prints the reason on
+// standard error, and returns an error at the end.
 func printList[T any](c *cobra.Command, entries iter.Seq2[T, error], limit int, asJSON bool, l listing[T]) error {
 	if limit < 0 {
 		return usageError{errors.New("--limit must not be negative")}

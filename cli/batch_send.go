@@ -99,8 +99,9 @@ func batchDryRunCommand() *cobra.Command {
 	})
 }
 
-// messageCall adds the flags of remoteFlags, those that define a message, and RunE to the command c, and returns c.
-// RunE builds and validates the message, makes a Sinch client, and passes both to call.
+// messageCall completes c, a command with a message to send, and returns it. The command builds and validates the
+// message, makes a Sinch client, and passes both to call. messageCall also adds the flags that define the message and
+// those that select a service plan.
 func messageCall(
 	c *cobra.Command, call func(*cobra.Command, []string, *sinch.Client, sinch.Message) error,
 ) *cobra.Command {

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// printBatch prints a batch as a list of names and values. It leaves out what is not set.
+// printBatch prints a batch for people, as a list of names and values. It leaves out values that are not set.
 func printBatch(w io.Writer, b *sinch.Batch) error {
 	var d details
 	d.add("batch", b.ID)
@@ -33,7 +33,8 @@ func printBatch(w io.Writer, b *sinch.Batch) error {
 	return d.print(w)
 }
 
-// stateOf returns "canceled", "scheduled" (the send time is after now) or "sent" (not necessarily delivered).
+// stateOf returns the state of a batch at the time now: "canceled", "scheduled" if the send time is after now, else
+// "sent", whether or not the messages are delivered.
 func stateOf(b *sinch.Batch, now time.Time) string {
 	switch {
 	case b.Canceled:
@@ -45,7 +46,8 @@ func stateOf(b *sinch.Batch, now time.Time) string {
 	}
 }
 
-// shownEntries is the maximum number of recipients or batch ids that are printed on one line. --json prints all.
+// shownEntries is the maximum number of recipients or batch ids that are printed on one line for people. The option
+// --json always prints all of them.
 const shownEntries = 20
 
 func entries(to []string) string {
@@ -88,7 +90,8 @@ func feedbackOf(b *sinch.Batch) string {
 	return "not wanted"
 }
 
-// batchTable returns an empty table with the columns that batchRow fills.
+// batchTable returns an empty table with the headings of dlrloop batch list, which prints it to w. The function
+// batchRow adds a batch as a row.
 func batchTable(w io.Writer) *table {
 	return newTable(w, "BATCH", "CREATED", "STATE", "TYPE", "TO", "FROM", "REPORT", "FEEDBACK", "CLIENT REFERENCE")
 }

@@ -61,8 +61,8 @@ func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	}
 }
 
-// indent returns the white space to print before the ^ that marks p.Column. Tabs stay tabs, so that the columns match.
-// If p.Source ends before that column, because a secret in it is masked, the ^ stands at the end of p.Source.
+// indent returns the white space to print before the ^ that marks column p.Column of the line p.Source. Tabs stay tabs,
+// so that the columns match. If p.Source is shorter, because a secret in it is masked, the ^ stands at its end.
 func indent(p config.Problem) string {
 	line := []rune(p.Source)
 	before := string(line[:min(max(p.Column-1, 0), len(line))])
@@ -74,7 +74,7 @@ func indent(p config.Problem) string {
 	}, before)
 }
 
-// count returns a number with its noun: "1 secret", "2 secrets", "2 batches".
+// count returns a number with its noun, in the plural unless n is 1: "1 secret", "2 secrets", "2 batches".
 func count(n int, noun string) string {
 	switch {
 	case n == 1:

@@ -6,7 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// completed makes shells complete the value of the named flag with the results of values.
+// completed makes shells complete the value of the named flag with the results of the function values. The flag must
+// exist.
 func completed(c *cobra.Command, name string, values cobra.CompletionFunc) {
 	_ = c.RegisterFlagCompletionFunc(name, values) // fails only if the flag does not exist or has a completion
 }
@@ -23,7 +24,8 @@ func noFiles(c *cobra.Command, names ...string) {
 	}
 }
 
-// plans makes shells complete the named flag with the plan ids in the configuration at *path, if it can be loaded.
+// plans makes shells complete the named flag with the plan ids in the configuration file at *path. If the configuration
+// cannot be loaded, shells offer nothing.
 func plans(c *cobra.Command, name string, path *string) {
 	completed(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		loaded, err := config.Load(*path, environ())

@@ -132,7 +132,8 @@ func copyAdvice(err error) error {
 	return err
 }
 
-// copySummary is the JSON that dlrloop copy --json prints.
+// copySummary is the JSON that dlrloop copy --json prints: both stores, the duration, the copied bytes, and a checksum
+// for each kind of entry. Resumed is true if the run continued an interrupted copy.
 type copySummary struct {
 	From    string                `json:"from"`
 	To      string                `json:"to"`
@@ -142,7 +143,8 @@ type copySummary struct {
 	Kinds   map[string]copiedKind `json:"kinds"`
 }
 
-// copiedKind holds the number and the checksum of all entries of one kind, such as recipients, the same in both stores.
+// copiedKind says how many entries of one kind, such as recipients, were copied. Checksum covers all of them, in
+// hexadecimal digits. Both values were verified in the destination.
 type copiedKind struct {
 	Count    int    `json:"count"`
 	Checksum string `json:"checksum"`

@@ -20,7 +20,8 @@ type location struct {
 	url string
 }
 
-// parseLocation parses given, the value of flag: bolt:DIRECTORY, postgres:URL, or postgres:@FILE with the URL in FILE.
+// parseLocation parses given, the value of a flag: bolt:DIRECTORY, postgres:URL, or postgres:@FILE with the URL in
+// FILE. Every error is a usageError that names the flag. It does not open the store.
 func parseLocation(flag, given string) (location, error) {
 	kind, where, found := strings.Cut(given, ":")
 	switch {
@@ -53,7 +54,7 @@ func databaseLocation(flag, url string) (location, error) {
 	return location{url: url}, nil
 }
 
-// String returns the location for messages, without user name and password.
+// String returns the location for messages. For a database it has only the host and the name, so it holds no password.
 func (p location) String() string {
 	if p.dir != "" {
 		return "bolt:" + p.dir
@@ -87,8 +88,8 @@ func (p location) sink(ctx context.Context, c *config.Config) (copying.Sink, err
 	return boltstore.OpenSink(boltstore.Config{Path: p.dir})
 }
 
-// postgres returns the options for opening the database. If c is a configuration with the driver postgres, they include
-// its dialect, its number of slots, and whether to migrate the schema. c may be nil.
+// postgres returns the options for opening the PostgreSQL database at p.url. If c is a configuration with the driver
+// postgres, they include its dialect, its number of slots, and whether to migrate the schema. c may be nil.
 func (p location) postgres(c *config.Config) pgstore.Config {
 	of := pgstore.Config{URL: p.url, Replica: "copy"}
 	if c != nil && c.Store.Driver == config.DriverPostgres {

@@ -35,7 +35,8 @@ func decodeText(content []byte) (string, error) {
 	return string(runes), nil
 }
 
-// utf16Order returns the byte order of UTF-16 text that begins with a byte order mark or an ASCII character, else nil.
+// utf16Order returns the byte order of content if it looks like UTF-16, else nil. It looks at the first two bytes: a
+// byte order mark, or an ASCII character with a zero byte.
 func utf16Order(content []byte) binary.ByteOrder {
 	switch {
 	case len(content) < 2:

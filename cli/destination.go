@@ -28,13 +28,15 @@ private API.
 	return c
 }
 
-// oneDestination accepts the name of a destination as the only argument.
+// oneDestination is the argument check of commands for one destination: it accepts exactly one argument, the name.
 var oneDestination = exactlyOne("one destination, such as app; dlrloop destination list prints all")
 
-// destinationsPath is the path of the private API below which all operations on destinations are.
+// destinationsPath is the path of the list of destinations in the private API. The operations on one destination have
+// paths below it.
 const destinationsPath = "/api/v1/destinations"
 
-// destination is a destination of events, as the private API lists it.
+// destination is a URL to which dlrloop delivers events, as the private API lists it: how many events wait, are
+// deferred or are dead. Oldest is zero if no event waits, and PausedAt is zero unless the destination is paused.
 type destination struct {
 	Name       string    `json:"name"`
 	Configured bool      `json:"configured"`
@@ -45,7 +47,7 @@ type destination struct {
 	PausedAt   time.Time `json:"paused_at"`
 }
 
-// state returns the state of the destination in one word or two.
+// state returns "not configured", "paused" or "active".
 func (d destination) state() string {
 	switch {
 	case !d.Configured:
@@ -94,7 +96,8 @@ configured keeps its events until dlrloop destination purge deletes it, or reten
 	return c
 }
 
-// deferredEvent is an event that a destination did not accept, as the private API lists it.
+// deferredEvent is an event that a destination has not accepted, as the private API lists it. dlrloop will try it again
+// at Due, or has given it up as dead.
 type deferredEvent struct {
 	EventID  string    `json:"event_id"`
 	Type     string    `json:"type"`
@@ -180,19 +183,21 @@ the answer is one JSON document: the number of events that were dead.
 	return c
 }
 
-// requeuedEvents is the answer to a requeue: how many events were dead.
+// requeuedEvents is the API's answer to a request to deliver the dead and deferred events of a destination now. Events
+// is the number of events that were dead.
 type requeuedEvents struct {
 	Events int `json:"events"`
 }
 
-// purgedEvents is the answer to a purge: how many events the destination had not received.
+// purgedEvents is the API's answer to a request to delete a destination. It counts the events that the destination did
+// not receive: those that waited, and those that were dead.
 type purgedEvents struct {
 	Waiting int `json:"waiting"`
 	Dead    int `json:"dead"`
 }
 
-// changeDestination makes an API call that changes a destination. It prints the answer as JSON if asJSON is set, else
-// the line that text returns for it.
+// changeDestination makes an API call that changes a destination, and decodes the answer into a T. It prints the answer
+// as JSON if asJSON is true, else the line that text returns for the answer.
 func changeDestination[T any](
 	c *cobra.Command, l *local, method, path string, asJSON bool, text func(T) string,
 ) error {

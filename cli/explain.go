@@ -13,7 +13,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// explained is a recipient of a batch in the private API, with the fields that explain prints.
+// explained is one recipient of a batch, as the private API returns it, with the fields that dlrloop explain prints.
+// State is nil if no report has named the recipient.
 type explained struct {
 	Plan    string           `json:"plan"`
 	BatchID string           `json:"batch_id"`
@@ -26,7 +27,8 @@ type explained struct {
 	Reports []explainedReport `json:"reports"`
 }
 
-// explainedReport is a report that named the recipient. In a state, only Status, Code, Name and Final are set.
+// explainedReport is a report that named the recipient, as the private API returns it. In the field State of an
+// explained only Status, Code, Name and Final are set.
 type explainedReport struct {
 	Status     string    `json:"status"`
 	Code       *int      `json:"code"`
@@ -79,17 +81,20 @@ inbound message in the format of the API: {"recipient": …} or {"inbound": …}
 	return c
 }
 
-// explanation prints what the API has about a phone number.
+// explanation is one run of dlrloop explain. It prints the batches, reports and inbound messages that the API has for a
+// phone number.
 type explanation struct {
 	command *cobra.Command
 	api     *api
 	number  string
 	batch   string // only this batch; empty for all
-	limit   int    // of batches, and of inbound messages; 0 for none
+	limit   int    // maximum number of batches, and of inbound messages; 0 means no limit
 	asJSON  bool
 }
 
-// recipients prints the number's state in each batch, and the reports that named it.
+// recipients prints the state of the phone number in each batch, and the reports that named the number. If the API has
+// more than e.limit batches, it prints a hint on standard error. It prints a message, not an error, if there is no
+// batch.
 func (e *explanation) recipients() error {
 	out, shown := e.command.OutOrStdout(), 0
 	path := "/api/v1/recipients" + escaped(e.number)
@@ -123,7 +128,8 @@ func (e *explanation) noBatch() string {
 	return "batch " + printable(e.batch) + " does not have this number"
 }
 
-// inbound prints the inbound messages from and to the number.
+// inbound prints the inbound messages from and to the number. If the API has more than e.limit messages, it prints a
+// hint on standard error.
 func (e *explanation) inbound() error {
 	out, table, shown := e.command.OutOrStdout(), inboundTable(e.command.OutOrStdout()), 0
 	query := url.Values{"number": {e.number}}
@@ -153,7 +159,8 @@ func (e *explanation) inbound() error {
 	return table.print("no inbound messages")
 }
 
-// print writes an item of the API as a line of JSON with the kind of the item, or for people.
+// print writes an item of the API to out: with --json as a line of JSON with kind as the key and raw as the value, else
+// by calling people.
 func (e *explanation) print(out io.Writer, kind string, raw json.RawMessage, people func(io.Writer) error) error {
 	if e.asJSON {
 		return printJSON(out, map[string]json.RawMessage{kind: raw})
@@ -191,7 +198,8 @@ func (r explained) print(out io.Writer) error {
 	return err
 }
 
-// code returns the code of the report with its name; empty if the report has no code.
+// code returns the code of the report with its name, such as "153 absent subscriber". It returns "" if the report has
+// no code.
 func (s explainedReport) code() string {
 	if s.Code == nil {
 		return ""
@@ -199,7 +207,8 @@ func (s explainedReport) code() string {
 	return strconv.Itoa(*s.Code) + " " + s.Name
 }
 
-// effect says in words why the report is the state or not.
+// effect says in words whether the report determines the recipient's state, and if not, why. It returns a value of
+// Effect that it does not know unchanged.
 func (s explainedReport) effect() string {
 	switch s.Effect {
 	case "holds":

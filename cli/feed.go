@@ -16,20 +16,22 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// feed is a client of the feed of events, GET /api/v1/events of the private API.
+// feed is a client of GET /api/v1/events in the private API, which sends events as lines of JSON, usually without end.
 type feed struct {
 	api    *api
 	client *http.Client
-	quiet  time.Duration // the longest time without a line
+	quiet  time.Duration // maximum time without a line; then read returns an error
 }
 
-// maxFeedLine is the maximum size of a line of the feed in bytes. An event may contain a callback of any size.
+// maxFeedLine is the maximum size in bytes of a line that feed.read accepts; a longer line is an error. A line can be
+// large, because an event may contain a callback of any size.
 const maxFeedLine = maxAPIAnswer
 
-// newFeed returns a client of the feed that a running dlrloop serves. An answer must begin within timeout.
+// newFeed returns a client of the event feed at the API a. Connecting, and the wait for the beginning of an answer, may
+// each take up to timeout. The answer itself has no time limit.
 func newFeed(a *api, timeout time.Duration) *feed {
 	client := *a.client
-	client.Timeout = 0 // an answer has no end
+	client.Timeout = 0 // an answer may last for ever
 	client.Transport = &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: timeout}).DialContext,
 		TLSHandshakeTimeout: timeout, ResponseHeaderTimeout: timeout,
@@ -37,7 +39,8 @@ func newFeed(a *api, timeout time.Duration) *feed {
 	return &feed{api: a, client: &client, quiet: 45 * time.Second} // three heartbeats
 }
 
-// feedLine is one line of the feed.
+// feedLine is one line of the event feed: an event, or a heartbeat that shows that the connection is alive. Cursor is
+// the position after the line, from which another request can continue.
 type feedLine struct {
 	Cursor string          `json:"cursor"`
 	Event  json.RawMessage `json:"event"` // nil in a heartbeat
@@ -46,8 +49,8 @@ type feedLine struct {
 
 var errFeedQuiet = errors.New("no line from the feed, not even a heartbeat")
 
-// read requests the feed and calls each for every line. It returns nil when the answer is complete, otherwise an error:
-// that of each, or why the feed could not be read.
+// read requests the feed and calls each for every line. It blocks until the answer is complete, and then returns nil.
+// It returns an error if each returns one, if the feed cannot be read, or if no line arrives for f.quiet.
 func (f *feed) read(ctx context.Context, query url.Values, each func(feedLine) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -96,5 +99,6 @@ func (f *feed) read(ctx context.Context, query url.Values, each func(feedLine) e
 	return nil
 }
 
-// notDlrloop is an error about an answer that dlrloop never gives. Another attempt does not help.
+// notDlrloop is the error for an answer that dlrloop never gives, for example from another program at the same address.
+// Trying again does not help.
 type notDlrloop struct{ error }

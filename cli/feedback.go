@@ -27,7 +27,8 @@ a running dlrloop owes: pending feedback, and dead feedback that could not be se
 	return c
 }
 
-// confirmation holds the values of the flags that say which recipients received a batch.
+// confirmation says which recipients received a batch. It holds the values of --recipient, --file and --whole-batch. If
+// --file is set, the method read sets recipients to the numbers in the file.
 type confirmation struct {
 	recipients []string
 	file       string
@@ -145,7 +146,8 @@ func eachOnce(numbers []string) (once []string) {
 	return once
 }
 
-// feedbackResult is the JSON that dlrloop feedback send --json prints.
+// feedbackResult is the JSON that dlrloop feedback send --json prints: the batch, the number of accepted recipients,
+// and the number of calls to Sinch.
 type feedbackResult struct {
 	BatchID    string `json:"batch_id"`
 	Recipients int    `json:"recipients"`

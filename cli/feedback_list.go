@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// feedbackBatch is a batch with pending or dead feedback, as the private API lists it.
+// feedbackBatch is a batch with pending or dead feedback, as the private API lists it. Owed, Sent and Dead count
+// recipients. Task is nil if no feedback is pending, and DeadInfo is nil if none is dead.
 type feedbackBatch struct {
 	Plan     string `json:"plan"`
 	ID       string `json:"id"`
@@ -93,8 +94,9 @@ func pendingRow(t *table, i item[feedbackBatch]) {
 		shortened(detail, 80))
 }
 
-// recipientsCell returns the table cell for a batch's feedback in one state, such as dead. recipients is the number of
-// recipients in that state. wholeBatch says whether feedback for the whole batch is in that state.
+// recipientsCell returns the text of a table cell for the feedback of a batch in one state, such as "3" or "whole
+// batch, 3". recipients is the number of recipients in that state. wholeBatch says whether feedback for the whole batch
+// is in that state.
 func recipientsCell(recipients int, wholeBatch bool) string {
 	switch {
 	case !wholeBatch:

@@ -17,7 +17,8 @@ type requeue struct {
 	All     bool   `json:"all,omitempty"`
 }
 
-// requeued is the answer to a requeue request. If More is true, batches are left, and the request must be repeated.
+// requeued is the answer to a requeue request: how many batches are now due, and how many of their recipients had dead
+// feedback. If More is true, batches are left, and the request must be repeated.
 type requeued struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
@@ -78,7 +79,8 @@ were dead.
 	return c
 }
 
-// planOf returns named, the value of --plan, or the id of the only plan in the configuration if named is empty.
+// planOf returns named, the value of --plan, or if that is empty, the id of the only plan in the configuration. It
+// returns a usageError if c is nil or has several plans.
 func planOf(c *config.Config, named string) (string, error) {
 	if named != "" {
 		return named, nil
@@ -90,7 +92,8 @@ func planOf(c *config.Config, named string) (string, error) {
 	return p.ID, err
 }
 
-// requeue repeats the request until the server has processed all batches. total is the sum of all answers.
+// requeue makes dlrloop send pending and dead feedback now. It repeats the request until the server has processed all
+// batches. total is the sum of all answers, even after an error.
 func (a *api) requeue(ctx context.Context, request requeue) (total requeued, err error) {
 	for {
 		var r requeued

@@ -49,7 +49,8 @@ Exit codes: 0 it answered 200, 1 it did not.`,
 	return c
 }
 
-// probe requests url, without proxy and redirects, and returns the status. Any status other than "200 OK" is an error.
+// probe requests url, without a proxy and without following redirects. It returns the status line "200 OK"; any other
+// status is an error.
 func probe(ctx context.Context, url string) (string, error) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()

@@ -24,7 +24,8 @@ plan, such as STOP. It calls the private API.
 	return c
 }
 
-// inboundMessage is an inbound message of the private API with the fields that the list prints.
+// inboundMessage is a message from a phone, as the private API returns it, with the fields that dlrloop inbound list
+// prints.
 type inboundMessage struct {
 	Plan      string    `json:"plan"`
 	ID        string    `json:"id"`

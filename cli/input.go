@@ -8,7 +8,8 @@ import (
 	"os"
 )
 
-// maxInput is the maximum size in bytes of a file or standard input. A batch for a thousand recipients is smaller.
+// maxInput is the maximum size in bytes of a file or of standard input; more is an error. A batch for a thousand
+// recipients is smaller.
 const maxInput = 16 << 20
 
 // readInput reads the named file, or stdin if the name is "-". Content of more than maxInput bytes is an error.

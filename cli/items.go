@@ -10,13 +10,14 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// item is one item of a list of the private API: decoded, and as received.
+// item is one entry of a list of the private API: value is the decoded entry, and raw is its JSON as received.
 type item[T any] struct {
 	value T
 	raw   json.RawMessage
 }
 
-// items iterates over the items of a list of the private API, page by page. It stops at the first error.
+// items iterates over a list of the private API, which it requests page by page. After an error it yields the error and
+// stops. It sets the key cursor in query, so the caller must not use query again.
 func items[T any](ctx context.Context, a *api, path string, query url.Values) iter.Seq2[item[T], error] {
 	return func(yield func(item[T], error) bool) {
 		for {

@@ -46,7 +46,8 @@ func (m *message) build() (sinch.Message, error) {
 	}, m.rejectFlags("udh", "media-url", "subject")
 }
 
-// messageType parses --type: text, binary or media, with or without Sinch's prefix mt_. It returns "" without --type.
+// messageType parses the flag --type: text, binary or media, with or without Sinch's prefix mt_. It returns "" if the
+// flag is not set, and a usageError for any other value.
 func (m *message) messageType() (sinch.Type, error) {
 	switch t := sinch.Type("mt_" + strings.TrimPrefix(m.kind, "mt_")); {
 	case m.kind == "":

@@ -14,7 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// message holds the values of the flags that define a message to send, or a change of a message.
+// message holds the values of the flags that define a message to send, or a change of a message. Parsing the command
+// line fills it.
 type message struct {
 	flags *pflag.FlagSet
 	own   []string // names of all flags below except file
@@ -34,7 +35,8 @@ type message struct {
 	clear               []string
 }
 
-// messageFlags adds the flags that batch send, dry-run, replace and update share. Parsing them fills the result.
+// messageFlags adds the flags of a message that the commands batch send, dry-run, replace and update share. Parsing the
+// command line fills the returned message.
 func messageFlags(c *cobra.Command) *message {
 	m := &message{flags: c.Flags()}
 	f := c.Flags()
@@ -80,7 +82,8 @@ func reportKinds() []string {
 	}
 }
 
-// toFlag adds --to, which all commands with a message have except batch update.
+// toFlag adds --to, the recipients of a message. All commands with a message have it except batch update, which has
+// --to-add and --to-remove.
 func (m *message) toFlag(c *cobra.Command) {
 	c.Flags().StringSliceVar(&m.to, "to", nil, "`NUMBERS` and group ids, separated by commas; repeatable")
 	noFiles(c, "to")
@@ -121,7 +124,8 @@ func (m *message) read(stdin io.Reader) ([]byte, bool, error) {
 	return content, true, nil
 }
 
-// message returns the message that the flags or --file define, validated as far as possible without calling Sinch.
+// message returns the message that the flags or --file define, after all checks that need no call to Sinch. An invalid
+// message is a usageError. It reads stdin if --file is "-".
 func (m *message) message(stdin io.Reader) (sinch.Message, error) {
 	content, found, err := m.read(stdin)
 	if err != nil {
@@ -139,7 +143,8 @@ func (m *message) message(stdin io.Reader) (sinch.Message, error) {
 	return built, m.inputError(err)
 }
 
-// inputError turns err, an error in the message, into a usageError that names the flag or file. It returns nil for nil.
+// inputError turns an error in the message into a usageError that names the flag or the file. It returns nil if err is
+// nil.
 func (m *message) inputError(err error) error {
 	if m.file == "" {
 		if invalid, ok := errors.AsType[*sinch.InvalidError](err); ok && slices.Contains(m.clear, invalid.Member) {
@@ -157,7 +162,8 @@ func (m *message) inputError(err error) error {
 	return usageError{fmt.Errorf("%s: %w", name, err)}
 }
 
-// flagError turns a *sinch.InvalidError into a usageError that names the flag. It returns other errors unchanged.
+// flagError turns a *sinch.InvalidError, which names a member of Sinch's API, into a usageError that names the flag for
+// this member. It returns other errors, and nil, unchanged.
 func flagError(err error) error {
 	invalid, ok := errors.AsType[*sinch.InvalidError](err)
 	if !ok {

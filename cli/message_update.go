@@ -7,7 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// update returns the change of a batch that the flags or --file define, validated as far as possible without Sinch.
+// update returns the change of a batch that the flags or --file define, after all checks that need no call to Sinch. An
+// invalid change is a usageError. It reads stdin if --file is "-".
 func (m *message) update(stdin io.Reader) (sinch.Update, error) {
 	content, found, err := m.read(stdin)
 	if err != nil {
@@ -50,7 +51,8 @@ func (m *message) buildUpdate() (sinch.Update, error) {
 	return u, m.updateBody(&u)
 }
 
-// updateBody sets the new content in u, if the flags define any: u.Text, u.Media, or both u.Binary and u.UDH.
+// updateBody sets the new content of the batch in u, if the flags define any: u.Text, u.Media, or both u.Binary and
+// u.UDH. The other fields of u stay unchanged.
 func (m *message) updateBody(u *sinch.Update) (err error) {
 	media := slices.ContainsFunc([]string{"media-url", "subject"}, m.given)
 	switch {

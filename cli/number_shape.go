@@ -30,6 +30,7 @@ var (
 )
 
 // otherShapes matches text that has digits but is not exactly one phone number, such as a range or coordinates.
+// checkShape rejects such text.
 var otherShapes = regexp.MustCompile(strings.Join([]string{
 	`^-\d`, `\d.*[+\n]`, `[-/]$`, // a negative number, two cells
 	`\d{10,}[^\d]+\d`, `\d{7,}[^\d]+\d{7,}`, `\.\.`, // a range, an extension
@@ -37,7 +38,8 @@ var otherShapes = regexp.MustCompile(strings.Join([]string{
 	`\d\.\d+ +-?\d+\.\d`, // coordinates
 }, "|"))
 
-// otherLocalShapes matches text that is not a phone number if it does not begin with + or 00, such as a card number.
+// otherLocalShapes matches text with the shape of, for example, a card number or a post code. checkShape rejects such
+// text, but not if it begins with + or 00, as international phone numbers do.
 var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
 	`^\d{1,3}\. `, `^\(?[2-689]\)?[^\d]`, `\d[^\d]+\d{12,}$`, // an entry number before the phone number
 	`^[1-9]\d{0,2}(?:[ .]\d{3}){2}$`,                              // 1.234.567
@@ -46,7 +48,8 @@ var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
 	`^97[89](?:[- ]?\d){10}$`, // ISBN
 }, "|"))
 
-// nationalShape matches phone numbers as people in North America and India write them, without a country code.
+// nationalShape matches phone numbers without a country code, as people in North America and India write them.
+// checkShape rejects them, because the country is unknown.
 var nationalShape = regexp.MustCompile(`^(?:\d{3}[-. ]|\(\d{3}\) ?)\d{3}[-. ]?\d{4}$|^\d{5}[- ]\d{5}$`)
 
 // withoutFraction removes a fraction of zeros, such as ".0", from a number. Spreadsheets add the fraction in columns of
@@ -58,7 +61,8 @@ func withoutFraction(cell string) string {
 	return cell
 }
 
-// checkShape returns an error if the digits of a cell are not an international phone number but, for example, a date.
+// checkShape returns an error if a cell of a table holds, for example, a date or a national number instead of an
+// international phone number. digits are the digits of the cell.
 func checkShape(cell, digits string) *cellError {
 	cell = asciiForm(cell)
 	abroad := abroadShape.MatchString(cell)
@@ -101,11 +105,12 @@ func checkCountryCode(digits string) *cellError {
 	return nil
 }
 
-// zeroCountries lists the country codes whose numbers keep their leading 0 when dialed from abroad: Italy, Ivory
-// Coast, Benin, Gabon, Congo and San Marino.
+// zeroCountries returns the country codes whose numbers keep a leading 0 when dialed from abroad: Italy, Ivory Coast,
+// Benin, Gabon, Congo and San Marino.
 func zeroCountries() []string { return []string{"39", "225", "229", "241", "242", "378"} }
 
-// countryCodeLength returns the number of digits of the country code at the start of a phone number, by ITU-T E.164.
+// countryCodeLength returns the number of digits of the country code at the start of a phone number: 1 to 3, by ITU-T
+// E.164. digits must have at least two digits.
 func countryCodeLength(digits string) int {
 	switch digits[0] {
 	case '1', '7':
@@ -120,7 +125,8 @@ func countryCodeLength(digits string) int {
 	return 3
 }
 
-// asciiForm replaces every dash, bracket and space with its ASCII form and removes invisible characters.
+// asciiForm replaces every dash, bracket and white space character, such as a no-break space, with its ASCII form. It
+// removes invisible characters and keeps line breaks.
 func asciiForm(cell string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -141,7 +147,8 @@ func asciiForm(cell string) string {
 	}, cell)
 }
 
-// isAddress reports whether a cell is an IPv4 address or network. Phone numbers rarely have four groups below 256.
+// isAddress reports whether a cell is an IPv4 address or network, such as 10.0.0.0/8. Phone numbers with dots rarely
+// have four groups below 256.
 func isAddress(cell string) bool {
 	groups := addressShape.FindStringSubmatch(cell)
 	if groups == nil {

@@ -24,7 +24,8 @@ type numberRow struct {
 	cells []string
 }
 
-// parseNumberTable splits text into rows of cells at commas, semicolons or tabs, and recognizes a heading.
+// parseNumberTable splits the text of a file into rows of cells, at commas, semicolons or tabs. It leaves out empty
+// rows. If the first row is a heading such as "phone", it becomes t.heading.
 func parseNumberTable(text string) (t numberTable, err error) {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	skipped := 0
@@ -79,13 +80,15 @@ func isHeading(cells []string) bool {
 	return !slices.ContainsFunc(cells, isLikeNumber) && slices.ContainsFunc(cells, isNumberHeading)
 }
 
-// isLikeNumber reports whether a cell is a phone number, even one that numberOf rejects, such as a national number.
+// isLikeNumber reports whether a cell of a table is a phone number. That includes numbers that cannot be used as they
+// are, such as national ones and those that a spreadsheet rounded.
 func isLikeNumber(cell string) bool {
 	_, err := numberOf(cell, shortestNumber)
 	return err == nil || err == errRounded || err == errNational || err == errTrunk || err == errZero
 }
 
-// recipients returns the digits of the phone numbers in all rows. An error names the line of the first invalid row.
+// recipients returns the digits of the phone numbers in all rows, in order and with duplicates. An error names the line
+// of the first invalid row.
 func (t numberTable) recipients() ([]string, error) {
 	if err := t.refuseStatuses(); err != nil {
 		return nil, err
@@ -158,7 +161,8 @@ func (r numberRow) cell(column int) string {
 	return r.cells[column]
 }
 
-// column returns the index of the column that holds the phone numbers. It is an error if several or none may hold them.
+// column returns the index of the column that holds the phone numbers, found by its heading or its cells. It returns an
+// error if several columns may hold them, or none.
 func (t numberTable) column() (int, error) {
 	var filled, named, numeric []int
 	for column := range t.width() {
@@ -233,7 +237,8 @@ func (t numberTable) cells(column int) []string {
 	return cells
 }
 
-// line returns the line number in the file where the table begins: of its heading, or else of its first row.
+// line returns the number of the line in the file, counted from 1, where the table begins: with its heading, or else
+// with its first row.
 func (t numberTable) line() int {
 	if t.heading.cells != nil || len(t.rows) == 0 {
 		return t.heading.line

@@ -11,7 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// jsonFlag adds --json to a command. usage must be jsonOne or jsonList. Cobra sets the result when it parses the flag.
+// jsonFlag adds --json to a command. usage is the text in the help, jsonOne or jsonList. Cobra sets the returned value
+// when it parses the flag.
 func jsonFlag(c *cobra.Command, usage string) *bool {
 	return c.Flags().Bool("json", false, usage)
 }
@@ -21,7 +22,7 @@ const (
 	jsonList = "print JSON, one document a line (NDJSON)"
 )
 
-// printJSON writes v as one line of JSON. It does not escape <, > and &, which encoding/json would escape for HTML.
+// printJSON writes v as JSON on one line. It does not escape <, > and &, as encoding/json does by default for HTML.
 func printJSON(w io.Writer, v any) error {
 	var document bytes.Buffer
 	e := json.NewEncoder(&document)
@@ -32,7 +33,8 @@ func printJSON(w io.Writer, v any) error {
 	return printRaw(w, document.Bytes()) // raw JSON from Sinch may repeat a member
 }
 
-// printRaw writes a JSON document as one line, without white space. Of members with equal names it keeps the last.
+// printRaw writes a JSON document on one line, without white space between values. Of members of an object with the
+// same name it keeps only the last.
 func printRaw(w io.Writer, document []byte) error {
 	line, err := dlr.Unique(document)
 	if err != nil {

@@ -12,26 +12,28 @@ import (
 
 const (
 	barWidth = 24
-	// How often progress is written: on a terminal, and otherwise.
+	// The minimum time between two lines of progress: barEvery on a terminal, lineEvery otherwise.
 	barEvery  = time.Second / 10
 	lineEvery = 10 * time.Second
 )
 
-// bar writes the progress of a copy: on a terminal as one line that changes, otherwise as one line every 10 seconds.
+// bar writes the progress of dlrloop copy to w: on a terminal as one line that changes, otherwise as a new line every
+// 10 seconds.
 type bar struct {
 	w        io.Writer
 	terminal bool
 	phase    copying.Phase
 	started  time.Time // start of the phase
-	before   int       // rows that were done at the start of the phase
+	before   int       // batches and recipients that were done at the start of the phase
 	shown    time.Time // time of the last line
 	last     copying.Progress
 }
 
 func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
 
-// show writes p, the progress of a copy, if the last line is at least barEvery old (on a terminal) or lineEvery old
-// (elsewhere). If the output is not a terminal, it also writes p at the start of each phase.
+// show writes p, the progress of a copy, unless the last line is too recent: less than barEvery ago on a terminal, or
+// lineEvery elsewhere. If the output is not a terminal, it always writes p at the start of a phase (copying or
+// verifying).
 func (b *bar) show(p copying.Progress) {
 	now := time.Now()
 	if p.Phase != b.phase {
@@ -52,7 +54,8 @@ func (b *bar) show(p copying.Progress) {
 	}
 }
 
-// finishPhase writes the last progress of a phase (copying or verifying) and a line break, if the output is a terminal.
+// finishPhase writes the last progress of a phase (copying or verifying) and a line break. If the output is not a
+// terminal, it does nothing.
 func (b *bar) finishPhase() {
 	if b.phase != "" && b.terminal {
 		b.write(b.last, time.Now())

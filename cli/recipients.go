@@ -26,7 +26,8 @@ func parseRecipients(content []byte) ([]string, error) {
 	return t.recipients()
 }
 
-// jsonRecipients returns the digits of the phone numbers in JSON: a list, or the body of a feedback call to Sinch.
+// jsonRecipients returns the digits of the phone numbers in JSON: a list, or an object with a list named recipients, as
+// in a feedback call to Sinch. An error names the position of the first invalid entry.
 func jsonRecipients(text []byte) ([]string, error) {
 	var body struct {
 		Recipients []json.RawMessage `json:"recipients"`
@@ -55,13 +56,13 @@ func jsonRecipients(text []byte) ([]string, error) {
 	return numbers, nil
 }
 
-// cellError says why a table cell is not a phone number, and what to do. It does not quote the cell, because errors
-// never contain phone numbers.
+// cellError says why an entry is not a phone number, and what the user can do. It does not quote the entry, because
+// errors never contain phone numbers.
 type cellError struct{ reason, advice string }
 
 func (e *cellError) Error() string { return e.reason + "; " + e.advice }
 
-// in returns a copy of the error that names the column, counted from 0 in the argument and from 1 in the error text.
+// in returns a copy of the error whose text names the column. The argument counts columns from 0, the text from 1.
 func (e *cellError) in(column int) *cellError {
 	return &cellError{fmt.Sprintf("%s in column %d", e.reason, column+1), e.advice}
 }
@@ -87,7 +88,8 @@ const (
 	shortestShortCode = 5
 )
 
-// numberOf returns the digits of a phone number as people or spreadsheets write it. Fewer than minDigits are an error.
+// numberOf returns the digits of a phone number as people or spreadsheets write it. It returns an error for other text,
+// for a national number, and for fewer than minDigits digits.
 func numberOf(cell string, minDigits int) (string, *cellError) {
 	cell = strings.TrimFunc(cell, isBlank)
 	if inner, found := strings.CutPrefix(cell, `="`); found { // ="…" makes a spreadsheet treat digits as text
@@ -125,7 +127,8 @@ func isRounded(text string) bool {
 // isBlank reports whether a character is white space or invisible.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
-// checkRecipients returns the digits of phone numbers given as a flag, or an error for the first invalid number.
+// checkRecipients returns the digits of phone numbers given as values of a flag. An error names the position of the
+// first invalid number. It accepts short codes.
 func checkRecipients(given []string) ([]string, error) {
 	numbers := make([]string, len(given))
 	for i, number := range given {

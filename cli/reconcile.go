@@ -87,8 +87,8 @@ not_fetched (batches whose reports were not fetched before the wait ended).
 	return c
 }
 
-// checkReconciles returns an error if the configuration disables fetching missing reports for this service plan. It
-// returns nil if c is nil.
+// checkReconciles returns a usageError if the configuration disables fetching missing reports for the service plan with
+// this id. It returns nil if c is nil.
 func checkReconciles(c *config.Config, plan string) error {
 	if c == nil {
 		return nil
@@ -112,7 +112,8 @@ type reconcileResult struct {
 	*waitResult
 }
 
-// waitResult is the part of a reconcileResult that is known only after waiting for the reports, with --wait.
+// waitResult is the part of the JSON of dlrloop reconcile that is known only after waiting for the reports, with the
+// flag --wait.
 type waitResult struct {
 	Found        int      `json:"found"`         // messages that reached a final status since registration
 	StillMissing int      `json:"still_missing"` // messages without a final report

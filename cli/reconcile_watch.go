@@ -17,7 +17,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// reconciliation is one run of dlrloop reconcile, which makes a running dlrloop fetch the reports that did not arrive.
+// reconciliation is one run of dlrloop reconcile: it registers batches with a running dlrloop, which then fetches their
+// missing reports from Sinch, and may wait for the reports.
 type reconciliation struct {
 	api     *api
 	plan    string
@@ -27,15 +28,17 @@ type reconciliation struct {
 	skipped skipped
 }
 
-// missingBatch is a batch that dlrloop reconcile registers. The command then waits only for those with missing reports.
+// missingBatch is a batch that dlrloop reconcile registers with a running dlrloop. With --wait the command reads the
+// state of the batch again and again until its missing reports are fetched.
 type missingBatch struct {
 	id            string
 	body          []byte     // the registration; nil once it is sent
 	scheduled     bool       // Sinch has not sent it yet
-	before, after batchState // at registration, and when last polled
+	before, after batchState // state at registration, and when it was last read
 }
 
-// batchState is a batch as the private API returns it. Check is the fetch of its missing reports, nil if there is none.
+// batchState is the state of a batch, as the private API returns it. Missing is the number of messages without a final
+// report. Check says when dlrloop fetches the missing reports; it is nil if none is missing.
 type batchState struct {
 	Missing int                `json:"missing"`
 	Counts  map[dlr.Status]int `json:"counts"`
@@ -57,14 +60,16 @@ func (s batchState) final() int {
 	return n
 }
 
-// Limits of one request that registers batches: how many batches, and how many bytes. The server allows far more.
+// Limits of one request that registers batches: the number of batches, and the bytes of their JSON. More batches take
+// several requests. The server accepts far larger requests.
 const (
 	maxRegistration      = 500
 	maxRegistrationBytes = 8 << 20
 )
 
 // register registers the batches with the running dlrloop and makes it fetch their missing reports. It reads the state
-// of each batch before the fetch, so that r.summary counts every report that the fetch brings.
+// of each batch before the fetch, so that r.summary counts every report that the fetch brings. It prints and skips an
+// entry that cannot be used.
 func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.Batch, error]) error {
 	seen, chunk, size := map[string]bool{}, []*missingBatch(nil), 0
 	for b, err := range batches {
@@ -98,8 +103,8 @@ func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.
 	return r.registerChunk(ctx, chunk)
 }
 
-// registrationOf returns the JSON that registers a batch. It returns an error for a batch that the server would reject,
-// because the server would then reject all batches of the request.
+// registrationOf returns the JSON that registers a batch with dlrloop. It returns an error for a batch that the server
+// would reject, because the server would then reject all batches of the request.
 func registrationOf(b *sinch.Batch) ([]byte, error) {
 	if len(b.To) == 0 && b.CreatedAt.IsZero() {
 		return nil, errors.New("the batch has neither to nor created_at")
@@ -111,7 +116,8 @@ func registrationOf(b *sinch.Batch) ([]byte, error) {
 	return body, err
 }
 
-// stripped copies a batch without body and parameters. They can be megabytes, and dlrloop does not store them.
+// stripped returns a copy of a batch without its body and its parameters. They can be megabytes, and dlrloop does not
+// store them. The copy shares the slice To.
 func stripped(b *sinch.Batch) *sinch.Batch {
 	return &sinch.Batch{
 		ID: b.ID, Type: b.Type, To: b.To, DeliveryReport: b.DeliveryReport, SendAt: b.SendAt, ExpireAt: b.ExpireAt,
@@ -163,7 +169,8 @@ func (r *reconciliation) post(ctx context.Context, query string, chunk []*missin
 	return r.api.call(ctx, http.MethodPost, path, "application/x-ndjson", lines.Bytes(), &kept)
 }
 
-// readStates reads the state of each batch from the API into *target(batch), with up to apiParallel calls at a time.
+// readStates reads the state of each batch from the private API and stores it in *target(batch). It makes up to
+// apiParallel calls at the same time, and returns the first error.
 func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch,
 	target func(*missingBatch) *batchState,
 ) error {
@@ -185,7 +192,7 @@ func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch
 var errStopped = errors.New("stopped waiting; the batches stay registered, and dlrloop continues in the background")
 
 // wait blocks until dlrloop has fetched the missing reports of all batches, or until the timeout, and returns nil in
-// both cases. It returns errStopped if ctx ends first.
+// both cases. It returns errStopped if ctx ends first, or the error of an API call.
 func (r *reconciliation) wait(ctx context.Context, timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	left := slices.Clone(r.waiting)

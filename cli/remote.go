@@ -18,7 +18,8 @@ import (
 // tokenVariable is the environment variable that holds Sinch's API token for a command without a configuration.
 const tokenVariable = "DLRLOOP_TOKEN"
 
-// environ returns the environment without tokenVariable, which config.Load would reject as an unknown variable.
+// environ returns the environment in the format of os.Environ, without the API token in DLRLOOP_TOKEN. config.Load
+// would reject that variable as unknown.
 func environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, tokenVariable+"=") })
 }
@@ -33,7 +34,8 @@ type remote struct {
 	timeout   time.Duration
 }
 
-// remoteFlags adds the flags that select a service plan of Sinch. Cobra sets the returned values when it parses them.
+// remoteFlags adds the flags that select a service plan of Sinch and its credentials. Cobra sets the fields of the
+// result when it parses the flags.
 func remoteFlags(c *cobra.Command) *remote {
 	r := &remote{path: configFlag(c)}
 	planFlag(c, &r.plan, r.path, "service plan `ID` (default: the only plan of the configuration)")
@@ -49,13 +51,15 @@ func remoteFlags(c *cobra.Command) *remote {
 	return r
 }
 
-// planFlag adds --plan, which shells complete with the plan ids of the configuration file at *path.
+// planFlag adds --plan, whose value Cobra stores in *plan. Shells complete it with the plan ids of the configuration
+// file at *path.
 func planFlag(c *cobra.Command, plan, path *string, usage string) {
 	c.Flags().StringVar(plan, "plan", "", usage)
 	plans(c, "plan", path)
 }
 
-// client returns a Sinch client for the selected plan, and the plan's id.
+// client returns a Sinch client for the selected plan, and the id of the plan. It makes no call. Invalid flags are a
+// usageError.
 func (r *remote) client() (*sinch.Client, string, error) {
 	c, err := r.resolve()
 	if err != nil {
@@ -69,7 +73,8 @@ func (r *remote) client() (*sinch.Client, string, error) {
 	return client, c.Plan, nil
 }
 
-// run returns a RunE function for a cobra command. That function makes a Sinch client and passes it to f.
+// run returns a RunE function for a cobra command. The function makes a Sinch client for the selected plan and passes
+// it to f, together with its own arguments.
 func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		client, _, err := r.client()
@@ -80,7 +85,8 @@ func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func
 	}
 }
 
-// resolve returns the settings of the Sinch client, from flags if --region or --base-url is set, else from config.Load.
+// resolve returns the settings of the Sinch client: from the flags if --region or --base-url is set, else from the
+// loaded configuration. It returns an error if there is neither, or if the plan has no credentials.
 func (r *remote) resolve() (sinch.Config, error) {
 	if r.timeout <= 0 {
 		return sinch.Config{}, usageError{errors.New("--timeout must be greater than 0")}
@@ -117,7 +123,8 @@ func (r *remote) resolve() (sinch.Config, error) {
 	return c, nil
 }
 
-// fromFlags returns the settings of the Sinch client from the flags, without reading a configuration.
+// fromFlags returns the settings of the Sinch client from the flags and the file with the token, without loading a
+// configuration. A missing or contradictory flag is a usageError.
 func (r *remote) fromFlags() (sinch.Config, error) {
 	c := sinch.Config{Plan: r.plan, Region: r.region, BaseURL: r.baseURL}
 	switch {
@@ -158,7 +165,8 @@ func (r *remote) token() (config.Secret, error) {
 	return token, nil
 }
 
-// configured reports whether there is a configuration, valid or not: a file, or environment variables for a plan.
+// configured reports whether there is a configuration, valid or not: path is not empty, config.yaml exists in the
+// working directory, or an environment variable names a file or sets a plan.
 func configured(path string) bool {
 	if path != "" || slices.ContainsFunc(os.Environ(), func(s string) bool {
 		name, value, _ := strings.Cut(s, "=")
@@ -178,7 +186,8 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// choosePlan returns the plan with this id. An empty id matches every plan. It is an error unless exactly one matches.
+// choosePlan returns the plan with this id, or if id is empty, the only plan of the configuration. It returns a
+// usageError if there is no such plan, or if id is empty and there are several.
 func choosePlan(c *config.Config, id string) (config.Plan, error) {
 	if id == "" && len(c.Plans) == 1 {
 		return c.Plans[0], nil

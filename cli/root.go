@@ -16,7 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// The exit codes of a failed command. A supervisor should not restart the process after exitUsage: it would fail again.
+// The exit codes of a failed command. After exitUsage a supervisor such as systemd should not restart the process,
+// because it would fail again.
 const (
 	exitFailed = 1
 	exitUsage  = 2 // invalid arguments or configuration
@@ -91,7 +92,8 @@ type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// usageError is an error in the arguments of a command. The exit code is then exitUsage.
+// usageError is an error in the arguments or flags of a command. The process then exits with exitUsage instead of
+// exitFailed.
 type usageError struct{ error }
 
 func rootCommand() *cobra.Command {
@@ -117,8 +119,8 @@ batches, and find reports that never arrived.`,
 	return root
 }
 
-// group makes c a command that only holds subcommands. An unknown subcommand is then an error. Without group, cobra
-// would print the help and exit with 0.
+// group adds subcommands to c, which does nothing itself. Without a subcommand, c prints its help. An unknown
+// subcommand is an error; by default cobra would print the help and exit with 0.
 func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.AddCommand(commands...)
 	c.DisableFlagsInUseLine = true
@@ -136,7 +138,8 @@ func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
-// exactlyOne accepts a single argument. what says which, for the error, such as "one batch id".
+// exactlyOne returns an argument check for a command with exactly one argument. what names the argument in the error,
+// such as "one batch id".
 func exactlyOne(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {

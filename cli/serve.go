@@ -65,8 +65,8 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	return s.Run(ctx)
 }
 
-// replicaLogger returns log with the configured name of this replica in each line, for use before the server starts.
-// The server adds the name to its own lines, and generates a name if none is configured.
+// replicaLogger returns a logger that adds the configured name of this replica to each line, or log itself if there is
+// none. It is for use before the server starts, because the server adds the name to its own lines.
 func replicaLogger(c *config.Config, log *slog.Logger) *slog.Logger {
 	if c.Store.Driver != config.DriverPostgres || c.Replica == "" {
 		return log
@@ -109,7 +109,8 @@ func notify(log *slog.Logger, state string) {
 	}
 }
 
-// newLogger returns a logger that writes to w. The format auto means text if w is a terminal, otherwise JSON.
+// newLogger returns a logger with the configured level and format that writes to w. The format auto means text if w is
+// a terminal, otherwise JSON.
 func newLogger(c config.Log, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // config.Load has validated the level

@@ -109,7 +109,8 @@ Exit codes: 0 after a signal, 1 something failed, 2 invalid arguments.`,
 	return c
 }
 
-// run serves the simulated Sinch API, and on a second listener the simulator's control API, until ctx ends.
+// run serves the simulated Sinch API, and on a second listener the simulator's control API, until ctx ends. With
+// --destination it also serves the simulated application.
 func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 	for s.seed == 0 {
 		s.seed = uint64(rand.Uint32())

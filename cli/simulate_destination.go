@@ -13,14 +13,15 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/application"
 )
 
-// simulatedApplication holds the flags of dlrloop simulate about an application that receives events.
+// simulatedApplication is an application that receives events, which dlrloop simulate --destination runs. Its first
+// fields are the values of flags.
 type simulatedApplication struct {
 	wanted bool
 	listen string
 	secret string
 	faults float64
 
-	// open sets these fields.
+	// The method open sets these fields.
 	app      *application.Application
 	listener net.Listener
 }
@@ -35,7 +36,7 @@ func (a *simulatedApplication) addFlags(c *cobra.Command) {
 		"fraction of the requests that the application fails on purpose; with --calm 0")
 }
 
-// check returns an error if a flag about the application is set without --destination.
+// check returns a usageError if a flag about the simulated application is set without --destination.
 func (a *simulatedApplication) check(c *cobra.Command) error {
 	for _, name := range []string{"destination-listen", "destination-secret", "destination-faults"} {
 		if !a.wanted && c.Flags().Changed(name) {
@@ -45,8 +46,8 @@ func (a *simulatedApplication) check(c *cobra.Command) error {
 	return nil
 }
 
-// open creates the application and its listener. The application prints a line to stdout for each event that it accepts
-// for the first time.
+// open creates the application and its listener, which the caller must close. The application prints a line to stdout
+// for each event that it accepts for the first time.
 func (a *simulatedApplication) open(s simulation, stdout io.Writer, logger *slog.Logger) (err error) {
 	faults := a.faults
 	if faults == 0 {
@@ -74,7 +75,8 @@ func (a *simulatedApplication) announce(w io.Writer) {
 	fmt.Fprintf(w, "events   http://%s/events, %s\nreceived http://%s/ledger\n", address, verified, address)
 }
 
-// serve serves the application until ctx ends. Requests that hang on purpose end then, too.
+// serve serves the application until ctx ends. It then also ends requests that the application leaves unanswered on
+// purpose.
 func (a *simulatedApplication) serve(ctx context.Context) error {
 	keep := context.AfterFunc(ctx, func() { _ = a.app.SetMode(application.Up, 0) }) // no error: Up is a mode
 	defer keep()

@@ -8,13 +8,14 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// skipped counts the entries of a list from Sinch that cannot be used, and prints the reason for each.
+// skipped counts the entries of a list from Sinch that cannot be used, and prints the reason for each to out.
 type skipped struct {
 	out   io.Writer
 	count int
 }
 
-// take reports whether err concerns only one entry, so that the list can continue. If so, it counts and prints err.
+// take reports whether err concerns a single entry of a list, so that the caller can continue with the next entry. If
+// so, it counts the entry and prints err.
 func (s *skipped) take(err error) bool {
 	entry, ok := errors.AsType[*sinch.EntryError](err)
 	if ok {

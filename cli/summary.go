@@ -77,7 +77,8 @@ func inboundMessages(c *config.Config) string {
 	return fmt.Sprintf("messages are stored and kept for %s", c.Store.Retention)
 }
 
-// database returns host, name, user and sslmode of a PostgreSQL URL, not the password. config.Load validated the URL.
+// database returns the host, name, user and sslmode of a PostgreSQL URL for people, without the password. If the URL is
+// invalid, it returns the text of the error.
 func database(url config.Secret) string {
 	d, err := pgstore.ParseURL(url.Reveal())
 	if err != nil {
@@ -113,7 +114,8 @@ func webhookURL(public config.Public, p config.Plan) string {
 	return url
 }
 
-// verification says how a plan's callbacks are verified, and how dlrloop answers a callback that fails verification.
+// verification returns a text for people: how callbacks of a plan are verified, and how dlrloop answers a callback that
+// fails.
 func verification(a config.Auth) string {
 	if a.None {
 		return "not verified: every caller is trusted"
@@ -180,7 +182,8 @@ func gatewayToken(g config.PlanGateway) string {
 	return "calls Sinch with the caller's token"
 }
 
-// some returns the same text as count, but "" if n is 0. The function joined leaves out such empty texts.
+// some returns a number with its noun, such as "2 secrets", or "" if n is 0. It is for the arguments of joined, which
+// leaves out empty texts.
 func some(n int, noun string) string {
 	if n == 0 {
 		return ""
@@ -188,7 +191,7 @@ func some(n int, noun string) string {
 	return count(n, noun)
 }
 
-// joined concatenates the nonempty texts, with " and " between them.
+// joined concatenates the texts with " and " between them, and leaves out empty ones.
 func joined(texts ...string) string {
 	var present []string
 	for _, t := range texts {

@@ -9,7 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// keptEvents says how long the feed has events.
+// keptEvents returns a text for people: for how long the event feed of the private API has events, or that there is no
+// feed.
 func keptEvents(c *config.Config) string {
 	if c.Events.Keep == 0 {
 		return "not kept: there is no feed"
@@ -25,7 +26,8 @@ func summarizeDestination(w io.Writer, d config.Destination) {
 	fmt.Fprintf(w, "  failures   retried after up to %s, dead after %s\n", d.Backoff.Cap, d.GiveUp)
 }
 
-// withoutQuery returns a URL without its query, which may hold a secret.
+// withoutQuery returns a URL without its query and its user, which may hold a secret. For an invalid URL it returns "an
+// invalid URL".
 func withoutQuery(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -35,7 +37,8 @@ func withoutQuery(text string) string {
 	return u.String()
 }
 
-// signed says what proves to the destination that a request is from dlrloop.
+// signed returns a text for people about how a destination can verify that requests are from dlrloop or Sinch: by
+// signature, bearer token or client certificate.
 func signed(d config.Destination) string {
 	how := "signed by Sinch"
 	if !d.SendsCallbacks() {

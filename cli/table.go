@@ -10,7 +10,8 @@ import (
 	"unicode"
 )
 
-// table collects rows of text and prints them in aligned columns. The first row is the heading.
+// table collects rows of text, and its method print writes them to out in aligned columns. The first row is the
+// heading.
 type table struct {
 	out  io.Writer
 	rows [][]string
@@ -32,7 +33,7 @@ func (t *table) row(cells ...string) {
 
 func (t *table) empty() bool { return len(t.rows) == 1 }
 
-// print writes the table, or the text emptyText if there are no rows below the heading.
+// print writes the table, or only emptyText if there are no rows below the heading.
 func (t *table) print(emptyText string) error {
 	if t.empty() {
 		_, err := fmt.Fprintln(t.out, emptyText)
@@ -70,7 +71,8 @@ func printable(s string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// clock formats t in UTC, in a format that flags such as --since accept. It returns "" for the zero time.
+// clock formats t in UTC with milliseconds, as 2026-03-02T10:00:00.000Z. Flags such as --since accept this format. It
+// returns "" for the zero time.
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -85,7 +87,8 @@ func yes(is bool) string {
 	return ""
 }
 
-// shortened cuts s to at most limit characters, the last of which is then an ellipsis.
+// shortened returns s if it has at most limit characters. Otherwise it returns the first limit-1 characters and an
+// ellipsis.
 func shortened(s string, limit int) string {
 	if r := []rune(s); len(r) > limit {
 		return string(r[:limit-1]) + "…"

@@ -12,13 +12,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The values of tail --after that are no cursor.
+// The values of tail --after that are not a cursor: begin with the next event, or with the oldest event that is kept.
 const (
 	afterNow    = "now"
 	afterOldest = "oldest"
 )
 
-// tailFlags holds the values of the flags of dlrloop tail that select events.
+// tailFlags holds the values of the flags of dlrloop tail that select events. An empty field selects all.
 type tailFlags struct {
 	plan, batch, number, after string
 	statuses, types            []string
@@ -84,7 +84,8 @@ Exit codes: 0 done, or stopped with Ctrl-C, 1 the command failed, 2 invalid argu
 	return c
 }
 
-// query returns the query of the first request to the feed.
+// query returns the URL query of the first request to the event feed: which events to send, where to begin, and whether
+// to end after the newest event.
 func (f tailFlags) query() url.Values {
 	query := url.Values{}
 	for name, value := range map[string]string{

@@ -12,7 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// feedEvent is an event of the feed, with the members that tail prints.
+// feedEvent is an event of the feed, decoded from JSON, with the members that dlrloop tail prints. Which members of
+// Data are set depends on Type.
 type feedEvent struct {
 	Type      store.EventType `json:"type"`
 	Timestamp time.Time       `json:"timestamp"`
@@ -47,13 +48,14 @@ type statusCount struct {
 	Messages int        `json:"messages"`
 }
 
-// tailPrinter prints events as lines of aligned columns.
+// tailPrinter prints events for people, one a line, in aligned columns. If color is true, the status or type of each
+// event is colored.
 type tailPrinter struct {
 	out   io.Writer
 	color bool
 }
 
-// The ANSI escape sequences of the colors.
+// The ANSI escape sequences that color text on a terminal. normal ends a color.
 const (
 	red    = "\x1b[31m"
 	green  = "\x1b[32m"
@@ -79,8 +81,8 @@ func (p tailPrinter) print(line feedLine) error {
 	return err
 }
 
-// columns returns the columns of the event: the status or type, the phone number, the id of the batch or message, and
-// the details.
+// columns returns the texts that dlrloop tail prints for the event: the status or type, the phone number, the id of the
+// batch or message, and the details. A text is empty if the event has none.
 func (e *feedEvent) columns() (what, who, id, detail string) {
 	d := &e.Data
 	what, id = string(e.Type), d.BatchID
@@ -102,7 +104,8 @@ func (e *feedEvent) columns() (what, who, id, detail string) {
 	return what, who, id, detail
 }
 
-// text returns the code and its name. It returns "" for code 0, which says nothing.
+// text returns the code and its name, such as "153 absent subscriber". It returns "" if there is no code, and for code
+// 0, which says nothing.
 func (c codeOfStatus) text() string {
 	switch {
 	case c.Code == nil, *c.Code == 0:
@@ -113,7 +116,8 @@ func (c codeOfStatus) text() string {
 	return fmt.Sprintf("%d %s", *c.Code, c.Name)
 }
 
-// finalCounts returns how many messages have each final status. A message counts in each status that was reported.
+// finalCounts returns how many messages have each final status, such as "80 Delivered, 3 Failed". A message counts in
+// each status that a report gave it.
 func finalCounts(counts []statusCount) string {
 	var order []dlr.Status
 	sum := map[dlr.Status]int{}

@@ -11,24 +11,27 @@ import (
 	"time"
 )
 
-// The delay before tail connects again: the first one, and the longest. It doubles with each attempt that fails.
+// The delay before dlrloop tail connects again after an error: firstReconnect at first, doubled by each attempt that
+// fails, but at most maxReconnect.
 const (
 	firstReconnect = time.Second
 	maxReconnect   = 30 * time.Second
 )
 
-// tail follows the feed across connections.
+// tail is one run of dlrloop tail: it prints the events of the feed, and if the connection breaks, connects again and
+// continues after the last event.
 type tail struct {
 	feed      *feed
-	query     url.Values // of the next request; after moves on with each line
+	query     url.Values // of the next request; each line sets its parameter "after"
 	follow    bool
-	reconnect time.Duration // the first delay before another connection
+	reconnect time.Duration // the delay before the first new connection
 	show      func(feedLine) error
-	log       io.Writer // for people: lost and restored connections
+	log       io.Writer // gets messages about lost and restored connections
 }
 
-// run prints events until ctx ends, and then returns nil. It connects again after an error, except after one that a
-// repeated attempt would meet again, and at the first connection. Without t.follow it returns after the newest event.
+// run prints events until ctx ends, and then returns nil. Without t.follow it returns after the newest event. If the
+// connection breaks, it connects again. It returns an error if the first connection fails, or if another attempt cannot
+// help.
 func (t *tail) run(ctx context.Context) error {
 	delay, connected := t.reconnect, false
 	for {
@@ -68,7 +71,8 @@ func (t *tail) run(ctx context.Context) error {
 
 var errFeedEnded = errors.New("dlrloop shuts down")
 
-// take prints the event of a line, if it has one, and remembers the place after it.
+// take prints the event in a line of the feed; a heartbeat has none. It then stores the line's cursor, so that the next
+// connection continues after this line.
 func (t *tail) take(line feedLine) error {
 	if line.Event != nil {
 		if err := t.show(line); err != nil {
@@ -79,10 +83,11 @@ func (t *tail) take(line feedLine) error {
 	return nil
 }
 
-// printError is an error in printing an event. A new connection does not help.
+// printError is an error in printing an event. It ends dlrloop tail, because a new connection does not help.
 type printError struct{ error }
 
-// temporary reports whether another attempt may succeed after err.
+// temporary reports whether connecting again may succeed after err. It is false if an event could not be printed, if
+// the answer was not from dlrloop, and for a status such as 401. It is true for 410, 429, 5xx and network errors.
 func temporary(err error) bool {
 	if errors.As(err, new(printError)) || errors.As(err, new(notDlrloop)) {
 		return false

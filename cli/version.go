@@ -12,7 +12,8 @@ import (
 // version is set by the linker: -ldflags "-X github.com/dlrloop/dlrloop/cli.version=1.2.3".
 var version string
 
-// Version returns the version of this build: the variable version, else the version of the Go module, else "dev".
+// Version returns the version of this build: the one that the linker set, else the version of the Go module, else
+// "dev".
 func Version() string {
 	v, _ := built(version, buildInfo())
 	return v
@@ -26,8 +27,8 @@ func buildInfo() *debug.BuildInfo {
 	return info
 }
 
-// built returns the version and the commit of a build. The argument linked is the version set by the linker, or "". The
-// commit is "unknown" if the build has no version control information.
+// built returns the version and the commit of a build. linked is the version that the linker set; if it is empty, the
+// version is that of the Go module, else "dev". The commit is "unknown" without version control information.
 func built(linked string, info *debug.BuildInfo) (version, commit string) {
 	version = linked
 	if version == "" && info.Main.Version != "(devel)" {
