@@ -2,6 +2,6 @@
 
 package config
 
-// mayWrite always returns true: only on Unix can dlrloop check whether it may create files in a directory. Elsewhere a
-// missing permission shows when the store is opened.
+// mayWrite always returns true on systems other than Unix, where dlrloop cannot check a directory's permissions. A
+// missing permission then shows when the store is opened.
 func mayWrite(string) bool { return true }

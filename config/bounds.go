@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// bounds is the range of values that are allowed for a number, duration or size. The struct tag of each such field
-// defines the range: range:"1s..30d", or range:"0|1s..30d" if 0 is allowed too and has a meaning of its own.
+// bounds is the range of values that a number, duration or size of the configuration may have. The struct tag of the
+// field defines it: range:"1s..30d", or range:"0|1s..30d" if 0 is allowed too and has a meaning of its own.
 type bounds struct {
 	zero            bool
 	least, greatest reflect.Value
 }
 
-// isNumeric reports whether t is the type of a number, duration or size. Such a field needs the struct tag "range".
+// isNumeric reports whether t is the type of a number, duration or size. A configuration field of such a type needs the
+// struct tag "range".
 func isNumeric(t reflect.Type) bool {
 	return t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Float64
 }
@@ -33,7 +34,8 @@ func boundsOf(f reflect.StructField) (b bounds, err error) {
 	return b, err
 }
 
-// contains reports whether a value lies in the range, or is 0 where 0 is allowed besides the range.
+// contains reports whether v lies in the range, bounds included. It also returns true for 0 if the struct tag begins
+// with "0|".
 func (b bounds) contains(v reflect.Value) bool {
 	return b.zero && v.IsZero() || !less(v, b.least) && !less(b.greatest, v)
 }
@@ -53,7 +55,8 @@ func less(a, b reflect.Value) bool {
 	return a.Int() < b.Int()
 }
 
-// checkBounds records a problem for every number, duration and size that is outside the bounds of its field.
+// checkBounds records a problem for every number, duration and size of the configuration that is outside the range in
+// its field's struct tag.
 func (l *loader) checkBounds() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		if !isNumeric(f.Type) {
@@ -69,8 +72,8 @@ func (l *loader) checkBounds() {
 	})
 }
 
-// eachValue calls visit for every value in a block (struct) of the configuration and in the blocks inside it. A list of
-// strings is one value. blockKey is the key of the outer block, or "" for the whole configuration.
+// eachValue calls visit for every single value and every list of strings in block, a struct of the configuration, and
+// in the structs inside it. blockKey is the key of block, such as plans[0], or "" for the whole configuration.
 func eachValue(blockKey string, block reflect.Value, visit func(key string, f reflect.StructField, v reflect.Value)) {
 	for i := range block.NumField() {
 		f, v := block.Type().Field(i), block.Field(i)

@@ -8,7 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
-// check records a problem for every value that cannot work, and a warning for every value that is probably wrong.
+// check records a problem for every value of the configuration that cannot work, and a warning for every value that is
+// probably wrong.
 func (l *loader) check() {
 	l.checkBounds()
 	l.checkMemory()
@@ -69,7 +70,7 @@ func (l *loader) checkPrivate() {
 	}
 }
 
-// checkOneOf records a problem with a key if its value is not one of the allowed choices.
+// checkOneOf records a problem with the key if its value is not one of choices. The message lists the choices.
 func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	words := make([]string, len(choices))
 	for i, c := range choices {
@@ -81,7 +82,7 @@ func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	l.problem(key, "%q is not a valid value; use %s", string(value), orList(words))
 }
 
-// orList joins words for a message: "a, b or c".
+// orList joins words for a message: "a, b or c". words must not be empty.
 func orList(words []string) string {
 	last := len(words) - 1
 	if last == 0 {

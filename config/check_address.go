@@ -13,7 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// checkAddress reports whether a listener can use this address. If not, it records a problem with the key.
+// checkAddress reports whether address has the form host:port that a listener can use. If not, it records a problem
+// with the key. It does not open a listener.
 func (l *loader) checkAddress(key, address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	number, isNumber := portOf(port)
@@ -28,7 +29,8 @@ func (l *loader) checkAddress(key, address string) bool {
 	return false
 }
 
-// portOf parses a port number of decimal digits. It accepts numbers above 65535, which the caller must reject.
+// portOf parses a port number of decimal digits, and returns false for other text. It accepts numbers above 65535,
+// which the caller must reject.
 func portOf(text string) (uint64, bool) {
 	if text == "" || strings.Trim(text, "0123456789") != "" {
 		return 0, false
@@ -58,7 +60,8 @@ func isNetwork(text string) bool {
 	return err == nil
 }
 
-// conflict reports whether two listen addresses need the same port of the same host. Port 0 never conflicts.
+// conflict reports whether two listen addresses, host:port, need the same port of the same host. Port 0 never
+// conflicts, because it means any free port.
 func conflict(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -94,8 +97,8 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// checkURL returns the URL in text without a trailing slash. If text is not a URL, it records a problem that names the
-// key.
+// checkURL returns the URL in text without a trailing slash. If text is not a URL, it records a problem with the key
+// and returns text unchanged.
 func (l *loader) checkURL(key, text string) string {
 	if strings.ContainsAny(text, "@?") { // the URL may contain a password
 		l.source.maskedLines[l.source.places[key].line] = true
@@ -109,8 +112,8 @@ func (l *loader) checkURL(key, text string) string {
 	return cleaned
 }
 
-// checkPublicURL rejects a public.url that ends with the webhook's path, which dlrloop adds itself. It warns if the
-// host is one that Sinch cannot reach, such as localhost, or if the URL is not HTTPS. It makes no network call.
+// checkPublicURL records a problem if public.url ends with the webhook's path, which dlrloop adds itself. It warns if
+// Sinch cannot reach the host, such as localhost, or if the URL is not HTTPS. It makes no network call.
 func (l *loader) checkPublicURL() {
 	const key = "public.url"
 	p := &l.config.Public
@@ -138,8 +141,8 @@ func (l *loader) checkPublicURL() {
 	}
 }
 
-// cutWebhookPath removes the webhook's path from the end of a URL path: /webhooks, /webhooks/{plan} or
-// /webhooks/{plan}/{token}. It returns false if path does not end like that.
+// cutWebhookPath returns what is before the webhook's path at the end of a URL path: /webhooks, /webhooks/{plan} or
+// /webhooks/{plan}/{token}, for any configured plan. It returns false if path does not end with a webhook's path.
 func (l *loader) cutWebhookPath(path string) (before string, found bool) {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {

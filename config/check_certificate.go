@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// checkCertificate warns if clients will reject a certificate: it has expired, is not valid yet, or is another host's.
+// checkCertificate warns if clients will reject a certificate at the time now: it has expired, is not valid yet, or is
+// not for the host of public.url. key is the key of the certificate's file.
 func (l *loader) checkCertificate(key string, pair tls.Certificate, now time.Time) {
 	leaf := pair.Leaf
 	switch {

@@ -53,8 +53,8 @@ func (l *loader) checkDestination(i int) {
 	}
 }
 
-// isOwnWebhook reports whether u is the webhook of this dlrloop: at the host of public.url, or at the port of the
-// public listener on this machine.
+// isOwnWebhook reports whether u, the URL of a destination, is the webhook of this dlrloop: at the host of public.url,
+// or at the port of the public listener on this machine.
 func (l *loader) isOwnWebhook(u *url.URL) bool {
 	if _, found := l.cutWebhookPath(u.EscapedPath()); !found {
 		return false
@@ -75,7 +75,8 @@ func (l *loader) planIDs() []string {
 	return ids
 }
 
-// destinationSecrets reads the files that hold secrets of the destinations, and checks these secrets.
+// destinationSecrets reads the files that hold secrets of the destinations into the configuration. It records a problem
+// for each file and secret that cannot be used.
 func (l *loader) destinationSecrets() {
 	for i := range l.config.Destinations {
 		d, key := &l.config.Destinations[i], element("destinations", i)
@@ -87,7 +88,8 @@ func (l *loader) destinationSecrets() {
 	}
 }
 
-// checkSigningSecret records a problem if a secret cannot sign events.
+// checkSigningSecret records a problem with the key if a secret cannot sign events for a destination, or is a
+// placeholder.
 func (l *loader) checkSigningSecret(key string, s Secret) {
 	err := destinations.CheckSecret(s.Reveal())
 	if isPlaceholder(s.Reveal()) {

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// checkDir records a problem if path cannot be a directory, and warns if the current user cannot write to it. During a
-// call of Check, it also tests whether a store can be created there.
+// checkDir records a problem if path is a file or lies below one, and warns if the current user cannot write there. The
+// directory need not exist. In a call of Check, checkDir also creates the files of a store there and removes them.
 func (l *loader) checkDir(key, path string) {
 	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
@@ -31,7 +31,8 @@ func (l *loader) checkDir(key, path string) {
 	}
 }
 
-// tryDir creates a directory with a subdirectory and a file, as a store does, and removes what it has created.
+// tryDir finds out whether a store can be created in the directory path. It creates a subdirectory and a file there, as
+// a store does, and removes all that it has created. The error says what failed.
 func tryDir(path string) error {
 	var missing []string // the deepest first
 	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {

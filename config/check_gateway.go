@@ -44,7 +44,7 @@ func (l *loader) checkGatewayListener(g Gateway) {
 }
 
 // checkPlanGateway checks gateway.token of a service plan. If the gateway calls Sinch with the plan's token, the plan
-// must have credentials, and private.credentials must be set, so that not every caller can send messages.
+// must have credentials, and private.credentials must be set; otherwise every caller could send messages.
 func (l *loader) checkPlanGateway(key string, p Plan) {
 	token := below(key, "gateway.token")
 	checkOneOf(l, token, p.Gateway.Token, CallerToken, PlanToken)
@@ -60,7 +60,8 @@ func (l *loader) checkPlanGateway(key string, p Plan) {
 	}
 }
 
-// checkTLS records a problem if HTTPS is configured but cannot work. It warns if callers will reject the certificate.
+// checkTLS records a problem if HTTPS is configured for a listener but cannot work. It warns if clients will reject the
+// certificate. If neither file is set, it does nothing.
 func (l *loader) checkTLS(key string, t TLS) {
 	certFile, keyFile := below(key, "cert_file"), below(key, "key_file")
 	switch {

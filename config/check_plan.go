@@ -43,7 +43,8 @@ func (l *loader) checkID(key, id string, before []Plan) {
 	}
 }
 
-// checkCredentials requires an API token or a project's access key, but not both. Without feedback it requires neither.
+// checkCredentials records a problem unless the plan has either an API token or a project's access key. If feedback is
+// off, the plan may have neither. If environment variables set one of the two, it removes the other.
 func (l *loader) checkCredentials(key string, p *Plan) {
 	token, project := p.Token != "" || p.TokenFile != "", p.Project.Used()
 	if token && project {
@@ -76,7 +77,8 @@ func (l *loader) checkProject(key string, p Project) {
 	}
 }
 
-// checkOrigin requires that a plan has either the region or the base URL of Sinch's API.
+// checkOrigin records a problem unless the plan has either a region or a base URL of Sinch's API. If an environment
+// variable sets one of the two, it removes the other.
 func (l *loader) checkOrigin(key string, p *Plan) {
 	region, base := below(key, "region"), below(key, "base_url")
 	if p.Region != "" && p.BaseURL != "" {
@@ -104,7 +106,8 @@ func (l *loader) checkOrigin(key string, p *Plan) {
 	}
 }
 
-// checkBaseURL checks the base URL of a plan. It removes /xms/v1 and the id at its end; the Sinch client adds them.
+// checkBaseURL checks the base URL of a plan, and removes /xms/v1 and the id from its end, because the Sinch client
+// adds them. If the URL cannot be used, it records a problem with the key.
 func (l *loader) checkBaseURL(key string, p *Plan) {
 	p.BaseURL = l.checkURL(key, p.BaseURL)
 	id := p.ID
@@ -137,8 +140,9 @@ func (l *loader) checkAuth(key string, a Auth) {
 	}
 }
 
-// faultsOf returns a function that records a problem with a member of the block at this key, for the Check methods of
-// other packages. It skips a member that is marked as invalid, or whose secret file is.
+// faultsOf returns a function for the Check methods of other packages. The function records a problem with a member of
+// the configuration block at key. It does nothing if a problem with the member's value, or with the file of the secret,
+// is already recorded.
 func (l *loader) faultsOf(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")
@@ -146,7 +150,8 @@ func (l *loader) faultsOf(key string) func(member, text string) {
 	}
 }
 
-// isPresent reports whether the file has key, even without a value, or a variable sets key or a key below it.
+// isPresent reports whether the file contains key, even without a value, or an environment variable sets key or a key
+// below it.
 func (l *loader) isPresent(key string) bool {
 	_, inFile := l.source.places[key]
 	return inFile || l.firstVariable(key) != ""

@@ -75,7 +75,7 @@ type TLS struct {
 	KeyFile string `yaml:"key_file"`
 }
 
-// Enabled reports whether the listener serves HTTPS.
+// Enabled reports whether the listener serves HTTPS, that is, whether a certificate file is set.
 func (t TLS) Enabled() bool { return t.CertFile != "" }
 
 // Private is the listener for operators and their programs: API, metrics and health.
@@ -97,7 +97,7 @@ type Credentials struct {
 	TokenFiles []string `yaml:"token_files"`
 }
 
-// Any reports whether at least one credential is set.
+// Any reports whether at least one credential is set. If not, the private listener accepts every request.
 func (c Credentials) Any() bool { return len(c.Basic)+len(c.Tokens)+len(c.TokenFiles) > 0 }
 
 // Basic is one user name and password for HTTP Basic authentication.
@@ -110,7 +110,8 @@ type Basic struct {
 	PasswordFile string `yaml:"password_file"`
 }
 
-// Access converts user names and passwords for package handlers/access. The result has the passwords in plain text.
+// Access converts user names and passwords to the type of package handlers/access, in a new slice. The result has the
+// passwords in plain text.
 func Access(pairs []Basic) []access.Basic {
 	var all []access.Basic
 	for _, b := range pairs {
@@ -133,7 +134,7 @@ type Gateway struct {
 	MaxBody ByteSize `yaml:"max_body" range:"16KiB..256MiB"`
 }
 
-// Store configures where dlrloop stores reports and feedback.
+// Store configures where dlrloop stores reports and feedback, and for how long.
 type Store struct {
 	// The kind of store. `bolt` stores everything in one directory, for one process. `postgres` stores it in a
 	// PostgreSQL database, which several replicas can share.
@@ -180,13 +181,15 @@ type Events struct {
 	Keep Duration `yaml:"keep" range:"0|1m..90d"`
 }
 
-// The values of Store.Driver, the key store.driver: a store in a directory, or in a PostgreSQL database.
+// The values of Store.Driver. DriverBolt is a store in a directory, for one process. DriverPostgres is a store in a
+// PostgreSQL database, which several replicas can share.
 const (
 	DriverBolt     = "bolt"
 	DriverPostgres = "postgres"
 )
 
-// Memory limits the memory of the process.
+// Memory limits the memory of the whole process. Request bodies and queues have fixed shares of the limit. When a share
+// is used up, dlrloop refuses or delays work.
 type Memory struct {
 	// The limit. Bodies, queues, the journal's backlog and the fold have fixed shares of it, and Go's garbage
 	// collector keeps the process below it. The page cache is not part of it. `0`: the lowest limit of the process's
@@ -202,7 +205,8 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
-// The values of Log.Format, the key log.format. FormatAuto means text on a terminal, otherwise JSON.
+// The values of Log.Format, the format of log lines. FormatAuto means text if standard error is a terminal, otherwise
+// JSON.
 const (
 	FormatAuto = "auto"
 	FormatJSON = "json"

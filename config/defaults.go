@@ -10,7 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// Default returns the configuration with the default of every value. It is incomplete, because it has no plan.
+// Default returns a new configuration with the default of every value. It is incomplete, because it has no plan. Load
+// replaces the two memory limits that are 0.
 func Default() *Config {
 	return &Config{
 		Public: Public{

@@ -57,7 +57,8 @@ type Destination struct {
 	MaxPending int `yaml:"max_pending" range:"1000..100000000"`
 }
 
-// Delivery converts the configuration for package relay/destinations. The result has the secrets in plain text.
+// Delivery converts the destination to the type of package relay/destinations, which delivers the events. The result
+// has the secrets in plain text.
 func (d Destination) Delivery() destinations.Destination {
 	events := make([]store.EventType, len(d.Events))
 	for i, e := range d.Events {
@@ -76,7 +77,8 @@ func (d Destination) Delivery() destinations.Destination {
 // SendsCallbacks reports whether the destination receives Sinch's own callbacks instead of events.
 func (d Destination) SendsCallbacks() bool { return d.Format == destinations.FormatSinch }
 
-// Covers reports whether the destination receives events of the service plan with this id.
+// Covers reports whether the destination receives events of the service plan with this id. A destination without a list
+// of plans receives the events of all.
 func (d Destination) Covers(plan string) bool {
 	return len(d.Plans) == 0 || slices.Contains(d.Plans, plan)
 }

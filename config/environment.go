@@ -13,8 +13,8 @@ import (
 
 const prefix = "DLRLOOP"
 
-// variables returns the environment variables that set configuration values, and the value of DLRLOOP_CONFIG. It skips
-// empty variables. environ has the format of os.Environ.
+// variables returns the DLRLOOP_ variables that set configuration values, by name, and separately the value of
+// DLRLOOP_CONFIG. It skips empty variables. environ has the format of os.Environ.
 func variables(environ []string) (found map[string]string, file string) {
 	found = make(map[string]string)
 	for _, entry := range environ {
@@ -39,12 +39,14 @@ func isServiceLink(name string) bool {
 	return regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|` + port).MatchString(name)
 }
 
-// variable returns the name of the environment variable that sets key: DLRLOOP_PLANS_0_TOKEN for plans[0].token.
+// variable returns the name of the environment variable that sets a key of the configuration: DLRLOOP_PLANS_0_TOKEN for
+// plans[0].token.
 func variable(key string) string {
 	return prefix + "_" + strings.ToUpper(strings.NewReplacer(".", "_", "[", "_", "]", "").Replace(key))
 }
 
-// environment applies the environment variables to the configuration. A variable that sets no known key is a problem.
+// environment applies the environment variables to the configuration. It records a problem for each DLRLOOP_ variable
+// that belongs to no key.
 func (l *loader) environment() {
 	known := make(map[string]bool)
 	l.override("", reflect.ValueOf(l.config).Elem(), known)
@@ -61,7 +63,7 @@ func (l *loader) environment() {
 	}
 }
 
-// override sets a value of the configuration, and all values inside it, from environment variables. It appends list
+// override sets target, the value of a key, and all values inside it from environment variables. It appends list
 // entries that only variables define. It adds to known the name of every variable that could set one of the values.
 func (l *loader) override(key string, target reflect.Value, known map[string]bool) {
 	switch {
@@ -87,7 +89,8 @@ func (l *loader) override(key string, target reflect.Value, known map[string]boo
 	}
 }
 
-// firstVariable returns the alphabetically first variable that sets key or a key below it, or "" if there is none.
+// firstVariable returns the alphabetically first environment variable that sets key or a key below it, or "" if there
+// is none.
 func (l *loader) firstVariable(key string) string {
 	name := variable(key)
 	for _, v := range slices.Sorted(maps.Keys(l.variables)) {
@@ -112,7 +115,8 @@ func (l *loader) setVariable(key string, into reflect.Value, text string) {
 	}
 }
 
-// setList parses a list: YAML in [ ], or texts separated by commas. Without [ ], a list of secrets gets one secret.
+// setList parses text into a list: YAML in [ ], or texts separated by commas. Without [ ], a list of secrets gets the
+// whole text as one secret, because a secret may contain a comma.
 func setList(into reflect.Value, text string) error {
 	entries := []string{text}
 	switch {

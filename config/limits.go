@@ -7,8 +7,9 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Limits of the configuration file, far above what is needed. The memory that the YAML library needs grows with the
-// square of the nesting and of the keys in a block, so checkYAML counts both before the library parses the file.
+// Limits of the configuration file, far above what is needed. A file that exceeds one is invalid; of its problems only
+// the first maxProblems are reported. The memory of the YAML library grows with the square of nesting and keys, so
+// checkYAML counts both before the library parses the file.
 const (
 	maxMarks    = 100_000 // characters that may begin or end a token
 	maxNesting  = 32      // nested blocks, lists, anchors and tags
@@ -37,7 +38,8 @@ func checkYAML(text string) (*token.Token, error) {
 	return nil, nil
 }
 
-// marks counts the characters that may begin or end a YAML token. This count bounds the number of tokens in text.
+// marks returns how many characters of text may begin or end a YAML token. The number of tokens in text is bounded by
+// this count.
 func marks(text string) (n int) {
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -50,14 +52,14 @@ func marks(text string) (n int) {
 	return n
 }
 
-// nesting counts the YAML blocks, lists, anchors and tags around the token that checkYAML has reached.
+// nesting is the state of checkYAML while it reads a YAML text: the blocks, lists, anchors and tags that are open.
 type nesting struct {
 	blocks     []column
-	flow       int // open [ and {
-	properties int // consecutive anchors and tags
+	flow       int // number of open [ and {
+	properties int // number of consecutive anchors and tags
 }
 
-// column is an open YAML block: at is the column where its keys or dashes begin, keys is the number of keys so far.
+// column is an open YAML block: at is the column where its keys or dashes begin, keys is the number of its keys so far.
 type column struct{ at, keys int }
 
 func (n *nesting) take(t *token.Token) {
@@ -82,7 +84,8 @@ func (n *nesting) take(t *token.Token) {
 	}
 }
 
-// block records a key or dash in this column. It closes all blocks that are indented further, and opens one if needed.
+// block records a key or dash that begins in column at of the text. It closes all blocks that are indented further, and
+// opens a block unless one begins in this column.
 func (n *nesting) block(at int) {
 	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
 		n.blocks = n.blocks[:len(n.blocks)-1]
@@ -92,7 +95,7 @@ func (n *nesting) block(at int) {
 	}
 }
 
-// keys returns the number of keys read so far in the innermost open block.
+// keys returns the number of keys read so far in the innermost open YAML block, or 0 if no block is open.
 func (n *nesting) keys() int {
 	if len(n.blocks) == 0 {
 		return 0

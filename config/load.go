@@ -25,15 +25,16 @@ func Load(path string, environ []string) (*Config, error) {
 	return newLoader(environ).load(path)
 }
 
-// Check does what Load does, and tests whether a store can be created at store.path. It removes what the test created.
+// Check does the same as Load, and also tests whether a store can be created at store.path. It removes what the test
+// created.
 func Check(path string, environ []string) (*Config, error) {
 	l := newLoader(environ)
 	l.tryStore = true
 	return l.load(path)
 }
 
-// Reload does what Load does, but for a running server: it does not read the TLS files. The server reads them itself,
-// and keeps the last valid certificate and key while the files are incomplete.
+// Reload does the same as Load, but for a running server: it does not read the TLS files. The server reads these
+// itself, and keeps the last valid certificate and key while the files are incomplete.
 func Reload(path string, environ []string) (*Config, error) {
 	l := newLoader(environ)
 	l.reloading = true
@@ -58,8 +59,8 @@ func (l *loader) load(path string) (*Config, error) {
 	return l.config, nil
 }
 
-// finish sorts the problems and adds to each its line of the file, with secrets masked. It must run last, because only
-// then all lines with secrets are known.
+// finish sorts the problems, and adds to each its line of the file with secrets masked. Call it last, because only then
+// all lines with secrets are known.
 func (l *loader) finish(p Problems) {
 	for i := range p {
 		p[i].Source = l.source.excerpt(p[i].Line)
@@ -67,14 +68,15 @@ func (l *loader) finish(p Problems) {
 	p.sort()
 }
 
-// PrivateListen returns private.listen, even from a configuration that Load rejects. It reads no files with secrets.
+// PrivateListen returns private.listen, the address of the private listener, even from a configuration that Load
+// rejects. It reads no files with secrets. If the file cannot be read, it returns the default.
 func PrivateListen(path string, environ []string) string {
 	l := newLoader(environ)
 	l.layers(path)
 	return l.config.Private.Listen
 }
 
-// loader holds the state of one call of Load, Check or Reload.
+// loader holds the state of one call of Load, Check, Reload or PrivateListen.
 type loader struct {
 	config    *Config
 	source    source
@@ -95,7 +97,8 @@ func newLoader(environ []string) *loader {
 	return l
 }
 
-// layers applies the file and then the environment variables to the configuration, which begins with the defaults.
+// layers fills the configuration: it applies the file at path and then the environment variables to the defaults. It
+// stops after a file that cannot be read or parsed.
 func (l *loader) layers(path string) {
 	l.file(path)
 	if l.broken {
@@ -104,7 +107,8 @@ func (l *loader) layers(path string) {
 	l.environment()
 }
 
-// file finds, reads and decodes the configuration file. It is not an error if the default, config.yaml, is missing.
+// file reads and decodes the configuration file: path, or else the file that DLRLOOP_CONFIG names, or else config.yaml.
+// It records a problem if it fails. Only the default config.yaml may be missing.
 func (l *loader) file(path string) {
 	name, named := path, true
 	switch {
@@ -131,7 +135,8 @@ func (l *loader) file(path string) {
 	}
 }
 
-// readLimited returns the content and the mode of a file. It returns a tooLargeError if the file exceeds limit bytes.
+// readLimited returns the content and the mode of a file. It returns a tooLargeError if the file exceeds limit bytes,
+// and errIsDir for a directory.
 func readLimited(path string, limit int64) ([]byte, fs.FileMode, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -154,14 +159,14 @@ func readLimited(path string, limit int64) ([]byte, fs.FileMode, error) {
 
 var errIsDir = errors.New("is a directory; name a file")
 
-// tooLargeError means that a file is too large. Its value is the maximum size in bytes.
+// tooLargeError is the error for a file that is larger than its limit. The value is the limit in bytes.
 type tooLargeError int64
 
 func (e tooLargeError) Error() string {
 	return fmt.Sprintf("is larger than %d KiB, the limit for this file; name another file", int64(e)>>10)
 }
 
-// readError explains to the user why a file could not be read. If the file does not exist, fix says what to do.
+// readError explains to the user why a file could not be read. fix is what to do if the file does not exist.
 func readError(err error, fix string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -173,7 +178,8 @@ func readError(err error, fix string) string {
 	}
 }
 
-// withoutPath returns the cause of a file error without the path, which the caller's message contains already.
+// withoutPath returns the cause of a file error, such as "permission denied", without the path, which the caller's
+// message already contains.
 func withoutPath(err error) error {
 	if wrapped := errors.Unwrap(err); wrapped != nil {
 		return wrapped
@@ -181,7 +187,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// problem records a problem with a key, at the place where the key is set, unless the key is marked as invalid.
+// problem records an error with a key, at the place in the file or the variable where the key is set. It does nothing
+// if the key is marked as invalid.
 func (l *loader) problem(key, format string, args ...any) {
 	if slices.Contains(l.invalid, key) {
 		return
@@ -189,7 +196,8 @@ func (l *loader) problem(key, format string, args ...any) {
 	l.add(l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// add appends a problem to those that Load returns. Once there are maxProblems, it drops all further ones.
+// add appends a problem to the list that Load returns as its error. It drops the problem if the list already has
+// maxProblems.
 func (l *loader) add(p Problem) {
 	if !l.full() {
 		l.problems = append(l.problems, p)
@@ -199,7 +207,7 @@ func (l *loader) add(p Problem) {
 func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 
 // missing records message as a problem with the first key. It does nothing if one of the keys is marked as invalid,
-// because a problem with that key is recorded already.
+// because a problem with that key is already recorded.
 func (l *loader) missing(message string, keys ...string) {
 	if !slices.ContainsFunc(keys, l.isInvalid) {
 		l.add(l.at(keys[0], message))
@@ -210,7 +218,8 @@ func (l *loader) warn(key, format string, args ...any) {
 	l.warnings = append(l.warnings, l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// at returns a problem with a key. Its place is where the key or, if it is not set, the block around it is set.
+// at returns a problem with a key, and does not record it. Its place is where the key is set in the file or by a
+// variable. If the key is not set, it is the place of the innermost block around it.
 func (l *loader) at(key, message string) Problem {
 	p := Problem{File: l.source.name, Key: key, Message: message}
 	for k := key; k != ""; k = parent(k) {
@@ -226,23 +235,26 @@ func (l *loader) at(key, message string) Problem {
 	return p
 }
 
-// markInvalid marks key as invalid, so that later checks record no further problem with it.
+// markInvalid marks a key whose problem is recorded, so that later checks record no further problem with it.
 func (l *loader) markInvalid(key string) { l.invalid = append(l.invalid, key) }
 
 func (l *loader) isInvalid(key string) bool {
 	return slices.ContainsFunc(l.invalid, func(f string) bool { return within(f, key) || within(key, f) })
 }
 
-// within reports whether key equals outer or lies below it, as plans[0].id lies below plans.
+// within reports whether key equals outer or is the key of something inside it: plans[0].id is within plans, and every
+// key is within "".
 func within(outer, key string) bool {
 	rest, found := strings.CutPrefix(key, outer)
 	return found && (outer == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// parent returns the key of the block or list around key: plans[0] for plans[0].id, "" for a top-level key.
+// parent returns the key of the block or list around key: plans[0] for plans[0].id, plans for plans[0], and "" for a
+// top-level key.
 func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
 
-// below returns the key of a member of the block at key: plans[0].id for key plans[0] and name id.
+// below returns the key of a member of the block with this key: plans[0].id for the key plans[0] and the name id. The
+// key "" means the top level.
 func below(key, name string) string {
 	if key == "" {
 		return name
@@ -250,11 +262,12 @@ func below(key, name string) string {
 	return key + "." + name
 }
 
-// element returns the key of entry i in the list at key: plans[0] for key plans and i 0.
+// element returns the key of entry i, counted from 0, in the list with this key: plans[0] for the key plans and i = 0.
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
-// resolve returns path, the value of key, absolute or relative to the working directory. A relative path in the file is
-// relative to the file's directory. A relative path in an environment variable is returned unchanged.
+// resolve returns path, the value of key, so that it can be opened. A relative path in the file is relative to the
+// file's directory, so resolve joins both. It returns an absolute path, and a path from an environment variable,
+// unchanged.
 func (l *loader) resolve(key, path string) string {
 	if path == "" || filepath.IsAbs(path) || l.inEnvironment(strings.TrimRight(key, "[0123456789]")) {
 		return path
@@ -262,8 +275,8 @@ func (l *loader) resolve(key, path string) string {
 	return filepath.Join(filepath.Dir(l.source.name), path)
 }
 
-// resolvePaths resolves the paths of the store, of the TLS files and of the destinations' certificates. The paths of
-// secret files are left to readSecret.
+// resolvePaths makes the paths of the store, of the TLS files and of the destinations' certificates relative to the
+// working directory instead of the configuration file. The method readSecret does the same for the files of secrets.
 func (l *loader) resolvePaths() {
 	c := l.config
 	c.Store.Path = l.resolve("store.path", c.Store.Path)
@@ -279,7 +292,8 @@ func (l *loader) resolvePaths() {
 	}
 }
 
-// keyOf returns the name of a struct field in the configuration file. It returns "" if the file cannot set the field.
+// keyOf returns the name of a struct field in the configuration file, from its yaml tag. It returns "" if the file
+// cannot set the field.
 func keyOf(f reflect.StructField) string {
 	if key := f.Tag.Get("yaml"); key != "-" {
 		return key

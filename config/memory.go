@@ -11,14 +11,15 @@ import (
 )
 
 const (
-	// DefaultMemory is the memory limit if only the machine's memory limits the process. It leaves room for other
-	// programs.
+	// DefaultMemory is the default of memory.limit in bytes if only the machine's memory limits the process. It leaves
+	// room for other programs.
 	DefaultMemory ByteSize = 512 << 20
-	// minMemory is the smallest supported memory limit.
+	// minMemory is the smallest supported memory limit in bytes. Less is an error.
 	minMemory ByteSize = 64 << 20
 )
 
-// fillMemory replaces 0 in memory.limit and public.memory by defaults, and may lower the default of public.max_body.
+// fillMemory replaces memory.limit and public.memory by their defaults if they are 0. If it sets public.memory, it may
+// also lower public.max_body, unless that key is set.
 func (l *loader) fillMemory() {
 	m, p := &l.config.Memory, &l.config.Public
 	if m.Limit == 0 {
@@ -54,15 +55,15 @@ func (l *loader) checkMemory() {
 	}
 }
 
-// isSet reports whether the file or a variable sets exactly this key.
+// isSet reports whether the file or an environment variable sets exactly this key, not only a key below it.
 func (l *loader) isSet(key string) bool {
 	_, variable := l.variables[variable(key)]
 	_, file := l.source.places[key]
 	return variable || file
 }
 
-// systemMemory returns the default of memory.limit: processLimit if it is lower than the memory of the machine.
-// Otherwise it returns DefaultMemory, or the memory of the machine if that is lower.
+// systemMemory returns the default of memory.limit in bytes. It is processLimit, the limit of the process, if that is
+// lower than the memory of the machine; else DefaultMemory, but at most the memory of the machine.
 func systemMemory(machine, processLimit ByteSize) ByteSize {
 	if processLimit < machine {
 		return processLimit
@@ -70,7 +71,8 @@ func systemMemory(machine, processLimit ByteSize) ByteSize {
 	return min(DefaultMemory, machine)
 }
 
-// machineMemory returns the memory of the machine in bytes, or MaxInt64 if it is unknown. proc is the directory /proc.
+// machineMemory returns the memory of the machine in bytes, or MaxInt64 if it is unknown, as on systems other than
+// Linux. proc is the path of the directory /proc.
 func machineMemory(proc string) ByteSize {
 	for line := range lines(filepath.Join(proc, "meminfo")) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
@@ -83,7 +85,7 @@ func machineMemory(proc string) ByteSize {
 }
 
 // cgroupMemory returns the lowest memory limit in bytes of the process's Linux control groups, version 1 or 2, and
-// their ancestors. It returns MaxInt64 if there is no limit. proc is the directory /proc.
+// their ancestors. It returns MaxInt64 if there is no limit. proc is the path of the directory /proc.
 func cgroupMemory(proc string) ByteSize {
 	least := ByteSize(math.MaxInt64)
 	for mount := range lines(filepath.Join(proc, "self", "mountinfo")) {
@@ -116,7 +118,8 @@ func cgroupMemory(proc string) ByteSize {
 	return least
 }
 
-// cgroupOf returns the path of the process's control group: of version 2 if controller is empty, else of version 1.
+// cgroupOf returns the path of the process's Linux control group, or "/" if it is unknown. If controller is empty, it
+// looks for the group of version 2, else for the group of this controller in version 1.
 func cgroupOf(proc, controller string) string {
 	for line := range lines(filepath.Join(proc, "self", "cgroup")) {
 		fields := strings.SplitN(line, ":", 3)

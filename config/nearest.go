@@ -1,6 +1,7 @@
 package config
 
-// nearest returns the candidate most similar to word, for "did you mean", or "" if all differ in too many letters.
+// nearest returns the candidate most similar to word, for a message with "did you mean". A third of the letters may
+// differ, but at least one and at most three. If no candidate is that similar, it returns "".
 func nearest(word string, candidates []string) string {
 	best, found := max(1, min(len(word)/3, 3))+1, ""
 	for _, candidate := range candidates {

@@ -28,7 +28,7 @@ type Plan struct {
 	Reconcile Reconcile   `yaml:"reconcile"`
 }
 
-// Callable reports whether the plan has credentials to call Sinch.
+// Callable reports whether the plan has credentials to call Sinch: an API token or a project's access key.
 func (p Plan) Callable() bool { return p.Token != "" || p.Project.Used() }
 
 // Project is an access key of a Sinch project. A plan in the region `us` or `eu` can use it instead of the API token.
@@ -67,7 +67,8 @@ type Auth struct {
 	OnFailure webhook.OnFailure `yaml:"on_failure"`
 }
 
-// Webhook converts the configuration for package handlers/webhook. The result has the secrets in plain text.
+// Webhook converts the configuration to the type of package handlers/webhook, which verifies callbacks. The result has
+// the secrets in plain text.
 func (a Auth) Webhook() webhook.Auth {
 	return webhook.Auth{
 		HMAC:       webhook.HMAC{Secrets: Reveal(a.HMAC.Secrets), MaxAge: time.Duration(a.HMAC.MaxAge)},
@@ -78,7 +79,8 @@ func (a Auth) Webhook() webhook.Auth {
 	}
 }
 
-// HMAC verifies Sinch's signature of the callback's body.
+// HMAC verifies callbacks by Sinch's signature of the body. The signature is made with a secret that Sinch and dlrloop
+// share.
 type HMAC struct {
 	// The secrets. A signature by any of them is accepted.
 	Secrets []Secret `yaml:"secrets"`
@@ -135,7 +137,8 @@ type Feedback struct {
 // Batches says which batches of a plan want delivery feedback: KnownBatches or AllBatches.
 type Batches string
 
-// The values of Batches, the key feedback.batches of a plan.
+// The values of Batches. With KnownBatches, dlrloop sends feedback only for batches that are known to want it, and asks
+// Sinch about all others. With AllBatches it does not ask.
 const (
 	KnownBatches Batches = "known" // those with feedback_enabled according to the gateway, the application or Sinch
 	AllBatches   Batches = "all"   // all but those that are known to lack feedback_enabled
@@ -165,7 +168,8 @@ type PlanGateway struct {
 // GatewayToken says whose API token the gateway sends to Sinch: CallerToken or PlanToken.
 type GatewayToken string
 
-// The values of GatewayToken, the key gateway.token of a plan.
+// The values of GatewayToken. With CallerToken the gateway passes the caller's own API token on to Sinch. With
+// PlanToken it uses the credentials of the plan instead.
 const (
 	CallerToken GatewayToken = "caller" // the caller's own
 	PlanToken   GatewayToken = "plan"   // the plan's

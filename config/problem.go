@@ -7,27 +7,29 @@ import (
 	"strings"
 )
 
-// Problem is one error or warning about the configuration. Error formats it as one line without secrets.
+// Problem is one error or warning about the configuration. The method Error formats it as one line without secrets.
 type Problem struct {
-	// File, Line and Column are the place in the file, counted from 1; 0 means unknown. Variable is set instead if the
-	// value comes from an environment variable.
+	// File, Line and Column are the place in the file; Line and Column are counted from 1, and 0 means unknown. If the
+	// value comes from an environment variable, Variable is its name and File is empty.
 	File         string
 	Line, Column int
 	Variable     string
 
 	Key     string // for example plans[0].token; empty if the problem concerns the whole file
 	Message string // what is wrong and what to do
-	Source  string // the line of the file with its secrets masked; may be empty
+	Source  string // the line of the file with its secrets masked; empty if Line is 0
 }
 
-// Error returns the problem as one line: the place, the key and the message, separated by colons.
+// Error returns the problem as one line: the place, the key and the message, separated by colons. It contains no
+// secret.
 func (p Problem) Error() string {
 	parts := []string{p.Place(), p.Key, p.Message}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
-// Place returns the place of the problem in the format that editors and terminals recognize: file:line:column, or file
-// alone. It returns $NAME for an environment variable, and "environment" if neither a file nor a variable is known.
+// Place returns where the problem is: file:line:column, a format that editors and terminals recognize, or the file
+// alone if the line is unknown. For an environment variable it returns $NAME, and "environment" if there is neither
+// file nor variable.
 func (p Problem) Place() string {
 	switch {
 	case p.Variable != "":
@@ -41,10 +43,11 @@ func (p Problem) Place() string {
 	}
 }
 
-// Problems is a list of problems in the order of their lines in the file. Those of environment variables come last.
+// Problems is a list of problems, in the order of their lines in the file. Problems of environment variables come last.
+// Load returns it as its error.
 type Problems []Problem
 
-// Error returns one line for each problem.
+// Error returns one line for each problem, without a line break at the end.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i := range p {

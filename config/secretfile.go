@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// maxSecret is the maximum size in bytes of a file that holds a secret.
+// maxSecret is the maximum size in bytes of a file that holds a secret. A larger file is an error.
 const maxSecret = 64 << 10
 
-// readSecrets reads the files that hold secrets, and checks every secret of the configuration.
+// readSecrets reads the files that hold secrets into the configuration, and checks every secret. It records a problem
+// for each file and secret that cannot be used.
 func (l *loader) readSecrets() {
 	c := &l.config.Private.Credentials
 	l.passwords("private.credentials.basic", c.Basic)
@@ -34,9 +35,9 @@ func (l *loader) passwords(key string, pairs []Basic) {
 	}
 }
 
-// secret reads a secret from the file at path, unless path is empty, and then calls check with it. The key of the file
-// is the secret's key followed by _file, such as token_file. If both keys are set, the method either decides which of
-// the two is used, or records a problem.
+// secret reads a secret from the file at path into *into, unless path is empty, and then calls check with the secret.
+// The key of the path is the secret's key followed by _file, such as token_file. If both keys are set, and only one of
+// them by an environment variable, that one is used. Otherwise both together are a problem.
 func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {
@@ -50,8 +51,8 @@ func (l *loader) secret(key string, into *Secret, path string, check func(string
 	check(key, *into)
 }
 
-// secrets appends the secrets in these files to a list of secrets, and calls check for every secret in the list. For
-// the key tokens, the key of the files is token_files. check gets the key of the secret or of its file.
+// secrets appends the secrets in the files at paths to the list *into, and calls check for every secret in the list.
+// check gets the key of the secret or of its file: the files of the list tokens have the key token_files.
 func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(string, Secret)) {
 	for i, s := range *into {
 		if s == "" {
@@ -69,7 +70,8 @@ func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(
 	}
 }
 
-// readSecret returns the secret in a file. If it fails, it records a problem with the key of the path and returns "".
+// readSecret returns the secret in the file at path, the value of key. If the file has no usable secret, it records a
+// problem with key and returns "".
 func (l *loader) readSecret(key, path string) Secret {
 	written := path
 	path = l.resolve(key, path)
@@ -102,13 +104,14 @@ func (l *loader) readSecret(key, path string) Secret {
 	return s
 }
 
-// looksLikeSecret reports whether name is probably a secret that was written where the name of its file belongs.
+// looksLikeSecret reports whether name, given as the name of a file, is probably the secret itself: at least 16
+// characters without dot or slash.
 func looksLikeSecret(name string) bool {
 	return len(name) >= 16 && !strings.ContainsAny(name, "./\\")
 }
 
-// either chooses between two groups of keys if keys of both are set. If environment variables set only one group, it
-// chooses that group. Otherwise it records a problem and returns true for both.
+// either chooses between two groups of keys that exclude each other, if keys of both are set. If environment variables
+// set keys of only one group, it chooses that group. Otherwise it records a problem and returns true for both.
 func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:

@@ -8,13 +8,15 @@ import (
 	"strconv"
 )
 
-// textParser is implemented by Duration and ByteSize, which have a text format of their own.
+// textParser is implemented by the types Duration and ByteSize, whose values have a text format of their own, such as
+// 30d or 16MiB.
 type textParser interface{ parse(text string) error }
 
-// isScalar reports whether the file sets a field of this type to a single value, not to a block or a list.
+// isScalar reports whether a field of type t holds a single value, not a block of keys (struct) or a list (slice).
 func isScalar(t reflect.Type) bool { return t.Kind() != reflect.Struct && t.Kind() != reflect.Slice }
 
-// set parses a text into a field that holds a single value. Errors quote the text, but setting a Secret never fails.
+// set parses text into a field that holds a single value. An error quotes the text. For a Secret it never fails, so no
+// error contains a secret.
 func set(into reflect.Value, text string) error {
 	if p, ok := into.Addr().Interface().(textParser); ok {
 		return p.parse(text)
@@ -50,8 +52,8 @@ func set(into reflect.Value, text string) error {
 	return nil
 }
 
-// appendDefault appends an entry to a list of the configuration: a plan or a destination with its defaults, or else the
-// zero value.
+// appendDefault appends an entry to list, a slice of the configuration. A plan or a destination gets its defaults, any
+// other entry is the zero value.
 func appendDefault(list reflect.Value) {
 	entry := reflect.New(list.Type().Elem()).Elem()
 	switch e := entry.Addr().Interface().(type) {

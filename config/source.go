@@ -7,7 +7,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// source is the configuration file: its text, the place of every key, and which lines hold secrets.
+// source is the configuration file for error messages: its lines, the place of every key, and which lines hold secrets.
 type source struct {
 	name        string
 	lines       []string
@@ -49,19 +49,21 @@ func (s *source) excerpt(line int) string {
 	return text[:len(text)-len(strings.TrimLeft(text, " -"))] + masked
 }
 
-// isKeyName reports whether text looks like a key. Messages show a key even if its line may hold a secret.
+// isKeyName reports whether text looks like a key of the configuration: at most 24 lowercase letters and underscores.
+// Messages show such a key even if its line may hold a secret.
 func isKeyName(text string) bool {
 	return text != "" && len(text) <= 24 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
-// maskLines makes excerpt hide the lines of a YAML node and of all nodes below it, because they may hold a secret.
+// maskLines hides the lines of a YAML node, and of all nodes below it, from error messages, because they may hold a
+// secret.
 func (s *source) maskLines(n ast.Node) { ast.Walk(masker{s}, n) }
 
-// masker is the ast.Visitor that maskLines uses.
+// masker is the ast.Visitor that hides the lines of YAML nodes from error messages; the method maskLines uses it.
 type masker struct{ *source }
 
-// Visit marks the lines of the YAML node n as masked, so that no error message quotes a secret in them. These lines end
-// before the next token, or with the line of the next token if closes returns true for it.
+// Visit marks the lines of the YAML node n as masked, so that no error message quotes a secret in them. The lines end
+// before the next token, or with its line if that may be the last line of a multi-line text.
 func (h masker) Visit(n ast.Node) ast.Visitor {
 	first := n.GetToken()
 	end := len(h.lines)
@@ -77,7 +79,8 @@ func (h masker) Visit(n ast.Node) ast.Visitor {
 	return h
 }
 
-// closes reports whether t, such as a comma or a comment, may be on the last line of the multi-line text before it.
+// closes reports whether the token t can be on the last line of the multi-line text before it, as a comma, a bracket or
+// a comment can.
 func closes(t *token.Token) bool {
 	switch t.Type {
 	case token.CollectEntryType, token.MappingEndType, token.SequenceEndType, token.CommentType:

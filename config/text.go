@@ -19,13 +19,14 @@ var (
 	errSpace   = errors.New("begins or ends with a space; remove it")
 )
 
-// isUTF16 reports whether content begins with the byte order mark of UTF-16, as some Windows editors write it.
+// isUTF16 reports whether content begins with the byte order mark of UTF-16, in which some Windows editors save text.
 func isUTF16(content []byte) bool {
 	return len(content) >= 2 && (content[0] == 0xff && content[1] == 0xfe || content[0] == 0xfe && content[1] == 0xff)
 }
 
 // ParseSecret returns the secret in content, without a leading byte order mark and trailing line breaks, which editors
-// and shells add. It returns an error for invisible characters, which gives their position but no part of the secret.
+// and shells add. It returns an error for UTF-16, control characters, invisible characters and spaces at the ends. No
+// error contains a part of the secret.
 func ParseSecret(content []byte) (Secret, error) {
 	if isUTF16(content) {
 		return "", errUTF16
@@ -43,7 +44,8 @@ func ParseSecret(content []byte) (Secret, error) {
 	return Secret(s), nil
 }
 
-// checkVisible returns an error if s is not valid UTF-8, or has a character that is invisible or looks like a space.
+// checkVisible returns an error if s is not valid UTF-8, or has a character that is invisible or looks like a space but
+// is none. The error names the position, but does not quote s.
 func checkVisible(s string) error {
 	position := 0
 	for i, r := range s {
@@ -61,7 +63,8 @@ func checkVisible(s string) error {
 	return nil
 }
 
-// isVisible reports whether a person can see a character and distinguish it from a space.
+// isVisible reports whether a person can see a character. It is true for an ordinary space, but false for other
+// characters that look like a space.
 func isVisible(r rune) bool {
 	const brailleBlank = '\u2800'
 	return r == ' ' || r != brailleBlank && !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z,
@@ -80,8 +83,8 @@ func characterName(r rune) string {
 	return fmt.Sprintf("U+%04X", r)
 }
 
-// checkTexts checks every text of the configuration for invisible characters and placeholders. It removes a byte order
-// mark before a secret and line breaks after it, so it must run before the other checks.
+// checkTexts records a problem for every text of the configuration with invisible characters, and for placeholders. It
+// also removes a byte order mark before a secret and line breaks after it, so call it before the other checks.
 func (l *loader) checkTexts() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		switch {
@@ -120,7 +123,7 @@ func (l *loader) checkText(key string, v reflect.Value) {
 	v.SetString(string(s))
 }
 
-// isPlaceholder reports whether text is from an example and must be replaced, such as YOUR_SERVICE_PLAN_ID.
+// isPlaceholder reports whether text is copied from an example and must be replaced, such as YOUR_SERVICE_PLAN_ID.
 func isPlaceholder(text string) bool {
 	return strings.HasPrefix(text, "YOUR_") || strings.HasPrefix(text, "<") && strings.HasSuffix(text, ">") ||
 		text == "PROJECT_ID" || text == "KEY_ID"
@@ -128,7 +131,8 @@ func isPlaceholder(text string) bool {
 
 var errPlaceholder = errors.New("is a placeholder; write your own secret")
 
-// checkSecret records a problem if a secret is a placeholder. It warns of quotation marks around the secret.
+// checkSecret records a problem with the key if a secret is a placeholder. It warns if the secret is in quotation
+// marks.
 func (l *loader) checkSecret(key string, s Secret) {
 	text := s.Reveal()
 	if isPlaceholder(text) {
@@ -139,7 +143,7 @@ func (l *loader) checkSecret(key string, s Secret) {
 	}
 }
 
-// checkToken records a problem if a token is a placeholder or cannot be sent as a bearer token.
+// checkToken records a problem with the key if a token is a placeholder or cannot be sent as a bearer token.
 func (l *loader) checkToken(key string, s Secret) {
 	err := sinch.CheckToken(sinch.Secret(s.Reveal()))
 	if isPlaceholder(s.Reveal()) {

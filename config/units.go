@@ -58,7 +58,7 @@ func (d Duration) String() string {
 	return s
 }
 
-// MarshalText returns the same text as String. Load can parse it.
+// MarshalText returns the duration as String does, such as 1h30m or 30d. Load can parse this text.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // ByteSize is a number of bytes that is never negative, written as 16MiB, 1GB or 65536.
@@ -115,5 +115,5 @@ func (b ByteSize) String() string {
 	return "0"
 }
 
-// MarshalText returns the same text as String. Load can parse it.
+// MarshalText returns the size as String does, such as 16MiB. Load can parse this text.
 func (b ByteSize) MarshalText() ([]byte, error) { return []byte(b.String()), nil }

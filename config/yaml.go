@@ -15,10 +15,12 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxDepth is the maximum nesting while the file is decoded. Only a YAML alias that contains itself exceeds it.
+// maxDepth is the maximum nesting of blocks and lists while the configuration file is decoded. Only a YAML alias that
+// contains itself exceeds it, and is then an error.
 const maxDepth = 16
 
-// yaml decodes the content of the file into the configuration, and records a problem for every error in it.
+// yaml decodes content, the text of the configuration file, into the configuration. It records a problem for every
+// error in the file.
 func (l *loader) yaml(content []byte) {
 	if isUTF16(content) {
 		l.broken, l.source.opaque = true, true
@@ -69,7 +71,8 @@ func (l *loader) syntax(err error) {
 	l.add(p)
 }
 
-// explainSyntax returns advice if the YAML library's message is about a common mistake, else the message itself.
+// explainSyntax returns advice for the user if message, from the YAML library, is about a common mistake. Otherwise it
+// returns message unchanged.
 func explainSyntax(message string) string {
 	switch {
 	case strings.HasPrefix(message, "found character '\t'"):
@@ -84,26 +87,28 @@ func explainSyntax(message string) string {
 	}
 }
 
-// refuse records the problem that a YAML node is not a valid value of this key, and marks the key as invalid.
+// refuse records that the YAML node n is not a valid value of key, at the place of n. It marks key as invalid, so that
+// later checks skip it.
 func (l *loader) refuse(key string, n ast.Node, message string) {
 	l.report(key, n, message)
 	l.markInvalid(key)
 }
 
-// report records a problem with a key, at the place of a YAML node.
+// report records a problem with a key, at the line and column of a YAML node.
 func (l *loader) report(key string, n ast.Node, message string) {
 	at := placeOf(firstToken(n))
 	l.add(Problem{File: l.source.name, Line: at.line, Column: at.column, Key: key, Message: message})
 }
 
-// decoder decodes the syntax tree of one YAML file into the configuration.
+// decoder decodes the syntax tree of one YAML file into the configuration. It records errors as problems of the loader.
 type decoder struct {
 	*loader
 	anchors map[string]ast.Node
-	values  *int // decoded so far
+	values  *int // number of values decoded so far
 }
 
-// Visit implements ast.Visitor. It records every anchor of the file, because the method follow needs them for aliases.
+// Visit implements ast.Visitor. It stores the value of every YAML anchor (&name) of the file, so that aliases (*name)
+// can be replaced by it.
 func (r decoder) Visit(n ast.Node) ast.Visitor {
 	if a, ok := n.(*ast.AnchorNode); ok {
 		r.anchors[a.Name.GetToken().Value] = a.Value
@@ -111,7 +116,8 @@ func (r decoder) Visit(n ast.Node) ast.Visitor {
 	return r
 }
 
-// value decodes a YAML node into the target, the value of a key. depth counts the blocks and lists around the node.
+// value decodes the YAML node n, the value of key, into target. It records a problem if n does not fit. depth is the
+// number of blocks and lists around n.
 func (r decoder) value(key string, n ast.Node, target reflect.Value, depth int) {
 	if *r.values++; *r.values > maxValues {
 		r.stop(n, fmt.Sprintf("the file and its aliases set more than %d values, the limit for a configuration", maxValues))
@@ -145,7 +151,7 @@ func (r decoder) value(key string, n ast.Node, target reflect.Value, depth int) 
 	}
 }
 
-// stop records a problem and ends the decoding of the whole file.
+// stop records a problem at the place of the YAML node n, and ends the decoding of the whole file.
 func (r decoder) stop(n ast.Node, message string) {
 	if !r.broken {
 		r.report("", n, message)
@@ -153,7 +159,8 @@ func (r decoder) stop(n ast.Node, message string) {
 	}
 }
 
-// follow returns the node behind an anchor, alias or tag, or nil for an alias without anchor, else the same node.
+// follow returns the YAML node that an anchor, an alias or a tag stands for. It returns nil for an alias without an
+// anchor, and any other node unchanged.
 func (r decoder) follow(n ast.Node) ast.Node {
 	for range maxDepth {
 		switch inner := n.(type) {
@@ -234,7 +241,8 @@ func (r decoder) block(key string, n ast.Node, into reflect.Value, depth int) {
 	}
 }
 
-// merge decodes the value of block's first YAML merge key (<<). Block's own keys are decoded later and override it.
+// merge decodes the value of the YAML merge key (<<) of a block, if there is one. The block's own keys are decoded
+// later and override it.
 func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth int) {
 	for m := block.MapRange(); m.Next(); {
 		if m.Key().IsMergeKey() {
@@ -244,7 +252,8 @@ func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth 
 	}
 }
 
-// fieldOf returns the field of a struct with this name in the configuration file, or the zero Value if there is none.
+// fieldOf returns the field of a configuration struct that has this name in the file. It returns the zero Value if
+// there is none.
 func fieldOf(block reflect.Value, name string) reflect.Value {
 	for i := range block.NumField() {
 		if name != "" && keyOf(block.Type().Field(i)) == name {
@@ -254,7 +263,7 @@ func fieldOf(block reflect.Value, name string) reflect.Value {
 	return reflect.Value{}
 }
 
-// unknown records the problem that the block has no key called name. It masks the lines of n, the key and its value,
+// unknown records the problem that a block has no key with this name. It masks the lines of n, the key and its value,
 // because the value or even the supposed key may be a secret.
 func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []string) {
 	r.source.maskLines(n)
@@ -273,7 +282,8 @@ func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []st
 	r.refuse(below(block, name), n.Key, message)
 }
 
-// blocksWith returns the keys of all blocks that have a member of this name, to tell the user where a key belongs.
+// blocksWith returns the keys of all blocks of the configuration that have a member with this name, to tell the user
+// where a misplaced key belongs.
 func blocksWith(name string) []string {
 	var homes []string
 	eachBlock("", reflect.TypeFor[Config](), func(blockKey string, block reflect.Type) {
@@ -285,7 +295,7 @@ func blocksWith(name string) []string {
 }
 
 // eachBlock calls visit for a struct type of the configuration, called a block, and for every struct type inside it.
-// The key of a struct type in a list ends with [], such as plans[].
+// The key of a type in a list ends with [], such as plans[].
 func eachBlock(blockKey string, block reflect.Type, visit func(blockKey string, block reflect.Type)) {
 	visit(blockKey, block)
 	for i := range block.NumField() {
@@ -300,7 +310,7 @@ func eachBlock(blockKey string, block reflect.Type, visit func(blockKey string, 
 	}
 }
 
-// keysOf returns the keys of a struct type of the configuration, in the order of its fields.
+// keysOf returns the names that the fields of a struct type have in the configuration file, in the order of the fields.
 func keysOf(t reflect.Type) []string {
 	var keys []string
 	for i := range t.NumField() {
@@ -309,7 +319,8 @@ func keysOf(t reflect.Type) []string {
 	return slices.DeleteFunc(keys, func(k string) bool { return k == "" })
 }
 
-// firstToken returns the token at which a YAML node begins. For a block without { } that is its first key.
+// firstToken returns the token at which a YAML node begins, for the place in an error message. For a block without { }
+// that is its first key.
 func firstToken(n ast.Node) *token.Token {
 	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
 		return m.Values[0].Key.GetToken()
@@ -320,7 +331,8 @@ func firstToken(n ast.Node) *token.Token {
 	return n.GetToken()
 }
 
-// textOf returns the text of a single value as in the file, without quotation marks. ok is false for lists and blocks.
+// textOf returns the text of a YAML node with a single value as it is in the file, without quotation marks. For a list
+// or a block, ok is false.
 func textOf(n ast.Node) (text string, ok bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
