@@ -18,16 +18,17 @@ const (
 	runbook = docs + "runbook.md"
 )
 
-// board describes one Grafana dashboard.
+// board describes one Grafana dashboard: its title, and its panels in sections. The method build turns it into
+// Grafana's JSON model.
 type board struct {
 	uid         string // also the file name; must never change, since links and bookmarks contain it
 	title       string
 	description string
-	byPlan      bool // offer the variable plan
+	byPlan      bool // let the user choose plans
 	sections    []section
 }
 
-// section is a group of panels under one heading of a dashboard.
+// section is a group of panels under one heading of a dashboard. The panels fill the grid from the left in this order.
 type section struct {
 	title  string
 	panels []panel
@@ -35,7 +36,8 @@ type section struct {
 
 func boards() []board { return []board{overview(), feedback(), destinations(), campaigns(), store()} }
 
-// Files returns the JSON of every Grafana dashboard. The keys are file names, such as dlrloop-overview.json.
+// Files returns the JSON of every Grafana dashboard of dlrloop. The keys are file names, such as dlrloop-overview.json.
+// The caller owns the map.
 func Files() (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	for _, b := range boards() {
@@ -94,7 +96,8 @@ func (b board) build() (dashboard.Dashboard, error) {
 	return d, err
 }
 
-// showControls shows links and annotations at the top of the dashboard. By default Grafana's SDK hides them in a menu.
+// showControls makes Grafana show the links and annotations of d at the top of the dashboard. By default Grafana's SDK
+// hides them in a menu.
 func showControls(d *dashboard.Dashboard) {
 	for i := range d.Links {
 		d.Links[i].Placement = nil
@@ -104,7 +107,8 @@ func showControls(d *dashboard.Dashboard) {
 	}
 }
 
-// starts returns an annotation that marks the restarts of dlrloop instances in every graph of a dashboard.
+// starts returns an annotation that marks the restarts of dlrloop instances as vertical lines in every graph of a
+// dashboard.
 func starts() *dashboard.AnnotationQueryBuilder {
 	return dashboard.NewAnnotationQueryBuilder().
 		Name("Restarts").
@@ -118,7 +122,8 @@ func starts() *dashboard.AnnotationQueryBuilder {
 			RefId("Restarts"))
 }
 
-// variables returns the dashboard's variables. Users choose their values: data source, job, instances and plans.
+// variables returns the variables of the dashboard: data source, job, instances and plans. Users choose their values at
+// the top of the dashboard, and the queries contain their names.
 func (b board) variables() ([]dashboard.VariableModel, error) {
 	chosen := []cog.Builder[dashboard.VariableModel]{
 		dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"),
@@ -149,7 +154,7 @@ func ask(name, label, query string) *dashboard.QueryVariableBuilder {
 }
 
 // several returns a dashboard variable for which the user can choose several values. The Grafana query lists the values
-// to choose from. The default, All, also includes values that appear later.
+// to choose from. The default is All, which also includes values that appear later.
 func several(name, label, query string) *dashboard.QueryVariableBuilder {
 	return ask(name, label, query).Multi(true).IncludeAll(true).AllValue(".*").Current(option("All", "$__all"))
 }

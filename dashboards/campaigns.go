@@ -4,7 +4,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// campaigns returns the dashboard about the results of messages, by plan, country and time.
+// campaigns returns the Grafana dashboard about the results of messages, by plan, country and time.
 func campaigns() board {
 	return board{
 		uid:   "dlrloop-campaigns",
@@ -22,8 +22,8 @@ func campaigns() board {
 	}
 }
 
-// endedIn returns a query for the share of messages with the given final status, among all messages that became final
-// in the dashboard's time range.
+// endedIn returns a query for the fraction of messages, from 0 to 1, with the given final status. It relates to all
+// messages that became final in the dashboard's time range, without cancelled ones.
 func endedIn(status string) query {
 	return query{expr: share(
 		`sum(increase(dlrloop_messages_total{<plan>, status="`+status+`"}[$__range]))`,
@@ -169,8 +169,8 @@ func delays() []panel {
 		}, lines, 12, 8)...)
 }
 
-// eachPlan returns one panel, which Grafana repeats for each service plan. The section of this panel must be the last
-// one of the dashboard, since its height depends on the number of service plans.
+// eachPlan returns one panel, which Grafana repeats for each service plan. Its section must be the last one of the
+// dashboard, because its height depends on the number of plans.
 func eachPlan() []panel {
 	return sized([]panel{{
 		title: "Statuses of $plan", unit: units.OpsPerSecond, kind: stacked, repeat: "plan",

@@ -7,8 +7,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// The colors of all dashboards: seven from the palette of Okabe and Ito, and four more. A test ensures that people with
-// color vision deficiencies can distinguish the colors of the message statuses.
+// The colors of all dashboards, in hexadecimal RGB: seven from the palette of Okabe and Ito, and four more. A test
+// ensures that people with color vision deficiencies can distinguish the colors of the message statuses.
 const (
 	green     = "#009E73"
 	vermilion = "#D55E00"
@@ -26,7 +26,8 @@ const (
 // palette maps the name of a series, such as a status, to its color. A name has the same color on all dashboards.
 type palette map[string]string
 
-// statuses returns the color of each message status.
+// statuses returns the color of each message status, in a new map. The key "other" stands for all undocumented
+// statuses.
 func statuses() palette {
 	return palette{
 		"Delivered": green, "Failed": vermilion, "Rejected": purple, "Expired": orange, "Aborted": darkRed,
@@ -35,7 +36,8 @@ func statuses() palette {
 	}
 }
 
-// ended returns all final statuses except Cancelled. Percentages ignore Cancelled messages: the sender cancelled them.
+// ended returns the names of all final statuses except Cancelled. Percentages leave out cancelled messages, because the
+// sender stopped them.
 func ended() []string {
 	return []string{"Delivered", "Failed", "Rejected", "Aborted", "Expired", "Deleted", "Unknown"}
 }
@@ -60,7 +62,7 @@ func results() palette {
 	}
 }
 
-// of returns a new palette with the colors of only the given names.
+// of returns a new palette with only the given names of series and their colors. All names must be in p.
 func (p palette) of(names ...string) palette {
 	chosen := make(palette, len(names))
 	for _, name := range names {
@@ -69,7 +71,7 @@ func (p palette) of(names ...string) palette {
 	return chosen
 }
 
-// overrides returns Grafana field overrides that give each series in the palette its color, sorted by name.
+// overrides returns Grafana field overrides, sorted by name, that give each series in the palette its color.
 func (p palette) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 	all := make([]dashboard.DashboardFieldConfigSourceOverrides, 0, len(p))
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -78,7 +80,8 @@ func (p palette) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 	return all
 }
 
-// override returns a Grafana field override, which sets properties of the series or table column with the given name.
+// override returns a Grafana field override. It sets properties, such as the color, of the series or table column with
+// the given name.
 func override(name string, properties ...dashboard.DynamicConfigValue) dashboard.DashboardFieldConfigSourceOverrides {
 	return dashboard.DashboardFieldConfigSourceOverrides{
 		Matcher: dashboard.MatcherConfig{Id: "byName", Options: name}, Properties: properties,
@@ -89,7 +92,8 @@ func fixed(color string) dashboard.FieldColor {
 	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new(color)}
 }
 
-// risingTo returns color thresholds for a value that should be low: green below warn, orange below bad, else vermilion.
+// risingTo returns color thresholds for a value that should be low: green below warn, orange from warn on, vermilion
+// from bad on.
 func risingTo(warn, bad float64) []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(warn), Color: orange}, {Value: new(bad), Color: vermilion}}
 }
@@ -99,8 +103,8 @@ func zeroIsGood() []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(1e-9), Color: vermilion}}
 }
 
-// fallingTo returns color thresholds for a value that should be high: vermilion below warn, orange below good, else
-// green.
+// fallingTo returns color thresholds for a value that should be high: vermilion below warn, orange from warn on, green
+// from good on.
 func fallingTo(good, warn float64) []dashboard.Threshold {
 	return []dashboard.Threshold{
 		{Color: vermilion},

@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/units"
 
-// destinations returns the dashboard about delivering events to the application.
+// destinations returns the Grafana dashboard about the delivery of events to the application.
 func destinations() board {
 	return board{
 		uid:   "dlrloop-destinations",

@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/units"
 
-// feedback returns the dashboard about sending delivery feedback to Sinch.
+// feedback returns the Grafana dashboard about sending delivery feedback to Sinch.
 func feedback() board {
 	return board{
 		uid:         "dlrloop-feedback",
@@ -155,7 +155,7 @@ func sinchReads() []panel {
 	}, lines, 8, 8)
 }
 
-// The panels below are also part of the overview.
+// The panels that the following functions return are also part of the dashboard overview.
 
 func recipientsByState() panel {
 	return panel{

@@ -35,7 +35,8 @@ func graph(p panel) *timeseries.PanelBuilder {
 			Sort(common.SortOrderDescending))
 }
 
-// legend returns the legend of a graph: a table with mean and maximum if the panel is wide enough, else a list.
+// legend returns the legend of a graph panel: a table with mean and maximum beside the graph if the panel has at least
+// half of the dashboard's width, else a list below it.
 func legend(p panel) *common.VizLegendOptionsBuilder {
 	l := common.NewVizLegendOptionsBuilder().ShowLegend(true)
 	if p.width < columns/2 {
@@ -47,7 +48,8 @@ func legend(p panel) *common.VizLegendOptionsBuilder {
 	})
 }
 
-// figure builds a panel with one big number. Behind it is a curve if the query returns values over time.
+// figure builds a panel with one big number, the last value of the query. If the query returns values over time, their
+// curve is drawn behind the number.
 func figure(p panel) (dashboard.Panel, error) { return big(p, common.BigValueTextModeAuto).Build() }
 
 // named builds a panel with one big number for each series, next to the name of the series.
@@ -69,7 +71,8 @@ func big(p panel, mode common.BigValueTextMode) *stat.PanelBuilder {
 		Orientation(common.VizOrientationAuto)
 }
 
-// states builds a timeline panel with one band for each series. The field panel.meanings gives the color of each value.
+// states builds a timeline panel with one colored band for each series. The field meanings of the panel gives the text
+// and the color of each value.
 func states(panel) (dashboard.Panel, error) {
 	return statetimeline.NewPanelBuilder().
 		ShowValue(common.VisibilityModeNever).
@@ -85,7 +88,8 @@ func states(panel) (dashboard.Panel, error) {
 		Build()
 }
 
-// heat builds a heat map panel of a classic Prometheus histogram. The x-axis shows the time and the y-axis the buckets.
+// heat builds a heat map panel of a classic Prometheus histogram. The x-axis shows the time, the y-axis the buckets,
+// and the color the number of observations.
 func heat(p panel) (dashboard.Panel, error) {
 	return heatmap.NewPanelBuilder().
 		Calculate(false). // the data are already histogram buckets
@@ -107,8 +111,8 @@ func heat(p panel) (dashboard.Panel, error) {
 		Build()
 }
 
-// countries builds a table panel with a row for each country and a column for each query. The rows are sorted by the
-// last column in descending order.
+// countries builds a table panel with a row for each value of the label country and a column for each query of p. The
+// rows are sorted by the last column in descending order.
 func countries(p panel) (dashboard.Panel, error) {
 	names := map[string]string{"country": "Country"}
 	for i, q := range p.queries {
@@ -136,14 +140,16 @@ func countries(p panel) (dashboard.Panel, error) {
 	return drawn, nil
 }
 
-// The column headings of the table that countries builds.
+// The column headings of the table that the function countries builds. Each heading is the legend of one of the table's
+// queries.
 const (
 	columnDelivered = "Delivered"
 	columnUnknown   = "Unknown"
 	columnMessages  = "Messages"
 )
 
-// bar returns a Grafana field override that draws a table column as bars, in the color of the status of that name.
+// bar returns a Grafana field override that draws the cells of a table column as bars from 0 to 100 %. The column must
+// be named after a message status, whose color the bars get.
 func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},
@@ -156,7 +162,7 @@ func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	)
 }
 
-// words builds a panel that shows the Markdown text p.text.
+// words builds a panel that shows a text, p.text in Markdown, instead of values.
 func words(p panel) (dashboard.Panel, error) {
 	return text.NewPanelBuilder().Mode(text.TextModeMarkdown).Content(p.text).Build()
 }

@@ -6,13 +6,16 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// columns is the number of columns in the grid on which Grafana places panels.
+// columns is the number of columns in the grid on which Grafana places panels. The width of a panel is counted in these
+// columns.
 const columns = 24
 
-// skyline holds the number of filled grid rows of each grid column, counted from the top.
+// skyline holds, for each column of Grafana's grid, how many rows from the top are filled with panels. The zero value
+// is an empty dashboard.
 type skyline [columns]uint32
 
-// put places a panel at the highest free position, the leftmost if there are several. It returns the position and size.
+// put reserves space for a panel at the highest free position, the leftmost if there are several. It returns the
+// position and the size, in columns and rows of the grid.
 func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	best := dashboard.GridPos{W: width, H: height, Y: ^uint32(0)}
 	for x := range columns - width + 1 {
@@ -24,7 +27,7 @@ func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	return best
 }
 
-// row places a section heading of full width below everything placed so far, and returns its position.
+// row reserves space for a section heading of full width below everything placed so far, and returns its position.
 func (s *skyline) row() dashboard.GridPos {
 	y := slices.Max(s[:])
 	s.fill(0, columns, y+1)
@@ -37,7 +40,8 @@ func (s *skyline) fill(from, to, height uint32) {
 	}
 }
 
-// place builds all headings and panels of the dashboard and places them on the grid, in the order of the sections.
+// place builds all headings and panels of the dashboard, in the order of the sections, and gives each its id and its
+// position on the grid.
 func (b board) place() ([]dashboard.PanelOrRowPanel, error) {
 	var (
 		placed []dashboard.PanelOrRowPanel

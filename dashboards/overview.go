@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/units"
 
-// overview returns the main dashboard: incoming reports, results of messages, and outgoing feedback.
+// overview returns the main Grafana dashboard: incoming reports, results of messages, and outgoing feedback.
 func overview() board {
 	return board{
 		uid:   "dlrloop-overview",
@@ -20,7 +20,8 @@ func overview() board {
 	}
 }
 
-// good is a Markdown text that tells users which values are normal. The alerts check the same values.
+// good is a Markdown text on the overview dashboard that tells users which values are normal. The alerts check the same
+// values.
 const good = `- **Lossy answers are 0.** Each one is a report that Sinch never sends again.
 - **Callbacks are stored** in milliseconds. *Unauthorized* over minutes means a wrong secret: Sinch repeats for a day.
 - **Delivered share** is the same as last week.

@@ -9,17 +9,18 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 )
 
-// panel describes one panel of a dashboard.
+// panel describes one panel of a Grafana dashboard: its texts, its size, its queries, and how values are displayed. A
+// zero field means Grafana's default or none.
 type panel struct {
 	title       string
 	description string // what the panel shows, and what a good value is
-	unit        string // Grafana's name of the unit
+	unit        string // Grafana's name of the unit of all values
 	width       uint32 // in columns of the grid, of 24
 	height      uint32 // in rows of the grid
 	kind        kind
 	queries     []query
 	colors      palette               // by series name
-	thresholds  []dashboard.Threshold // colors by value
+	thresholds  []dashboard.Threshold // colors of the value, in ascending order
 	meanings    []meaning             // texts for single values
 	max         float64               // upper limit of the axis; 0: automatic
 	whole       bool                  // show without decimals, since an increase is an estimate
@@ -27,10 +28,11 @@ type panel struct {
 	text        string                // content of a text panel
 }
 
-// kind builds one kind of panel, such as a graph or a table. The method panel.draw adds what all kinds have in common.
+// kind builds a Grafana panel of one kind, such as a graph or a table, from its description. The method panel.draw adds
+// what all kinds have in common, such as title and queries.
 type kind func(panel) (dashboard.Panel, error)
 
-// meaning is the text and color that a panel shows in place of a numeric value.
+// meaning is the text and the color that a panel shows in place of a number: for example "closed" in green for 0.
 type meaning struct {
 	value int
 	text  string
@@ -61,7 +63,8 @@ func (p panel) draw() (dashboard.Panel, error) {
 	return drawn, nil
 }
 
-// fields sets Grafana's field defaults, such as the unit. drawnAs is Grafana's name for the panel type, such as stat.
+// fields sets Grafana's defaults for the values of the panel in f: unit, limits, colors and texts. drawnAs is Grafana's
+// name for the panel type, such as stat.
 func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	f.Unit, f.Min = new(p.unit), new(0.0)
 	if p.max != 0 {
@@ -94,7 +97,8 @@ func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	}
 }
 
-// targets returns the panel's queries with the ids A, B, C and so on. drawnAs is Grafana's name for the panel type.
+// targets returns the panel's queries for Grafana, with the ids A, B, C and so on. drawnAs is Grafana's name for the
+// panel type, such as table, which determines the format of the results.
 func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 	targets := make([]variants.Dataquery, len(p.queries))
 	for i, q := range p.queries {
@@ -123,7 +127,8 @@ func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 
 func refID(i int) string { return string(rune('A' + i)) }
 
-// sized sets the size of each panel in grid units, and the kind of each panel that has none. It returns the same slice.
+// sized sets the size of each panel in columns and rows of the grid, and the kind of each panel that has none. It
+// changes panels and returns the same slice.
 func sized(panels []panel, k kind, width, height uint32) []panel {
 	for i := range panels {
 		panels[i].width, panels[i].height = width, height

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// restarts is a PromQL query that returns a value only for the time of a restart of an instance.
+// restarts is a PromQL query that returns a value for each instance at the times when it restarted, and nothing at
+// other times.
 const restarts = `changes(process_start_time_seconds{<process>}[$__rate_interval]) > 0`
 
 // query is one PromQL expression of a panel. It may have placeholders:
@@ -19,7 +20,8 @@ type query struct {
 	mayBeEmpty bool // an empty result is normal, even in a busy system
 }
 
-// rare marks queries whose result may be empty even in a busy system, and returns them.
+// rare marks queries whose result may be empty even in a busy system, and returns the same slice. A check that expects
+// data from every query then leaves them out.
 func rare(queries ...query) []query {
 	for i := range queries {
 		queries[i].mayBeEmpty = true
@@ -35,11 +37,12 @@ func expand(expr string) string {
 	).Replace(expr)
 }
 
-// share returns PromQL that divides part by whole. While whole is zero, the result is empty instead of NaN.
+// share returns a PromQL expression that divides part by whole. While whole is zero, the result is empty instead of
+// NaN.
 func share(part, whole string) string { return part + " / (" + whole + " > 0)" }
 
-// countryShare returns PromQL for the share of messages with the given result among all messages of a country, over
-// window. The expression turns a missing series into 0, because a series exists only after its first message.
+// countryShare returns PromQL for the fraction of messages with the given result among all messages of a country, over
+// window. A missing series counts as 0, because a series exists only after its first message.
 func countryShare(result, window string) string {
 	all := "sum by (country) (" + counted(window) + "(dlrloop_route_messages_total{<process>}[" + window + "]))"
 	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>,` +
@@ -48,20 +51,22 @@ func countryShare(result, window string) string {
 }
 
 // quantile returns PromQL for the q-quantile (p99 for q = 0.99) of a classic histogram over window. The query returns
-// one value for each combination of values of the given labels. Without observations it returns nothing instead of NaN.
+// one value for each combination of values of the given labels. If there are no observations, the query returns nothing
+// instead of NaN.
 func quantile(q float64, histogram, window string, labels ...string) string {
 	by := strings.Join(append([]string{"le"}, labels...), ", ")
 	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{<process>}[%s]))) >= 0",
 		q, by, counted(window), histogram, window)
 }
 
-// Grafana variables for the range in a PromQL query: step is for graphs, wholeRange for the dashboard's time range.
+// Grafana variables for the range in a PromQL query. step is a short range for each point of a graph; wholeRange is the
+// time range that the user has chosen on the dashboard.
 const (
 	step       = "$__rate_interval"
 	wholeRange = "$__range"
 )
 
-// counted returns the PromQL function for a counter over window: increase if window is wholeRange, else rate.
+// counted returns the PromQL function for a counter over window: "increase" if window is wholeRange, else "rate".
 func counted(window string) string {
 	if window == wholeRange {
 		return "increase"
@@ -69,7 +74,8 @@ func counted(window string) string {
 	return "rate"
 }
 
-// quantiles returns queries for p50, p95 and p99 of a histogram, for the instances chosen on the dashboard.
+// quantiles returns three queries for the quantiles p50, p95 and p99 of a histogram, for the instances that the user
+// has chosen on the dashboard.
 func quantiles(histogram string) []query {
 	return []query{
 		{expr: quantile(.5, histogram, step), legend: "p50"},
@@ -78,7 +84,8 @@ func quantiles(histogram string) []query {
 	}
 }
 
-// overWholeRange reports whether the query has one value for the whole time range, so that an instant query suffices.
+// overWholeRange reports whether the query returns one value for the dashboard's whole time range, instead of a value
+// for each point of a graph. Grafana can then evaluate it only once.
 func (q query) overWholeRange() bool {
 	return strings.Contains(q.expr, "["+wholeRange+"]") && !strings.Contains(q.expr, "@ end()")
 }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Query is one query of a panel, with Grafana's variables replaced, so that Prometheus can evaluate it.
+// Query is one PromQL query of a dashboard panel. Grafana's variables in it are replaced, so that Prometheus can
+// evaluate it.
 type Query struct {
 	Dashboard  string `json:"dashboard"`
 	Panel      string `json:"panel"`
@@ -14,7 +15,7 @@ type Query struct {
 	MayBeEmpty bool   `json:"mayBeEmpty"` // an empty result is normal
 }
 
-// Queries returns every query of every dashboard, with all jobs, instances and plans chosen.
+// Queries returns every query of every dashboard, for all jobs, instances and plans. The caller owns the slice.
 func Queries() []Query {
 	var all []Query
 	for _, b := range boards() {
@@ -31,7 +32,7 @@ func Queries() []Query {
 	return all
 }
 
-// WriteQueries writes the results of Queries to out, one JSON object per line.
+// WriteQueries writes the queries that the function Queries returns to out, one JSON object per line.
 func WriteQueries(out io.Writer) error {
 	lines := json.NewEncoder(out)
 	lines.SetEscapeHTML(false) // people read the output
@@ -43,7 +44,8 @@ func WriteQueries(out io.Writer) error {
 	return nil
 }
 
-// fill replaces placeholders, such as <plan>, and Grafana's variables in expr, so that Prometheus can evaluate it.
+// fill replaces the placeholders of this package, such as <plan>, and Grafana's variables in expr. The result is PromQL
+// that Prometheus can evaluate.
 func fill(expr string) string {
 	return strings.NewReplacer(
 		step, "1m", wholeRange, "5m", "$job", ".*", "$instance", ".*", "$plan", ".*",

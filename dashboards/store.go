@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/units"
 
-// store returns the dashboard about the store and the process: use of resources, queues and errors.
+// store returns the Grafana dashboard about the store and the process: use of resources, queues and errors.
 func store() board {
 	return board{
 		uid:         "dlrloop-store",
@@ -119,7 +119,8 @@ func size() []panel {
 	}, lines, 12, 8)
 }
 
-// replicas returns the panels about replicas that share a store. They show nothing if the store cannot be shared.
+// replicas returns the panels about replicas that share a store. They are empty if the store belongs to a single
+// process.
 func replicas() []panel {
 	return append(
 		sized([]panel{{

@@ -12,14 +12,16 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// batch describes a batch of messages that the demo sends. Its kind is the value of delivery_report in the request.
+// batch describes a batch of messages that the demo sends: the value of delivery_report in the request, the number of
+// recipients, and whether the batch wants delivery feedback.
 type batch struct {
 	kind       string
 	recipients int
 	feedback   bool
 }
 
-// scenario lists the batches to send: one for each value of delivery_report, and one more that does not want feedback.
+// scenario lists the batches that the demo sends: one for each value of delivery_report, and one more that does not
+// want feedback.
 var scenario = [...]batch{
 	{"per_recipient", 80, true},
 	{"per_recipient_final", 60, true},
@@ -34,8 +36,8 @@ const (
 	roundPause = 5 * time.Second
 )
 
-// sendBatches sends every batch in scenario. If once is true, it returns when all feedback is sent. Otherwise it
-// repeats the scenario until ctx ends.
+// sendBatches sends every batch in scenario. If once is true, it returns when all feedback and events are delivered.
+// Otherwise it repeats the scenario until ctx ends, and then returns nil.
 func (w *world) sendBatches(ctx context.Context, once bool) error {
 	for number := 1; ; {
 		for _, b := range scenario {
@@ -59,7 +61,8 @@ func (w *world) sendBatches(ctx context.Context, once bool) error {
 	}
 }
 
-// send sends a batch through dlrloop's gateway. number counts the batches from 1 and determines the phone numbers.
+// send sends a batch through dlrloop's gateway to the simulated Sinch, and prints the sent batch. number counts the
+// batches of the demo from 1 and determines the phone numbers.
 func (w *world) send(ctx context.Context, b batch, number int) error {
 	to := make([]string, b.recipients)
 	for i := range to {
@@ -87,7 +90,8 @@ func (w *world) send(ctx context.Context, b batch, number int) error {
 	return nil
 }
 
-// receiveStop lets a simulated phone send STOP, and waits until dlrloop's API shows it. number selects the phone.
+// receiveStop makes a simulated phone send the message STOP, and blocks until dlrloop's API shows this message. number
+// selects the phone. It returns an error if ctx ends first.
 func (w *world) receiveStop(ctx context.Context, number int) error {
 	from := fmt.Sprintf("1202555%04d", number*100%10000)
 	id, err := w.sinch.Receive(simulator.Inbound{Plan: plan, From: from, To: "12025550100", Body: []byte(`"STOP"`)})
@@ -114,8 +118,8 @@ func (w *world) receiveStop(ctx context.Context, number int) error {
 	}
 }
 
-// waitUntilIdle waits until the simulated Sinch has no pending callbacks and has accepted all feedback that dlrloop
-// owes, and until the application knows the final state of each message. It returns an error after idleTimeout.
+// waitUntilIdle blocks until the simulated Sinch has no callback left to send and has accepted all owed feedback, and
+// the application knows the final state of each message. It returns an error if this takes longer than idleTimeout.
 func (w *world) waitUntilIdle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
@@ -138,7 +142,8 @@ func (w *world) waitUntilIdle(ctx context.Context) error {
 	}
 }
 
-// get requests path from dlrloop's private listener and decodes the JSON response into answer, a pointer.
+// get requests path from dlrloop's private listener and decodes the JSON response into the variable that answer points
+// to. A status other than 2xx is an error.
 func (w *world) get(ctx context.Context, path string, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.private(path), nil)
 	if err != nil {
@@ -163,7 +168,7 @@ func call(r *http.Request, answer any) error {
 	return json.Unmarshal(body, answer)
 }
 
-// sleep waits for d. It returns false if ctx ends first.
+// sleep waits for d and returns true. If ctx ends first, it returns false at once.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
@@ -173,7 +178,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// ignoreEnd returns nil if ctx has ended, else err. It thus ignores errors that the end of the demo causes.
+// ignoreEnd returns nil if ctx has ended, else err. The end of the demo causes errors in calls that are in flight, and
+// these are to be ignored.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Config configures Run. Only Out is required.
+// Config configures Run. Only Out, which gets everything that the demo prints, is required.
 type Config struct {
 	Out     io.Writer
 	Color   bool
@@ -22,7 +22,8 @@ type Config struct {
 	Version string
 }
 
-// idleTimeout is the maximum time from the last batch of a run with Config.Once until all its feedback must be sent.
+// idleTimeout is how long a run with Config.Once waits, after the last batch, for all feedback and events to be
+// delivered. After this time the run fails.
 const idleTimeout = 60 * time.Second
 
 // Run sends batches through dlrloop to a simulated Sinch and delivers events to a simulated application, all in this

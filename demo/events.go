@@ -11,8 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
-// accepted prints what the application accepted: the number of events of each type in a short period, and a line of its
-// own for a completed batch and for an inbound message. The application calls it for each new event.
+// accepted prints an event that the simulated application accepted for the first time. A completed batch and an inbound
+// message get a line of their own; other events are counted by type and printed together after reportWindow.
 func (p *printer) accepted(e application.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -29,7 +29,7 @@ func (p *printer) accepted(e application.Event) {
 	}
 }
 
-// printEvents prints how many events of each type the application accepted since its last call. The caller must not
+// printEvents prints how many events of each type the application has accepted since the last call. The caller must not
 // hold p.mu.
 func (p *printer) printEvents() {
 	p.mu.Lock()
@@ -46,8 +46,8 @@ func (p *printer) printEvents() {
 	p.line(plain, "⇨", "events", "the application accepted %s", strings.Join(parts, ", "))
 }
 
-// undelivered returns how many events the application has not accepted yet: the final statuses that dlrloop must know,
-// and the inbound messages that dlrloop acknowledged.
+// undelivered returns how many events the simulated application still has to accept: final statuses that dlrloop learns
+// from Sinch, and inbound messages that dlrloop acknowledged.
 func (w *world) undelivered() (n int) {
 	statuses := make(map[ledger.BatchRecipient]string)
 	inbound := 0

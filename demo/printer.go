@@ -16,13 +16,14 @@ import (
 )
 
 const (
-	// reportWindow is the period whose reports are printed as one line.
+	// reportWindow is the period in which reports or events are counted, to be printed as one line.
 	reportWindow = 300 * time.Millisecond
 	// minGap is the minimum time between two lines of the same kind about single reports.
 	minGap = 400 * time.Millisecond
 )
 
-// printer prints a line for each notable change in the demo. The simulator and the store call its methods concurrently.
+// printer prints a line for each notable change in the demo. Its methods may be called concurrently, as the simulator
+// and the store do.
 type printer struct {
 	out     io.Writer
 	color   bool
@@ -47,7 +48,8 @@ func newPrinter(out io.Writer, color bool, started time.Time) *printer {
 	}
 }
 
-// Styles of terminal text, as ANSI escape sequences, for the methods paint and line. The constant reset ends a style.
+// The ANSI escape sequences that style text on a terminal, for the methods paint and line of printer. reset ends a
+// style; plain means no style.
 const (
 	plain  = ""
 	faint  = "\x1b[2m"
@@ -66,8 +68,8 @@ func (p *printer) paint(color, text string) string {
 	return color + text + reset
 }
 
-// line prints the seconds since the start, then a sign and a word in the given color, then a formatted text. After
-// close, it prints nothing. The caller must hold p.mu.
+// line prints the seconds since the start, a sign and a word in the given color, and a formatted text. After the method
+// close it prints nothing. The caller must hold p.mu.
 func (p *printer) line(color, sign, what, format string, args ...any) {
 	if p.closed {
 		return
@@ -77,8 +79,8 @@ func (p *printer) line(color, sign, what, format string, args ...any) {
 		fmt.Sprintf(format, args...))
 }
 
-// due reports whether the last line of this kind was at least minGap ago, so that another may be printed now. If so, it
-// takes now as the time of the last line. The caller must hold p.mu.
+// due reports whether the last line of this kind was at least minGap ago, so that another one may be printed. If so, it
+// records now as the time of the last line. The caller must hold p.mu.
 func (p *printer) due(kind string) bool {
 	now := time.Now()
 	if now.Sub(p.last[kind]) < minGap {
@@ -117,21 +119,22 @@ func (p *printer) sent(id string, b batch) {
 	p.line(bold, "→", "sent", "batch %s to %d recipients, reports: %s%s", short(id), b.recipients, b.kind, wanted)
 }
 
-// received prints that a phone sent STOP.
+// received prints that the phone with the number from sent STOP, an inbound message.
 func (p *printer) received(from string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.line(plain, "→", "phone", "%s sends STOP to the plan", short(from))
 }
 
-// stored prints an inbound message that dlrloop's API shows.
+// stored prints the text of an inbound message that dlrloop has stored, and the number of the phone that sent it.
 func (p *printer) stored(from, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.line(green, "✉", "inbound", "%q from %s is stored", text, short(from))
 }
 
-// folded prints what changed in dlrloop's database. The store calls it after it has applied new reports.
+// folded prints what changed in dlrloop's store: duplicates, late reports and reports that dlrloop fetched. It only
+// counts other reports, and prints the counts after reportWindow. The store calls it after it has applied new reports.
 func (p *printer) folded(changes []store.Changes) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,14 +160,16 @@ func (p *printer) folded(changes []store.Changes) {
 	}
 }
 
-// foundMissing returns how many messages became final by a report that dlrloop fetched, since no callback came.
+// foundMissing returns how many messages became final by a report that dlrloop fetched from Sinch, because no callback
+// came.
 func (p *printer) foundMissing() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.found
 }
 
-// finalByPolling returns how many messages became final in a change, by a report that dlrloop fetched from Sinch.
+// finalByPolling returns how many messages became final in the change c by a report that dlrloop fetched from Sinch,
+// not by a callback.
 func finalByPolling(c store.Changes) (messages int) {
 	for _, t := range c.Applied {
 		if t.Source == store.FromPoll && t.Status.Final() {
@@ -181,8 +186,8 @@ func reports(n int) string {
 	return fmt.Sprintf("%d reports", n)
 }
 
-// addReport adds the messages of an applied report to the counts that printReports prints next. It also prints a line
-// if an intermediate status comes after the final status of a recipient. The caller must hold p.mu.
+// addReport adds the messages of a report to the counts that printReports prints next. If an intermediate status
+// arrives after the final status of a recipient, it also prints a line. The caller must hold p.mu.
 func (p *printer) addReport(batchID string, t store.Applied) {
 	if t.Messages > 0 {
 		p.reports[t.Status] += t.Messages
@@ -200,7 +205,7 @@ func (p *printer) addReport(batchID string, t store.Applied) {
 	}
 }
 
-// printReports prints how many messages got each status since its last call. The caller must not hold p.mu.
+// printReports prints how many messages got each status since the last call. The caller must not hold p.mu.
 func (p *printer) printReports() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -214,7 +219,8 @@ func (p *printer) printReports() {
 	p.line(plain, "←", "reports", "%3d on disk: %s", total, strings.Join(parts, ", "))
 }
 
-// sinchEntry prints the result of a feedback call. It ignores other entries of the ledger, the simulator's record.
+// sinchEntry prints whether the simulated Sinch accepted a feedback call. e is an entry of the ledger, the simulator's
+// record of all requests; sinchEntry ignores entries of other kinds.
 func (p *printer) sinchEntry(e ledger.Entry) {
 	if e.Kind != ledger.FeedbackReceived {
 		return
@@ -247,7 +253,8 @@ func failure(e ledger.Entry) string {
 	return how
 }
 
-// close prints the counts of reports and events that are not printed yet. After close, method line prints nothing.
+// close prints the counts of reports and events that are not printed yet. After close, the printer prints no line about
+// changes.
 func (p *printer) close() {
 	p.mu.Lock()
 	pending, pendingEvents := len(p.reports) > 0, len(p.events) > 0

@@ -11,8 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
-// Summary is the result of a run with Config.Once. Its numbers come from dlrloop's API and from the simulator's ledger,
-// the record of everything that the simulator sent and received.
+// Summary is the result of a run with Config.Once. The numbers come from dlrloop's API, and from the records of the
+// simulated Sinch and the simulated application.
 type Summary struct {
 	Batches                    int     `json:"batches"`
 	CallbacksReceived          int     `json:"callbacks_received"` // webhook calls that dlrloop answered
@@ -33,13 +33,13 @@ type Summary struct {
 	problems            []string // what the application found wrong with the events
 }
 
-// pending returns the number of pending feedback tasks (batches with feedback to send), as dlrloop's API reports it.
+// pending returns the number of batches with feedback that dlrloop still has to send, as dlrloop's API reports it.
 func (w *world) pending(ctx context.Context) (int, error) {
 	t, err := w.totals(ctx)
 	return t.Feedback.PendingTasks, err
 }
 
-// totals holds the numbers that the demo reads from dlrloop's route /api/v1/stats.
+// totals holds the numbers of one service plan that the demo reads from dlrloop's API, /api/v1/stats.
 type totals struct {
 	Duplicates int
 	Messages   []struct {
@@ -60,7 +60,7 @@ func (w *world) totals(ctx context.Context) (totals, error) {
 	return stats.Plans[0], nil
 }
 
-// summarize computes the Summary of a run that began at started.
+// summarize computes the Summary of a run that began at started. It returns an error if dlrloop's API does not answer.
 func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, err error) {
 	t, err := w.totals(ctx)
 	if err != nil {
@@ -99,8 +99,9 @@ func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, er
 	return s, nil
 }
 
-// feedback returns two sets of recipients. expected holds each delivered recipient whose batch wants feedback, even if
-// the callback about the recipient was lost. applied holds the recipients whose feedback Sinch accepted.
+// feedback returns two sets of recipients, from the records of the simulated Sinch. expected holds each delivered
+// recipient whose batch wants feedback, even if the callback about the recipient was lost. applied holds the recipients
+// whose feedback Sinch accepted.
 func (w *world) feedback() (expected, applied map[ledger.BatchRecipient]bool) {
 	record := w.sinch.Ledger()
 	expected, applied = make(map[ledger.BatchRecipient]bool), make(map[ledger.BatchRecipient]bool)

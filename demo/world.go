@@ -26,8 +26,8 @@ const plan = "demo"
 // the report. The second batch contains it.
 const lostNumber = "12025550233"
 
-// world holds the servers of one demo: dlrloop, the simulated Sinch and the simulated application, connected by
-// loopback sockets.
+// world holds the servers of one demo: dlrloop, the simulated Sinch and the simulated application. They talk to each
+// other over loopback sockets.
 type world struct {
 	printer *printer
 	token   string
@@ -36,12 +36,12 @@ type world struct {
 
 	application *application.Application
 
-	servers []simulatedServer // api, control and receiver
+	servers []simulatedServer // the three servers below, for closing them
 	api     simulatedServer   // Sinch's API
 	control simulatedServer   // inspects and controls the simulated Sinch
 	// receiver is the application: the destination of dlrloop's events.
 	receiver simulatedServer
-	dir      string // temporary directory
+	dir      string // temporary directory that holds dlrloop's store
 }
 
 func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, err error) {
@@ -95,15 +95,15 @@ func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, 
 	return w, w.sinch.SetCallbackURL(plan, w.webhook())
 }
 
-// newEventSecret returns a new secret that signs events.
+// newEventSecret returns a new random secret with which dlrloop signs events, in the format whsec_ and base64.
 func newEventSecret() string {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never returns an error
 	return "whsec_" + base64.StdEncoding.EncodeToString(key)
 }
 
-// config returns dlrloop's configuration, with short delays. secret is the key that signs the callbacks, eventSecret
-// the one that signs the events for the application.
+// config returns a configuration of dlrloop for the demo, with short delays. secret is the key with which Sinch signs
+// callbacks, eventSecret the key with which dlrloop signs events.
 func (w *world) config(secret, eventSecret string) *config.Config {
 	c := config.Default()
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
@@ -127,20 +127,22 @@ func (w *world) config(secret, eventSecret string) *config.Config {
 	return c
 }
 
-// simulatedServer serves a part of the simulator on a loopback address.
+// simulatedServer is an HTTP server on a loopback address for a part of the simulation: Sinch's API, the control of the
+// simulator, or the application.
 type simulatedServer struct {
 	http     *http.Server
 	listener net.Listener
 }
 
-// listen returns a server for h that listens, but does not serve yet.
+// listen returns an HTTP server for h that listens on a free loopback port. Call serve to serve requests. The caller
+// must close the server and the listener.
 func listen(ctx context.Context, h http.Handler) (s simulatedServer, err error) {
 	s.http = &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	return s, err
 }
 
-// serve serves requests until the server is closed.
+// serve serves requests and blocks until the server is closed. It then returns nil.
 func (s simulatedServer) serve() error {
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -148,10 +150,11 @@ func (s simulatedServer) serve() error {
 	return nil
 }
 
-// origin returns the URL of the server, without a path.
+// origin returns the URL of the server without a path, such as http://127.0.0.1:40213.
 func (s simulatedServer) origin() string { return "http://" + s.listener.Addr().String() }
 
-// run runs dlrloop, the simulator and the simulator's HTTP servers until ctx ends, and waits for them.
+// run runs dlrloop, the simulator and their HTTP servers until ctx ends or one of them fails. It returns when all of
+// them have stopped.
 func (w *world) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range w.servers {
@@ -171,7 +174,7 @@ func (w *world) run(ctx context.Context) error {
 	return nil
 }
 
-// closeServers closes the simulator's HTTP servers and their listeners.
+// closeServers closes the HTTP servers of the simulation and their listeners. It may be called before they serve.
 func (w *world) closeServers() (err error) {
 	for _, s := range w.servers {
 		err = errors.Join(err, s.http.Close())

@@ -3,10 +3,11 @@ package dlr
 import "sort"
 
 // Class groups the codes of delivery errors by origin: a network element, such as the carrier's SMS center, or a stage
-// of sending. The values are a closed set, because metrics use the class as a label.
+// of sending. The values are a closed set, because metrics have the class as a label.
 type Class string
 
-// The values of Class, as they appear in the metric label code_class.
+// The values of Class, which the metric label code_class has. Each names where a message failed, for example at Sinch
+// (ClassInternal) or in the carrier's SMS center (ClassSMSC).
 const (
 	ClassNone         Class = "none"          // no error, or an unknown one
 	ClassQueue        Class = "queue"         // accepted and on its way
@@ -31,10 +32,11 @@ func Classes() []Class {
 	}
 }
 
-// Permanence says whether a code stands for a temporary error, after which sending the message again may succeed.
+// Permanence says whether an error code is permanent, or temporary, so that sending the message again may succeed.
 type Permanence string
 
-// The values of Permanence, as Sinch's list of delivery error codes gives them.
+// The values of Permanence. Permanent and Temporary come from Sinch's list of delivery error codes. Unset means that
+// the list says neither.
 const (
 	Permanent Permanence = "permanent"
 	Temporary Permanence = "temporary"
@@ -45,13 +47,13 @@ const (
 // the message was delivered: Sinch sends code 0 (no error) even with the status Failed.
 type Code struct {
 	Number     int
-	Name       string // Sinch's name of a REST code (Message unroutable), or a description (absent subscriber)
+	Name       string // Sinch's name for a REST code (Message unroutable), or our description (absent subscriber)
 	Class      Class
 	Permanence Permanence
 }
 
-// LookupCode returns the description of code n. Sinch adds codes without notice, so n may be undocumented: then its
-// Class is ClassMMS if n is 2000 to 2599, else ClassOther. For NoCode, Class is ClassOther, too.
+// LookupCode returns the description of code n. It never fails: Sinch adds codes without notice, so n may be
+// undocumented. The Class of such a code is ClassMMS if n is 2000 to 2599, else ClassOther. NoCode also has ClassOther.
 func LookupCode(n int) Code {
 	if n >= 0 && n < len(codes) && codes[n].name != "" {
 		return codes[n].code(n)

@@ -10,8 +10,8 @@ func (c codeRow) code(n int) Code {
 	return Code{Number: n, Name: c.name, Class: c.class, Permanence: c.permanence}
 }
 
-// codes lists the documented codes of SMPP (0–399) and of the REST API (400–418); the index is the code. A row without
-// a name stands for an undocumented code.
+// codes lists the documented codes of SMPP (0–399) and of the REST API (400–418). The index is the code. An entry with
+// an empty name stands for an undocumented code.
 var codes = [...]codeRow{
 	0:  {"no error, or unknown error", ClassNone, Temporary},
 	1:  {"internal routing error", ClassRouting, Permanent},
@@ -187,7 +187,8 @@ type mmsRow struct {
 	codeRow
 }
 
-// mmsCodes lists the documented codes of Sinch's MMS gateway (MM7), in ascending order for a binary search.
+// mmsCodes lists the documented codes of Sinch's MMS gateway (MM7). They must be in ascending order, because LookupCode
+// uses a binary search.
 var mmsCodes = [...]mmsRow{
 	{1000, codeRow{"success", ClassMMS, Unset}},
 	{2000, codeRow{"client error", ClassMMS, Unset}},

@@ -9,17 +9,18 @@ import (
 	"strings"
 )
 
-// UnmarshalExact decodes JSON like json.Unmarshal, but member names are case-sensitive, and of several members of an
-// object with the same name only the last counts.
+// UnmarshalExact decodes JSON into the variable that into points to, like json.Unmarshal, but member names are
+// case-sensitive. Of several members of an object with the same name, only the last counts.
 func UnmarshalExact(body []byte, into any) error { return exactDecoder{}.unmarshal(body, into) }
 
-// UnmarshalStrict decodes JSON like UnmarshalExact, but returns an error for a member for which a struct has no field.
+// UnmarshalStrict decodes JSON like UnmarshalExact, but returns an error if the struct has no field for a member.
 func UnmarshalStrict(body []byte, into any) error {
 	return exactDecoder{strict: true}.unmarshal(body, into)
 }
 
-// exactDecoder prepares JSON for json.Unmarshal. For a struct, it keeps the members whose name is exactly that of a
-// field, and of several with the same name only the last. If strict is set, a member without a field is an error.
+// exactDecoder rewrites JSON before json.Unmarshal decodes it. Of an object for a struct, it keeps only members whose
+// name is exactly that of a field, and of members with the same name only the last. If strict is set, a member without
+// a field is an error.
 type exactDecoder struct{ strict bool }
 
 func (e exactDecoder) unmarshal(body []byte, into any) error {
@@ -35,8 +36,8 @@ func (e exactDecoder) unmarshal(body []byte, into any) error {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// value prepares a JSON value for a target of this type, as exactDecoder describes, and appends it to b. If the type
-// cannot hold this kind of JSON, it appends the value unchanged, and json.Unmarshal later returns the error.
+// value appends raw, a JSON value for a target of type t, to b without the members that must not be decoded. It appends
+// a value that does not fit the type unchanged; json.Unmarshal later returns the error.
 func (e exactDecoder) value(b, raw []byte, t reflect.Type) ([]byte, error) {
 	switch kind := t.Kind(); {
 	case reflect.PointerTo(t).Implements(unmarshaler):
@@ -92,7 +93,8 @@ func (e exactDecoder) object(b, raw []byte, of func(name string) (reflect.Type, 
 	return append(b, '}'), nil
 }
 
-// fieldsOf maps the JSON names of a struct's fields, including those of embedded structs, to the fields' types.
+// fieldsOf returns the types of a struct's exported fields by their JSON names. It includes the fields of embedded
+// structs.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	fields := make(map[string]reflect.Type)
 	for _, f := range reflect.VisibleFields(t) {

@@ -21,7 +21,8 @@ type Inbound struct {
 	ReceivedAt      time.Time // when Sinch received the message; zero if absent
 }
 
-// parseInbound decodes an inbound message of type t, or returns a *ParseError if the message has no usable id.
+// parseInbound decodes object, the JSON of an inbound message of type t. It returns a *ParseError if the message has no
+// id or one of more than 255 bytes. Other members that are missing or unreadable become zero values.
 func parseInbound(t Type, object []byte) (Callback, error) {
 	in := &Inbound{Type: t}
 	var body []byte
@@ -59,7 +60,7 @@ func parseInbound(t Type, object []byte) (Callback, error) {
 
 var errLongID = fmt.Errorf("the id has more than %d bytes", MaxBatchID)
 
-// cutNumber returns at most the first MaxNumber bytes of a phone number, as valid UTF-8.
+// cutNumber returns the first 64 bytes (MaxNumber) of a phone number as valid UTF-8, or all of a shorter one.
 func cutNumber(t text) string {
 	if len(t) <= MaxNumber {
 		return string(t)

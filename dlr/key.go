@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// ContentKey returns a hash of the report's content, which identifies the report, since Sinch's reports have no id.
-// When Sinch repeats a report, the key stays the same, in whatever order the repeated report lists the recipients.
-// Stores keep the keys, so the hashed bytes must never change.
+// ContentKey returns a hash of the report's content that identifies the report, because Sinch's reports have no id. The
+// key of a repeated report is the same, even if the repetition lists the recipients in another order. Stores keep the
+// keys, so the hashed bytes must never change.
 func (r *Report) ContentKey() [16]byte {
 	content := make([]byte, 0, 256)
 	if r.Type.Recipient() && len(r.Entries) == 1 && len(r.Entries[0].Recipients) == 1 {
@@ -21,7 +21,8 @@ func (r *Report) ContentKey() [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// appendRecipient appends to b what identifies a recipient report: batch id, phone number, status, code and time.
+// appendRecipient appends to b the bytes that identify a recipient report: batch id, digits of the phone number,
+// status, code and time. It returns the longer slice.
 func (r *Report) appendRecipient(b []byte) []byte {
 	e := r.Entries[0]
 	b = appendText(b, "recipient")
@@ -32,7 +33,8 @@ func (r *Report) appendRecipient(b []byte) []byte {
 	return binary.AppendVarint(b, e.At.UnixMilli())
 }
 
-// appendBatch appends to b what identifies a batch report: type, batch id, total, and the entries in sorted order.
+// appendBatch appends to b the bytes that identify a batch report: type, batch id, total, and the entries in sorted
+// order. Entries with the same status and code become one. It returns the longer slice.
 func (r *Report) appendBatch(b []byte) []byte {
 	b = appendText(b, string(r.Type))
 	b = appendText(b, r.BatchID)
@@ -54,7 +56,8 @@ func compareKind(a, b Entry) int {
 	return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Code, b.Code))
 }
 
-// appendEntries encodes entries, which all have the same status and code, as one entry and appends the result to b.
+// appendEntries encodes entries, which all have the same status and code, as a single entry with the sum of the counts
+// and the sorted recipients. It appends the result to b and returns the longer slice.
 func appendEntries(b []byte, entries []Entry) []byte {
 	var count, listed int
 	for _, e := range entries {
@@ -80,7 +83,8 @@ func appendEntries(b []byte, entries []Entry) []byte {
 	return b
 }
 
-// appendText appends the length of s and then s. Without the length, "ab", "c" and "a", "bc" would be encoded alike.
+// appendText appends the length of s and then s to b. Without the length, "ab", "c" and "a", "bc" would be encoded
+// alike.
 func appendText(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)

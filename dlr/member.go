@@ -15,8 +15,8 @@ import (
 // report unreadable. A null counts as absent, and so does nil, which stands for an absent member. The other packages
 // decode with them too, so that the same JSON means the same everywhere.
 
-// Text decodes a JSON string or a JSON number. A number keeps its spelling, except that 3.0 becomes 3. NUL, which
-// PostgreSQL cannot store, becomes U+FFFD. For any other value ok is false.
+// Text decodes value, a JSON string or a JSON number, as text. A number keeps its spelling, except that 3.0 becomes 3.
+// NUL, which PostgreSQL cannot store, becomes U+FFFD. For any other JSON, and for nil, ok is false.
 func Text(value []byte) (s string, ok bool) {
 	if len(value) == 0 {
 		return "", false
@@ -30,8 +30,8 @@ func Text(value []byte) (s string, ok bool) {
 	return "", false
 }
 
-// Integer decodes a JSON number such as 3, 3.0 or 3e2, or a JSON string that contains one. For any other value ok is
-// false, also for a number of more than 32 bits: no documented code or count is so large.
+// Integer decodes value, a JSON number such as 3, 3.0 or 3e2, or a JSON string that contains one. For any other value
+// ok is false, and so it is for numbers of more than 32 bits, because no documented code or count is so large.
 func Integer(value []byte) (n int, ok bool) {
 	if len(value) == 0 {
 		return 0, false // without the allocations of two errors
@@ -44,7 +44,8 @@ func Integer(value []byte) (n int, ok bool) {
 	return int(v), err == nil
 }
 
-// text is the result of Text for one JSON member. It is empty if the member is neither a string nor a number.
+// text is a JSON string or number that the function Text has decoded. It is empty if the JSON member was neither, or
+// absent.
 type text string
 
 func readText(value []byte) text {
@@ -63,7 +64,7 @@ func unquote(b []byte) string {
 
 func (t text) cut() string { return Truncate(string(t), maxText) }
 
-// Truncate returns the first limit runes of s, or s itself if it is not longer.
+// Truncate returns the first limit characters (runes) of s, or s itself if it is not longer.
 func Truncate(s string, limit int) string {
 	if len(s) <= limit || utf8.RuneCountInString(s) <= limit {
 		return s
@@ -71,8 +72,8 @@ func Truncate(s string, limit int) string {
 	return string([]rune(s)[:limit])
 }
 
-// plainText returns the content of the JSON string b without copying it. If b is not a string, or contains escapes or
-// characters outside printable ASCII, ok is false.
+// plainText returns what is between the quotation marks of the JSON string b, without copying. ok is false if b is not
+// a string, or contains escapes or characters outside printable ASCII; the caller must then decode b.
 func plainText(b []byte) (inside []byte, ok bool) {
 	if len(b) < 2 || b[0] != '"' {
 		return nil, false
@@ -90,8 +91,8 @@ func isPlain(b []byte) bool {
 	return true
 }
 
-// wholeNumber writes a number such as 3.0 or 1.2e10 as an integer. It returns any other text unchanged, and also a
-// number of 2^53 or more, which floating point does not represent exactly.
+// wholeNumber rewrites a number such as 3.0 or 1.2e10 as an integer. It returns other text unchanged, and so it does
+// with a number of 2^53 or more, which floating point does not represent exactly.
 func wholeNumber(s string) string {
 	if !strings.ContainsAny(s, ".eE") || strings.Trim(s, "+-.0123456789eE") != "" {
 		return s
@@ -103,9 +104,9 @@ func wholeNumber(s string) string {
 	return strconv.FormatInt(int64(f), 10)
 }
 
-// Members yields the name and the value of each member of object, in order. object must be a valid JSON object without
-// white space around it. The name is unquoted and valid until the next iteration. The value is a subslice of object,
-// which begins at the index cap(object)-cap(value).
+// Members iterates over the members of object in order, and yields name and value. object must be a valid JSON object
+// without white space around it. The name is unquoted and valid until the next iteration. The value is a subslice of
+// object, which begins at the index cap(object)-cap(value).
 func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for _, element := range elements(object) {
@@ -122,7 +123,8 @@ func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// stringEnd returns the index after the closing quote of the JSON string with which b begins. The string must be valid.
+// stringEnd returns the index after the closing quotation mark of the JSON string at the start of b. The string must be
+// valid, otherwise stringEnd may panic.
 func stringEnd(b []byte) int {
 	for i := 1; ; i++ {
 		switch b[i] {
@@ -134,8 +136,8 @@ func stringEnd(b []byte) int {
 	}
 }
 
-// elements yields the comma-separated elements of list, a valid JSON list or object. The integer is the index in list
-// at which the element begins, the slice is the element without white space around it.
+// elements iterates over the comma-separated elements of list, a valid JSON list or object. It yields the index in list
+// at which the element begins, and the element without white space around it, a subslice of list.
 func elements(list []byte) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		rest := bytes.TrimSpace(list[1 : len(list)-1])
@@ -151,11 +153,11 @@ func elements(list []byte) iter.Seq2[int, []byte] {
 	}
 }
 
-// jsonSpace lists the white space that JSON allows between values.
+// jsonSpace holds the characters that JSON allows as white space between values.
 const jsonSpace = " \t\r\n"
 
-// elementEnd returns the length of the first element in list, the text between the brackets of a JSON list or object.
-// The element ends at the first comma outside of nested values and strings, or at the end of list.
+// elementEnd returns the length of the first element of list, which is the text between the brackets of a JSON list or
+// object. The element ends at the first comma outside of nested values and strings, or at the end of list.
 func elementEnd(list []byte) int {
 	depth, quoted := 0, false
 	for i := 0; i < len(list); i++ {
@@ -183,7 +185,8 @@ func readInteger(value []byte, fallback int) int {
 	return fallback
 }
 
-// readTime decodes a JSON member with ParseTime. It returns the zero time if the member is not a timestamp.
+// readTime decodes a JSON string as a timestamp, in UTC. It returns the zero time if the value is missing or not a
+// timestamp.
 func readTime(value []byte) time.Time {
 	t, _ := ParseTime(string(readText(value)))
 	return t

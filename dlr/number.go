@@ -8,7 +8,7 @@ import (
 
 // Digits returns the digits of a phone number, the form in which numbers are compared. It removes +, leading 00, white
 // space, dashes, dots, slashes and brackets. It returns text that contains anything else, such as a group id,
-// unchanged. Digits is idempotent: it does not change its own results.
+// unchanged. Digits does not change its own results.
 func Digits(number string) string {
 	if bare := strings.TrimPrefix(number, "+"); isDigits(bare) && !strings.HasPrefix(bare, "00") {
 		return bare
@@ -23,11 +23,11 @@ func Digits(number string) string {
 	return digits
 }
 
-// maxMSISDN is the maximum number of digits of a phone number (ITU-T E.164).
+// maxMSISDN is the maximum number of digits of a phone number (ITU-T E.164). MSISDN rejects more.
 const maxMSISDN = 15
 
-// MSISDN returns the digits of number. Unless number consists of 1 to 15 digits and separators such as + and spaces, ok
-// is false. So a short code is valid, but a masked number or an alphanumeric sender is not.
+// MSISDN returns the digits of number. ok is true if number consists of 1 to 15 digits and of separators such as + and
+// spaces. So ok is true for a short code, but false for a masked number and for an alphanumeric sender.
 func MSISDN(number string) (digits string, ok bool) {
 	digits = Digits(number)
 	return digits, digits != "" && len(digits) <= maxMSISDN && isDigits(digits)
@@ -54,14 +54,16 @@ func isDigits(s string) bool {
 	return true
 }
 
-// Number is a recipient's phone number in its original spelling. log/slog prints most of its digits as *.
+// Number is a recipient's phone number as it was received. If it is logged with log/slog, most of its digits are
+// replaced by *.
 type Number string
 
-// Digits returns n in the form in which phone numbers are compared; see the function Digits.
+// Digits returns the digits of n, the form in which phone numbers are compared. It does the same as the function
+// Digits.
 func (n Number) Digits() string { return Digits(string(n)) }
 
-// Masked returns the digits of n with all but the first three and the last two replaced by *. It returns *** for fewer
-// than 8 digits and for text that is not a number.
+// Masked returns the digits of n with all but the first three and the last two replaced by *. It returns *** if n has
+// fewer than 8 digits or is not a number.
 func (n Number) Masked() string {
 	d := n.Digits()
 	if len(d) < 8 || !isDigits(d) {

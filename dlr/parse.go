@@ -8,17 +8,20 @@ import (
 	"strings"
 )
 
-// Callback is the decoded body of a callback: either a report or an inbound message.
+// Callback is the decoded body of a callback from Sinch: either a delivery report or an inbound message. If decoding
+// failed, only Type may be set.
 type Callback struct {
 	Type    Type     // as received, at most 64 bytes; empty if absent
 	Report  *Report  // nil for an inbound message
 	Inbound *Inbound // nil for a report
 }
 
-// Reason tells why a body could not be decoded. Stores keep the values, which are a closed set.
+// Reason tells why the body of a callback could not be decoded. The values are a closed set, and stores keep them, so a
+// value must not change.
 type Reason string
 
-// The values of Reason. The API shows them for callbacks that were quarantined: stored without being decoded.
+// The values of Reason. The API shows them for quarantined callbacks, which are stored as received because their body
+// could not be decoded.
 const (
 	NotJSON         Reason = "not_json"
 	NoType          Reason = "no_type"
@@ -39,8 +42,8 @@ func Reasons() []Reason {
 	}
 }
 
-// ParseError tells why a body could not be decoded. It may be logged: it contains no part of the body except the type
-// and, if the body is not JSON, the offending character.
+// ParseError is the error of Parse for a body that cannot be decoded. It may be logged: it contains no part of the body
+// except the type and, if the body is not JSON, the offending character.
 type ParseError struct {
 	Reason Reason
 	Type   Type // as received, at most 64 bytes; empty if the body has no type
@@ -64,9 +67,8 @@ func (e *ParseError) Error() string {
 
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// Limits of values in a report, in bytes. Parse truncates a longer type, and treats any other longer value as missing:
-// it would not fit into a database key, and a report that cannot be stored would block all later ones. Sinch's own
-// values are far shorter.
+// Limits of values in a report, in bytes. Parse truncates a longer type, and treats any other longer value as missing,
+// because it would not fit into a database key. Sinch's own values are far shorter.
 const (
 	MaxBatchID = 255
 	MaxNumber  = 64 // of a recipient's phone number, as received
@@ -74,22 +76,24 @@ const (
 	maxStatus  = 64
 )
 
-// maxStatuses is the maximum number of entries in a batch report. Sinch writes one entry for each status and code that
-// occurs, and there are hundreds of codes.
+// maxStatuses is the maximum number of entries in a batch report; Parse rejects a report with more. Sinch writes one
+// entry for each status and code that occurs, and there are hundreds of codes.
 const maxStatuses = 4096
 
-// maxRecipients is the maximum number of recipients in a batch report. Sinch sends a batch to at most 1000 numbers or
-// groups. A body with so many recipients is about 16 MB long, the default limit of a callback's body.
+// maxRecipients is the maximum number of recipients in a batch report; Parse rejects a report with more. Sinch sends a
+// batch to at most 1000 numbers or groups. A body with so many recipients is about 16 MB long, the default limit of a
+// callback's body.
 const maxRecipients = 1 << 20
 
-// maxText is the number of characters to which Parse truncates strings such as client_reference. Sinch limits a
-// client_reference to the same length.
+// maxText is the number of characters to which Parse truncates strings such as client_reference. That is also Sinch's
+// limit for a client_reference.
 const maxText = 2048
 
-// Parse decodes the body of one callback. If it returns a *ParseError, the caller must keep the body and still accept
-// the callback. A recipient report needs a batch id, a recipient and a status. A batch report needs a batch id and a
-// list of at most maxStatuses entries, each with a status, with at most maxRecipients recipients in all. An inbound
-// message needs an id. Any other member that is missing or unreadable becomes the zero value; the code becomes NoCode.
+// Parse decodes the body of one callback. If it returns a *ParseError, its only kind of error, the caller must keep the
+// body and still accept the callback. A recipient report needs a batch id, a recipient and a status. A batch report
+// needs a batch id and a list of at most 4096 entries, each with a status, with at most 1 048 576 recipients in all. An
+// inbound message needs an id. Other members that are missing or unreadable become zero values; a missing code becomes
+// NoCode.
 func Parse(body []byte) (Callback, error) {
 	object, err := objectOf(body)
 	if err != nil {
@@ -135,11 +139,11 @@ var errLongBatchID = fmt.Errorf("the batch id has more than %d bytes", MaxBatchI
 
 const bom = "\xef\xbb\xbf"
 
-// nullObject replaces the JSON body null, so that Parse returns a ParseError with the Reason NoType.
+// nullObject is parsed in place of the JSON body null, so that Parse reports a missing type and not invalid JSON.
 var nullObject = []byte("{}")
 
-// objectOf returns the JSON object in body, without white space or a byte order mark around it. The error says what
-// body is instead, such as an array.
+// objectOf returns the JSON object in body, without a byte order mark and white space around it. If body holds
+// something else, such as an array, the error says what. For null it returns an empty object.
 func objectOf(body []byte) ([]byte, error) {
 	body = bytes.TrimPrefix(body, []byte(bom))
 	if !json.Valid(body) {

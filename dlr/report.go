@@ -13,21 +13,23 @@ type Report struct {
 	Total   int
 	Entries []Entry
 
-	// Set only in recipient reports; empty or zero if absent.
+	// The following fields are set only in recipient reports. They are empty or zero if absent.
 	AppliedOriginator string
 	Encoding          string
 	Operator          string // MCC and MNC
 	Parts             int
 }
 
-// Entry is one entry of a Report: the recipients with the same status and code.
+// Entry is one entry of a Report: how many messages have the same status and code, and if the report names the
+// recipients, their numbers.
 type Entry struct {
 	State
 	Count      int      // number of messages; normally at least len(Recipients), but not checked
 	Recipients []string // phone numbers in their original spelling, at most 64 bytes each; nil in a summary
 }
 
-// At returns when Sinch made the report, in UTC. It returns the zero time for a batch report, which has no time.
+// At returns when Sinch made the report, in UTC. It returns the zero time if the report does not say when, as no batch
+// report does.
 func (r *Report) At() time.Time {
 	if len(r.Entries) == 0 {
 		return time.Time{}
@@ -38,7 +40,8 @@ func (r *Report) At() time.Time {
 // Type is the type of a callback: its JSON member "type", exactly as received.
 type Type string
 
-// The documented types of callbacks. Four are types of delivery reports, three (MO) of inbound messages.
+// The types of callbacks that Sinch documents. Four are types of delivery reports, for a batch or a recipient, and
+// three (MO) of inbound messages, which phones have sent.
 const (
 	BatchSMS     Type = "delivery_report_sms"
 	BatchMMS     Type = "delivery_report_mms"
@@ -60,7 +63,7 @@ func (t Type) Batch() bool { return t == BatchSMS || t == BatchMMS }
 // Recipient reports whether t is the type of a recipient report, which states the status of one recipient.
 func (t Type) Recipient() bool { return t == RecipientSMS || t == RecipientMMS }
 
-// Inbound reports whether t is the type of an inbound message (MO).
+// Inbound reports whether t is the type of an inbound message (MO), which a phone has sent.
 func (t Type) Inbound() bool { return t == MOText || t == MOBinary || t == MOMedia }
 
 // Known reports whether Sinch documents t as the type of a callback.

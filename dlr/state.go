@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// NoCode is the code of a report whose code is missing or not an integer.
+// NoCode stands for the code of a report whose code is missing or not an integer. All documented codes are 0 or
+// greater.
 const NoCode = -1
 
 // State is the state of one recipient according to one report. Times are UTC, truncated to the millisecond. A time that
@@ -17,7 +18,8 @@ type State struct {
 	OperatorAt time.Time // the time in the carrier's delivery receipt
 }
 
-// Time returns the time by which states are ordered: OperatorAt if set, else At. It is zero if neither is set.
+// Time returns the time by which the states of a recipient are ordered: OperatorAt if set, else At. It returns the zero
+// time if neither is set.
 func (s State) Time() time.Time {
 	if s.OperatorAt.IsZero() {
 		return s.At
@@ -25,15 +27,16 @@ func (s State) Time() time.Time {
 	return s.OperatorAt
 }
 
-// SameReport reports whether s and t come from the same report, which Sinch may send repeatedly. Sinch's reports have
-// no id, so the status, the code and At identify a report.
+// SameReport reports whether s and t come from the same report, which Sinch may send repeatedly. Reports have no id, so
+// they count as the same if status, code and At are equal.
 func (s State) SameReport(t State) bool {
 	return s.Status == t.Status && s.Code == t.Code && s.At.Equal(t.At)
 }
 
 // Compare tells which of two states of a recipient the store keeps: s if the result is positive, t if it is negative.
-// It returns 0 if they are equal. A final status wins over an intermediate one, then the later Time wins, then the
-// status that is later in the list statuses. The other fields break ties, so that the order of reports is irrelevant.
+// It returns 0 only if they are equal. A final status wins over an intermediate one, then the later Time wins, then the
+// status with the higher rank; Delivered has the highest. The other fields break ties, so that the order of reports is
+// irrelevant.
 func (s State) Compare(t State) int {
 	if s.Status.Final() != t.Status.Final() { // Sinch guarantees no order: Delivered may arrive before Dispatched
 		if s.Status.Final() {

@@ -3,6 +3,7 @@ package dlr
 import "strings"
 
 // Status is the status of a message in Sinch's spelling, such as Delivered. An undocumented status is kept as received.
+// An empty Status means that there is none.
 type Status string
 
 // The statuses that Sinch documents, as they appear in reports, in the API and in the metric label status. Queued and
@@ -20,11 +21,11 @@ const (
 	Unknown    Status = "Unknown"
 )
 
-// Other stands for every undocumented status in metrics and counts.
+// Other stands for all undocumented statuses together where the values are a closed set, as in metrics and counts.
 const Other Status = "other"
 
-// statuses lists the documented statuses by rank: of two states that are otherwise equal, the state whose status is
-// later in the list wins.
+// statuses lists the documented statuses in ascending rank: first the two intermediate ones, then the final ones. Of
+// two states of a recipient that are otherwise equal, the state with the higher rank wins.
 var statuses = [...]Status{
 	Queued, Dispatched, Unknown, Expired, Deleted, Cancelled, Aborted, Rejected, Failed, Delivered,
 }
@@ -55,14 +56,14 @@ func ParseStatus(s string) Status {
 	return Status(s)
 }
 
-// Known reports whether s is a documented status.
+// Known reports whether s is one of the statuses that Sinch documents, in exactly their spelling.
 func (s Status) Known() bool { return s.rank() > 0 }
 
-// Final reports whether Sinch documents s as a final status, one that does not change any more. An undocumented status
-// counts as intermediate, so that it cannot replace a final one.
+// Final reports whether s is a documented final status, which does not change any more. An undocumented status counts
+// as intermediate, so that it cannot replace a final one.
 func (s Status) Final() bool { return s.rank() > 2 }
 
-// Label returns s as the value of a metric label: a documented status itself, any other status as Other.
+// Label returns s as the value of a metric label: s itself if it is a documented status, else Other.
 func (s Status) Label() Status {
 	if s.Known() {
 		return s
@@ -70,7 +71,8 @@ func (s Status) Label() Status {
 	return Other
 }
 
-// rank returns the position of s in statuses, counted from 1. It returns 0 for an undocumented status.
+// rank returns the position of s, counted from 1, in the list of documented statuses. A final status has a higher rank
+// than an intermediate one. The rank of an undocumented status is 0.
 func (s Status) rank() int {
 	for i, known := range statuses {
 		if s == known {

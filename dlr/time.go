@@ -19,7 +19,7 @@ var layouts = [...]string{
 	"2006-01-02",
 }
 
-// maxTime is the maximum length, in bytes, of a text that ParseTime tries to parse. Every valid timestamp is shorter.
+// maxTime is the maximum length in bytes of a text that ParseTime accepts. Every valid timestamp is shorter.
 const maxTime = 64
 
 // ParseTime parses an ISO 8601 timestamp as Sinch and its clients write it: a date, or a date and a time with optional

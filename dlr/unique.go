@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// Unique returns a JSON document without white space between values and without repeated members: of several members of
-// an object with the same name, it keeps the last, as UnmarshalExact does. It returns an error if document is not JSON.
+// Unique returns a JSON document, as a new slice, without white space between values and without repeated members. Of
+// several members of an object with the same name it keeps the last, as UnmarshalExact does. It returns an error if
+// document is not JSON.
 func Unique(document []byte) ([]byte, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, document); err != nil {
@@ -29,8 +30,8 @@ func Unique(document []byte) ([]byte, error) {
 
 type span struct{ from, to int } // bytes of a document: from <= index < to
 
-// repeatedMembers finds the members of JSON objects whose name occurs again later in the same object. It returns their
-// byte ranges, each including the comma after the member. The document must be JSON without white space.
+// repeatedMembers finds the members of JSON objects whose name occurs again later in the same object. It returns the
+// byte range of each, including the comma after it. whole must be valid JSON without white space.
 func repeatedMembers(whole []byte) (repeated []span) {
 	type object struct {
 		last map[string]span // by name; nil in a list

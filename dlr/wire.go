@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// wireCallback holds the members of a report of any type, as JSON that is not decoded yet. An absent member is nil.
-// Member names are case-sensitive, and of several members with the same name only the last counts.
+// wireCallback holds the members of a report of any type as JSON that is not decoded yet. A member that the report
+// lacks is nil. Of several members with the same name, it holds the last.
 type wireCallback struct {
 	kind, batchID, clientReference, total, statuses, recipient, code, status, at, operatorAt []byte
 
@@ -23,7 +23,8 @@ func readCallback(object []byte) *wireCallback {
 	return w
 }
 
-// member returns a pointer to the field that holds the JSON member with this name, or nil if there is no such field.
+// member returns a pointer to the field that holds the JSON member with this name, such as batch_id. It returns nil if
+// there is no such field; the member is then ignored.
 func (w *wireCallback) member(name []byte) *[]byte {
 	switch string(name) {
 	case "type":
@@ -58,7 +59,8 @@ func (w *wireCallback) member(name []byte) *[]byte {
 	return nil
 }
 
-// entries decodes the entries of a report of type t. The Reason is empty unless the report must be rejected.
+// entries decodes the entries of a report of type t: one for a recipient report, a list for a batch report. If the
+// report must be rejected, it returns the Reason, which is otherwise empty.
 func (w *wireCallback) entries(t Type) ([]Entry, Reason) {
 	if t.Recipient() {
 		return w.recipientEntry()
@@ -79,9 +81,9 @@ func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
-// readEntries decodes the list of entries in a batch report. It returns a Reason if this is not a JSON list, has more
+// readEntries decodes the list of entries in a batch report. It returns a Reason if list is not a JSON list, has more
 // than maxStatuses entries or more than limit recipients, or if an entry has no status. It allocates only what it
-// returns: else a few megabytes of empty entries would take a hundred times as much memory.
+// returns, so that a few megabytes of empty entries do not take a hundred times as much memory.
 func readEntries(list []byte, limit int) ([]Entry, Reason) {
 	if len(list) == 0 || list[0] != '[' {
 		return nil, NoStatus
@@ -103,8 +105,8 @@ func readEntries(list []byte, limit int) ([]Entry, Reason) {
 	return entries, ""
 }
 
-// readEntry decodes one entry of a batch report, with at most limit+1 of its recipients. The Status is empty if the
-// entry is not an object or has no status.
+// readEntry decodes one entry of a batch report. It stops after limit+1 recipients, so that the caller sees whether
+// there are too many. If the entry is not an object or has no status, the Status of the result is empty.
 func readEntry(element []byte, limit int) Entry {
 	if element[0] != '{' {
 		return Entry{}
@@ -135,7 +137,7 @@ func readEntry(element []byte, limit int) Entry {
 }
 
 // readNumbers returns the elements of a JSON list that can be phone numbers. It stops after limit+1 of them, so that
-// the caller sees whether there are too many. It returns nil if there are none or this is not a JSON list.
+// the caller sees whether there are too many. It returns nil if there are none or list is not a JSON list.
 func readNumbers(list []byte, limit int) []string {
 	if len(list) == 0 || list[0] != '[' {
 		return nil
@@ -166,10 +168,11 @@ func readNumbers(list []byte, limit int) []string {
 	return numbers
 }
 
-// isNumber reports whether t can identify a recipient: any text that is not too long and not only separators.
+// isNumber reports whether t can identify a recipient: any text of at most 64 bytes that does not consist of separators
+// alone.
 func (t text) isNumber() bool { return len(t) <= MaxNumber && Digits(string(t)) != "" }
 
-// status parses t as a status. It returns "" if t is empty or longer than maxStatus bytes.
+// status parses t as a status of a message. It returns "" if t is empty or longer than 64 bytes (maxStatus).
 func (t text) status() Status {
 	s := ParseStatus(string(t))
 	if len(s) > maxStatus {
