@@ -82,11 +82,11 @@ func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	l.problem(key, "%q is not a valid value; use %s", string(value), orList(words))
 }
 
-// orList joins words for a message: "a, b or c". words must not be empty.
+// orList joins words for a message: "a, b or c". It returns "" for no words.
 func orList(words []string) string {
-	last := len(words) - 1
-	if last == 0 {
-		return words[0]
+	if len(words) < 2 {
+		return strings.Join(words, "")
 	}
+	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

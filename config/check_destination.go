@@ -36,9 +36,14 @@ func (l *loader) checkDestination(i int) {
 		}
 	}
 	for n, plan := range d.Plans {
-		if !l.isPlan(plan) {
-			l.problem(element(below(key, "plans"), n), "%q is not the id of a plan; use %s", plan, orList(l.planIDs()))
+		if l.isPlan(plan) {
+			continue
 		}
+		advice := "configure it under plans"
+		if ids := l.planIDs(); len(ids) > 0 {
+			advice = "use " + orList(ids)
+		}
+		l.problem(element(below(key, "plans"), n), "%q is not the id of a plan; %s", plan, advice)
 	}
 	u, err := url.Parse(d.URL)
 	switch {

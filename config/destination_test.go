@@ -55,6 +55,11 @@ func TestDestination(t *testing.T) {
 	require.False(t, c.Destinations[0].Covers("plan-b"))
 }
 
+func TestDestinationWithoutAnyPlan(t *testing.T) {
+	_, err := load(t, "destinations: [{name: app, plans: [plan-a]}]")
+	require.ErrorContains(t, err, `destinations[0].plans[0]: "plan-a" is not the id of a plan; configure it under plans`)
+}
+
 func TestDestinationFiles(t *testing.T) {
 	content := destinationWith(appURL, "secret_files: [new, old]", "token_file: token", "ca_file: ca.pem")
 	dir := writeFiles(t, map[string]string{
