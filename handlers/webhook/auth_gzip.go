@@ -49,18 +49,18 @@ func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64
 	if len(body) > mediumBody {
 		queue = u.large
 	}
-	if err := queue.take(c, turnPatience); err != nil {
+	if err := queue.acquire(c, turnPatience); err != nil {
 		return false, err
 	}
 	begun := time.Now()
 	verified := false
 	defer func() {
 		if verified {
-			queue.prove(c)
-			queue.end()
+			queue.markTrusted(c)
+			queue.release()
 			return
 		}
-		time.AfterFunc((turnCost-1)*time.Since(begun), queue.end)
+		time.AfterFunc((turnCost-1)*time.Since(begun), queue.release)
 	}()
 	verified, err := s.unpacked(h, body, limit, begun.Add(gzipTime))
 	return verified, err

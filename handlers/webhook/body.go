@@ -18,7 +18,7 @@ const (
 	// firstStep is the size of the first buffer, at most, in bytes: memory follows the bytes that arrive, not the
 	// announced length.
 	firstStep  = 4 << 10
-	mediumBody = 64 << 10 // bytes; larger bodies have their own share of the memory budget and their own queue
+	mediumBody = 64 << 10 // bytes; larger bodies have their own part of the memory budget and their own queue
 	slowest    = 16 << 10 // bytes per second; a slower body uses up its time-out
 )
 
@@ -43,7 +43,7 @@ type bodyReader struct {
 	client     client          // set for bodies in unverified
 	place      int             // position in unverified.bodies, from 1; 0 if absent. Guarded by unverified.mu
 	arrived    atomic.Int64    // bytes
-	held       [2]atomic.Int64 // bytes acquired from each share of the budget
+	held       [2]atomic.Int64 // bytes acquired from each part of the budget
 	dropped    atomic.Bool
 }
 
@@ -88,7 +88,7 @@ func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 		return body, nil
 	}
 	if in.dropped.Load() {
-		return nil, in.noRoom(errDropped)
+		return nil, in.outOfMemory(errDropped)
 	}
 	if _, own := errors.AsType[*problem.Problem](err); !own {
 		err = problem.Unread(err)

@@ -12,7 +12,7 @@ import (
 // budget limits the memory of the bodies of all callbacks together. A quarter is for small buffers (up to border
 // bytes), the rest for larger ones. Tiny buffers (up to free bytes) are not counted.
 type budget struct {
-	shares       [2]*semaphore.Weighted // of bytes; large bodies thus never keep ordinary callbacks out
+	parts        [2]*semaphore.Weighted // of bytes; large bodies thus never keep ordinary callbacks out
 	free, border int64                  // bytes; the limit on connections bounds buffers up to free
 }
 
@@ -24,14 +24,14 @@ func newBudget(memory int64) budget {
 	quarter := memory / 4
 	border := min(mediumBody, quarter/4) // the quarter must hold three of its largest bodies, too
 	return budget{
-		shares: [2]*semaphore.Weighted{semaphore.NewWeighted(quarter), semaphore.NewWeighted(memory - quarter)},
-		free:   border / 16, border: border,
+		parts: [2]*semaphore.Weighted{semaphore.NewWeighted(quarter), semaphore.NewWeighted(memory - quarter)},
+		free:  border / 16, border: border,
 	}
 }
 
-// share returns which part of the memory a buffer of size bytes is counted in, as an index of b.shares: 0 for a small
+// part returns which part of the memory a buffer of size bytes is counted in, as an index of b.parts: 0 for a small
 // buffer, 1 for a larger one. It returns -1 for a tiny buffer, which is not counted.
-func (b *budget) share(size int64) int {
+func (b *budget) part(size int64) int {
 	switch {
 	case size <= b.free:
 		return -1
@@ -41,22 +41,22 @@ func (b *budget) share(size int64) int {
 	return 1
 }
 
-// errNoRoom is the logged cause of a problem: a callback was refused because the memory for bodies is used up.
-var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
+// errOutOfMemory is the logged cause of a problem: a callback was refused because the memory for bodies is used up.
+var errOutOfMemory = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
 
 // acquire reserves memory for a buffer of size bytes. If the memory for bodies is used up, it drops slow bodies whose
 // signature is not verified yet, and waits. After 250 ms (in.patience) it returns a problem with status 503 or 429.
 func (in *bodyReader) acquire(ctx context.Context, size int64) error {
-	i := in.budget.share(size)
+	i := in.budget.part(size)
 	if i < 0 {
 		return nil
 	}
-	if share := in.budget.shares[i]; !share.TryAcquire(size) {
+	if part := in.budget.parts[i]; !part.TryAcquire(size) {
 		in.unverified.makeRoom(in, i, size)
-		ctx, cancel := context.WithTimeoutCause(ctx, in.patience, errNoRoom)
+		ctx, cancel := context.WithTimeoutCause(ctx, in.patience, errOutOfMemory)
 		defer cancel()
-		if share.Acquire(ctx, size) != nil {
-			return in.noRoom(context.Cause(ctx))
+		if part.Acquire(ctx, size) != nil {
+			return in.outOfMemory(context.Cause(ctx))
 		}
 	}
 	in.held[i].Add(size)
@@ -69,31 +69,31 @@ const decodedSize = 3 // includes the numbers of recipients, and the copy for th
 // decode reserves the memory for parsing a body of size bytes. The caller must call done to release it. If too little
 // is free, decode waits up to 250 ms (in.patience) and then returns a problem with status 503 or 429.
 func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
-	i := in.decoded.share(size)
+	i := in.decoded.part(size)
 	if i < 0 {
 		return func() {}, nil
 	}
-	share, size := in.decoded.shares[i], decodedSize*size
-	if !share.TryAcquire(size) {
-		ctx, cancel := context.WithTimeoutCause(ctx, in.patience, errNoRoom)
+	part, size := in.decoded.parts[i], decodedSize*size
+	if !part.TryAcquire(size) {
+		ctx, cancel := context.WithTimeoutCause(ctx, in.patience, errOutOfMemory)
 		defer cancel()
-		if share.Acquire(ctx, size) != nil {
-			return nil, in.noRoom(context.Cause(ctx))
+		if part.Acquire(ctx, size) != nil {
+			return nil, in.outOfMemory(context.Cause(ctx))
 		}
 	}
-	return func() { share.Release(size) }, nil
+	return func() { part.Release(size) }, nil
 }
 
-// noRoom returns the problem for a callback that is refused for lack of memory, with status 503 or, if so configured,
-// 429. The cause is logged but not sent.
-func (in *bodyReader) noRoom(cause error) error {
+// outOfMemory returns the problem for a callback that is refused for lack of memory, with status 503 or, if so
+// configured, 429. The cause is logged but not sent.
+func (in *bodyReader) outOfMemory(cause error) error {
 	return &problem.Problem{Kind: problem.KindShed, Status: in.shed, Detail: "retry later", Cause: cause}
 }
 
 // releaseBuffer releases the memory that acquire reserved for one buffer of size bytes.
 func (in *bodyReader) releaseBuffer(size int64) {
-	if i := in.budget.share(size); i >= 0 {
-		in.budget.shares[i].Release(size)
+	if i := in.budget.part(size); i >= 0 {
+		in.budget.parts[i].Release(size)
 		in.held[i].Add(-size)
 	}
 }
@@ -102,6 +102,6 @@ func (in *bodyReader) releaseBuffer(size int64) {
 // Calling it again does nothing.
 func (in *bodyReader) releaseAll() {
 	for i := range in.held {
-		in.budget.shares[i].Release(in.held[i].Swap(0))
+		in.budget.parts[i].Release(in.held[i].Swap(0))
 	}
 }

@@ -43,7 +43,7 @@ func TestMemoryForBodiesIsBounded(t *testing.T) {
 			require.Zero(t, p.count(t, "lossy_responses_total"))
 
 			require.Equal(t, http.StatusOK, p.send(t, report("447700900139")).status,
-				"small bodies have their own share")
+				"small bodies have their own part")
 
 			p.store.Heal()
 			for range 3 {
@@ -66,7 +66,7 @@ func TestParsedBodiesAreBounded(t *testing.T) {
 		go func() { held <- p.send(t, callback{header: verified(), body: large}).status }()
 		p.store.AwaitWaiting(i + 1)
 	}
-	require.Equal(t, http.StatusOK, p.send(t, report("447700900134")).status, "small bodies have their own share")
+	require.Equal(t, http.StatusOK, p.send(t, report("447700900134")).status, "small bodies have their own part")
 	for _, length := range []int64{0, -1} {
 		r := p.send(t, callback{header: verified(), body: large, length: length})
 		require.Equal(t, http.StatusServiceUnavailable, r.status)

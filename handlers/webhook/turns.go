@@ -9,22 +9,23 @@ import (
 )
 
 // The limits of the queue for decompressing bodies (type turns). Above maxWaiting or maxWaitingClient, a caller gets
-// errNoTurn at once. Above maxProven, the queue forgets a client.
+// errNoTurn at once. Above maxTrusted, the queue forgets a client.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
 	maxWaitingClient = 32  // waiting callers of one client
-	maxProven        = 256 // clients in turns.proven
+	maxTrusted       = 256 // clients in turns.trusted
 )
 
 // turns is a queue that limits how many callers decompress a body at the same time. A turn is the permission to do so.
-// Clients get turns in rotation; those that have sent a valid signature come first. It is safe for concurrent use.
+// Clients get turns in rotation; trusted ones, which have sent a valid signature, come first. It is safe for concurrent
+// use.
 type turns struct {
 	mu      sync.Mutex
 	free    int                        // turns; guarded by mu, like all fields below
 	clients map[client][]chan struct{} // waiting callers, in the order of arrival
 	order   []client                   // clients with waiting callers, in the order of their turns
 	waiting int                        // number of waiting callers
-	proven  map[client]struct{}
+	trusted map[client]struct{}
 }
 
 // client is the network address of a sender of callbacks, as the key of limits. For IPv6 it is the /64 network, which
@@ -49,17 +50,17 @@ func clientAt(address netip.Addr) client {
 
 // newTurns returns a queue that lets at most atOnce callers decompress a body at the same time.
 func newTurns(atOnce int) *turns {
-	return &turns{free: atOnce, clients: make(map[client][]chan struct{}), proven: make(map[client]struct{})}
+	return &turns{free: atOnce, clients: make(map[client][]chan struct{}), trusted: make(map[client]struct{})}
 }
 
 // errNoTurn means that a compressed body was not verified, because too many others wait for that or the wait was too
 // long.
 var errNoTurn = errors.New("too many compressed bodies wait to be verified")
 
-// take blocks until a caller from client c may decompress a body, and returns nil; the caller must then call end. It
-// returns errNoTurn after patience, or at once if too many callers wait.
-func (t *turns) take(c client, patience time.Duration) error {
-	turn, err := t.queue(c)
+// acquire blocks until a caller from client c may decompress a body, and returns nil; the caller must then call
+// release. It returns errNoTurn after patience, or at once if too many callers wait.
+func (t *turns) acquire(c client, patience time.Duration) error {
+	turn, err := t.acquireOrEnqueue(c)
 	if turn == nil {
 		return err
 	}
@@ -69,13 +70,13 @@ func (t *turns) take(c client, patience time.Duration) error {
 	case <-turn:
 		return nil
 	case <-timer.C:
-		return t.leave(c, turn)
+		return t.cancel(c, turn)
 	}
 }
 
-// queue takes the permission to decompress if one is free, and returns a nil channel and no error. Otherwise it returns
-// a channel that is closed when it is the caller's turn, or errNoTurn if too many callers wait.
-func (t *turns) queue(c client) (chan struct{}, error) {
+// acquireOrEnqueue takes the permission to decompress if one is free, and returns a nil channel and no error. Otherwise
+// it returns a channel that is closed when it is the caller's turn, or errNoTurn if too many callers wait.
+func (t *turns) acquireOrEnqueue(c client) (chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.free > 0 {
@@ -87,26 +88,26 @@ func (t *turns) queue(c client) (chan struct{}, error) {
 	}
 	turn := make(chan struct{})
 	if len(t.clients[c]) == 0 {
-		t.lineUp(c)
+		t.enqueueClient(c)
 	}
 	t.clients[c] = append(t.clients[c], turn)
 	t.waiting++
 	return turn, nil
 }
 
-// lineUp adds client c to the list of clients whose bodies wait to be decompressed: at the front if c has sent a valid
-// signature before, otherwise at the end. The caller must hold t.mu.
-func (t *turns) lineUp(c client) {
-	if _, proven := t.proven[c]; proven {
+// enqueueClient adds client c to the list of clients whose bodies wait to be decompressed: at the front if c is
+// trusted, otherwise at the end. The caller must hold t.mu.
+func (t *turns) enqueueClient(c client) {
+	if _, trusted := t.trusted[c]; trusted {
 		t.order = slices.Insert(t.order, 0, c)
 		return
 	}
 	t.order = append(t.order, c)
 }
 
-// leave takes a caller that no longer wants to wait out of the queue and returns errNoTurn. If its turn has just come,
+// cancel takes a caller that no longer wants to wait out of the queue and returns errNoTurn. If its turn has just come,
 // it returns nil, and the caller has the turn.
-func (t *turns) leave(c client, turn chan struct{}) error {
+func (t *turns) cancel(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := slices.Index(t.clients[c], turn)
@@ -122,9 +123,9 @@ func (t *turns) leave(c client, turn chan struct{}) error {
 	return errNoTurn
 }
 
-// end gives the caller's permission to decompress to the next waiting caller, or frees it if none waits. Call it once
-// for each successful take.
-func (t *turns) end() {
+// release gives the caller's permission to decompress to the next waiting caller, or frees it if none waits. Call it
+// once for each successful acquire.
+func (t *turns) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.order) == 0 {
@@ -140,19 +141,19 @@ func (t *turns) end() {
 		delete(t.clients, c)
 		return
 	}
-	t.lineUp(c)
+	t.enqueueClient(c)
 }
 
-// prove remembers that client c has sent a valid signature, so that c comes first from now on. If 256 clients
+// markTrusted remembers that client c has sent a valid signature, so that c comes first from now on. If 256 clients
 // (maxProven) are remembered already, an arbitrary one is forgotten.
-func (t *turns) prove(c client) {
+func (t *turns) markTrusted(c client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, proven := t.proven[c]; !proven && len(t.proven) >= maxProven {
-		for any := range t.proven {
-			delete(t.proven, any)
+	if _, trusted := t.trusted[c]; !trusted && len(t.trusted) >= maxTrusted {
+		for any := range t.trusted {
+			delete(t.trusted, any)
 			break
 		}
 	}
-	t.proven[c] = struct{}{}
+	t.trusted[c] = struct{}{}
 }

@@ -22,14 +22,14 @@ func TestClientsAreNetworks(t *testing.T) {
 func TestClientsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(1)
-		greedy, modest, proven := clientOf("192.0.2.1"), clientOf("192.0.2.2"), clientOf("192.0.2.3")
-		turns.prove(proven)
-		require.NoError(t, turns.take(greedy, 0))
+		greedy, modest, trusted := clientOf("192.0.2.1"), clientOf("192.0.2.2"), clientOf("192.0.2.3")
+		turns.markTrusted(trusted)
+		require.NoError(t, turns.acquire(greedy, 0))
 
 		var order []string
 		wait := func(name string, c client) {
 			go func() {
-				if turns.take(c, time.Hour) == nil {
+				if turns.acquire(c, time.Hour) == nil {
 					order = append(order, name)
 				}
 			}()
@@ -39,12 +39,12 @@ func TestClientsTakeTurns(t *testing.T) {
 			wait(fmt.Sprint("greedy ", i), greedy)
 		}
 		wait("modest", modest)
-		wait("proven", proven)
+		wait("trusted", trusted)
 		for range 6 {
-			turns.end()
+			turns.release()
 			synctest.Wait()
 		}
-		require.Equal(t, []string{"proven", "greedy 0", "modest", "greedy 1", "greedy 2"}, order)
+		require.Equal(t, []string{"trusted", "greedy 0", "modest", "greedy 1", "greedy 2"}, order)
 		require.Equal(t, 1, turns.free)
 		require.Empty(t, turns.clients)
 		require.Empty(t, turns.order)
@@ -55,30 +55,30 @@ func TestClientsTakeTurns(t *testing.T) {
 func TestWaitingCallersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(1)
-		require.NoError(t, turns.take(client{}, 0))
+		require.NoError(t, turns.acquire(client{}, 0))
 		refused := make(chan error, maxWaiting)
 		for i := range maxWaiting {
-			go func() { refused <- turns.take(clientOf(fmt.Sprint("192.0.2.", i/maxWaitingClient)), time.Second) }()
+			go func() { refused <- turns.acquire(clientOf(fmt.Sprint("192.0.2.", i/maxWaitingClient)), time.Second) }()
 		}
 		synctest.Wait()
 		require.Empty(t, refused)
-		require.ErrorIs(t, turns.take(clientOf("192.0.2.0"), time.Second), errNoTurn)
-		require.ErrorIs(t, turns.take(clientOf("192.0.2.99"), time.Second), errNoTurn)
+		require.ErrorIs(t, turns.acquire(clientOf("192.0.2.0"), time.Second), errNoTurn)
+		require.ErrorIs(t, turns.acquire(clientOf("192.0.2.99"), time.Second), errNoTurn)
 		time.Sleep(time.Second)
 		for range maxWaiting {
 			require.ErrorIs(t, <-refused, errNoTurn)
 		}
-		turns.end()
-		require.NoError(t, turns.take(clientOf("192.0.2.99"), 0))
+		turns.release()
+		require.NoError(t, turns.acquire(clientOf("192.0.2.99"), 0))
 		require.Empty(t, turns.clients)
 	})
 }
 
 func TestProvenClientsAreBounded(t *testing.T) {
 	turns := newTurns(1)
-	for i := range 2 * maxProven {
-		turns.prove(clientOf(fmt.Sprintf("10.0.%d.%d", i/256, i%256)))
-		turns.prove(clientOf("192.0.2.1"))
+	for i := range 2 * maxTrusted {
+		turns.markTrusted(clientOf(fmt.Sprintf("10.0.%d.%d", i/256, i%256)))
+		turns.markTrusted(clientOf("192.0.2.1"))
 	}
-	require.Len(t, turns.proven, maxProven)
+	require.Len(t, turns.trusted, maxTrusted)
 }

@@ -70,18 +70,18 @@ func (u *unverified) remove(body *bodyReader) {
 }
 
 // makeRoom drops the slowest bodies in the set until size bytes of memory become free for body. If body is in the set,
-// too, it drops only slower ones. share is the part of the memory budget: 0 for small buffers, 1 for large ones.
-func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
+// too, it drops only slower ones. part is the index in budget.parts: 0 for small buffers, 1 for large ones.
+func (u *unverified) makeRoom(body *bodyReader, part int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for now := time.Now(); size > 0; {
 		slowest := u.slowest(now, func(other *bodyReader) bool {
-			return other.held[share].Load() > 0 && (body.place == 0 || other.speed(now) <= body.speed(now))
+			return other.held[part].Load() > 0 && (body.place == 0 || other.speed(now) <= body.speed(now))
 		})
 		if slowest == nil || slowest == body {
 			return
 		}
-		size -= slowest.held[share].Load()
+		size -= slowest.held[part].Load()
 		u.drop(slowest)
 	}
 }
