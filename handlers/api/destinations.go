@@ -107,7 +107,7 @@ func (p *API) destinationEvents(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	name := a.segment("name")
+	name := a.pathParam("name")
 	page, err := p.store.DeferredEvents(ctx, name, dead, paging)
 	if err != nil {
 		return nil, failedDestination("list the events of", name, err)
@@ -127,7 +127,7 @@ func (p *API) requeueDestination(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	name := a.segment("name")
+	name := a.pathParam("name")
 	if err := p.checkConfigured(ctx, name); err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func (p *API) purgeDestination(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	name := a.segment("name")
+	name := a.pathParam("name")
 	if slices.Contains(p.config.Destinations, name) {
 		return nil, &problem.Problem{Kind: problem.KindConflict, Detail: fmt.Sprintf(
 			"destination %s is configured; remove it from the configuration of all replicas and restart them first", name)}

@@ -45,11 +45,11 @@ func (s *feedStream) readPage(ctx context.Context) error {
 		return err
 	}
 	s.page = store.EventPage{} // a reader that waits keeps no page in memory
-	share := min(int64(size)*largeFactor, s.memory.budget)
-	if err := s.memory.large.Acquire(ctx, share); err != nil {
+	need := min(int64(size)*largeFactor, s.memory.budget)
+	if err := s.memory.large.Acquire(ctx, need); err != nil {
 		return err
 	}
-	s.share, s.most = share, 1
+	s.reserved, s.most = need, 1
 	s.w.limitEvent(s.times.large)
 	_, err = s.readSome(ctx)
 	return err
@@ -92,9 +92,9 @@ func (s *feedStream) readSome(ctx context.Context) (size int, err error) {
 // events are sent, and at the end of the stream. Calling it again does nothing.
 func (s *feedStream) release() {
 	s.page = store.EventPage{}
-	if s.share > 0 {
-		s.memory.large.Release(s.share)
-		s.share = 0
+	if s.reserved > 0 {
+		s.memory.large.Release(s.reserved)
+		s.reserved = 0
 		s.w.limitEvent(0)
 	}
 }

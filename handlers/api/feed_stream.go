@@ -29,14 +29,14 @@ const (
 type feedStream struct {
 	*API
 	feedQuery
-	times  feedTimes
-	page   store.EventPage // the next events to send
-	most   int             // the most events of the next page
-	share  int64           // bytes of memory.large that are acquired for the page; 0 for a small page
-	cursor string          // after the last event that was sent or that the filter left out
-	last   time.Time       // when something was last sent to the client
-	w      feedWriter
-	out    *bufio.Writer // buffers w
+	times    feedTimes
+	page     store.EventPage // the next events to send
+	most     int             // the most events of the next page
+	reserved int64           // bytes of memory.large that are acquired for the page; 0 for a small page
+	cursor   string          // after the last event that was sent or that the filter left out
+	last     time.Time       // when something was last sent to the client
+	w        feedWriter
+	out      *bufio.Writer // buffers w
 }
 
 func (p *API) newFeedStream(c *gin.Context, q feedQuery) *feedStream {

@@ -143,12 +143,12 @@ func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error)
 		if err != nil || r.more {
 			break
 		}
-		err = r.waiting(ctx, plan)
+		err = r.requeuePending(ctx, plan)
 		r.more = r.more || time.Now().After(r.enough)
 	}
 	// Dead feedback comes last: otherwise feedback that fails again at once would be requeued twice.
 	if err == nil && !r.more {
-		err = r.pages(ctx, store.TaskQuery{Dead: true, Plan: plan})
+		err = r.requeueAll(ctx, store.TaskQuery{Dead: true, Plan: plan})
 	}
 	return requeueView{int(r.batches.Load()), int(r.recipients.Load()), r.more}, err
 }
@@ -177,11 +177,11 @@ type requeuing struct {
 	more                bool // it stopped before the last page
 }
 
-// waiting makes the feedback of a service plan due now, except feedback that was given up. If all of it is due already,
-// it still requeues one batch, because a requeue also ends a pause of the plan's calls to Sinch.
-func (r *requeuing) waiting(ctx context.Context, plan string) error {
+// requeuePending makes the feedback of a service plan due now, except feedback that was given up. If all of it is due
+// already, it still requeues one batch, because a requeue also ends a pause of the plan's calls to Sinch.
+func (r *requeuing) requeuePending(ctx context.Context, plan string) error {
 	before := r.batches.Load()
-	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
+	err := r.requeueAll(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
 	if err != nil || r.batches.Load() > before {
 		return err
 	}
@@ -190,16 +190,16 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 		return failed("list pending feedback", err)
 	}
 	for _, b := range page.Items {
-		if _, err := r.batch(ctx, b.Key()); err != nil {
+		if _, err := r.requeueOne(ctx, b.Key()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pages requeues every batch that the query selects, page by page. It stops after a page that ends later than r.enough;
-// if pages are left, it sets r.more. It returns the first error.
-func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
+// requeueAll requeues every batch that the query selects, page by page. It stops after a page that ends later than
+// r.enough; if pages are left, it sets r.more. It returns the first error.
+func (r *requeuing) requeueAll(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)
 		if err != nil {
@@ -209,7 +209,7 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 		workers.SetLimit(requeueWorkers)
 		for _, b := range page.Items {
 			workers.Go(func() error {
-				found, err := r.batch(each, b.Key())
+				found, err := r.requeueOne(each, b.Key())
 				if found {
 					r.batches.Add(1)
 				}
@@ -228,9 +228,9 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	}
 }
 
-// batch makes the feedback of one batch due now. It returns false, and no error, if the batch has been deleted since it
-// was listed.
-func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
+// requeueOne makes the feedback of one batch due now. It returns false, and no error, if the batch has been deleted
+// since it was listed.
+func (r *requeuing) requeueOne(ctx context.Context, key store.BatchKey) (found bool, err error) {
 	n, err := r.queue.Requeue(ctx, key, store.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil

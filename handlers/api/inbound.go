@@ -59,9 +59,9 @@ func (p *API) inboundMessage(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	m, err := p.store.InboundMessage(ctx, a.segment("plan"), a.segment("id"))
+	m, err := p.store.InboundMessage(ctx, a.pathParam("plan"), a.pathParam("id"))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, problem.NotFound(fmt.Sprintf("inbound message %s of plan %s", a.segment("id"), a.segment("plan")))
+		return nil, problem.NotFound(fmt.Sprintf("inbound message %s of plan %s", a.pathParam("id"), a.pathParam("plan")))
 	}
 	if err != nil {
 		return nil, failed("read an inbound message", err)

@@ -101,9 +101,9 @@ func (q *query) ordered(from, to time.Time) {
 	}
 }
 
-// step returns the query parameter of this name, a duration of whole minutes up to maxRange, or fallback if it is
-// missing. Any other value is recorded as a fault, and fallback is returned.
-func (q *query) step(name string, fallback time.Duration) time.Duration {
+// wholeMinutes returns the query parameter of this name, a duration of whole minutes up to maxRange, or fallback if it
+// is missing. Any other value is recorded as a fault, and fallback is returned.
+func (q *query) wholeMinutes(name string, fallback time.Duration) time.Duration {
 	s := q.text(name)
 	if s == "" {
 		return fallback

@@ -48,14 +48,14 @@ func TestQuerySteps(t *testing.T) {
 		"8784h": maxRange, "1h30m": 90 * time.Minute, "120s": 2 * time.Minute,
 	} {
 		q := parseQuery("step=" + raw)
-		require.Equal(t, want, q.step("step", 7*time.Minute), raw)
+		require.Equal(t, want, q.wholeMinutes("step", 7*time.Minute), raw)
 		require.NoError(t, q.err(), raw)
 	}
 	for _, raw := range []string{
 		"0", "59", "61", "-60", "30s", "90s", "1.5m", "8785h", "31622460", "m", "1 m", "5d", "9999999999",
 	} {
 		q := parseQuery("step=" + raw)
-		q.step("step", time.Minute)
+		q.wholeMinutes("step", time.Minute)
 		require.ErrorContains(t, q.err(), "step: not a number of whole minutes", raw)
 	}
 }

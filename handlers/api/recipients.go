@@ -35,7 +35,7 @@ func (p *API) recipient(ctx context.Context, a *request) (any, error) {
 	if err != nil {
 		return nil, failedBatch("read", key, err)
 	}
-	r, err := p.store.Recipient(ctx, key, a.segment("number"))
+	r, err := p.store.Recipient(ctx, key, a.pathParam("number"))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, problem.NotFound(fmt.Sprintf("the recipient in batch %s of plan %s", key.BatchID, key.Plan))
 	}
@@ -52,7 +52,7 @@ func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	page, err := p.store.RecipientBatches(ctx, a.segment("number"), paging)
+	page, err := p.store.RecipientBatches(ctx, a.pathParam("number"), paging)
 	if err != nil {
 		return nil, failed("list the batches of a recipient", err)
 	}

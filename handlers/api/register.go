@@ -58,7 +58,7 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	if err := a.err(); err != nil {
 		return registeredView{}, err
 	}
-	plan := a.segment("plan")
+	plan := a.pathParam("plan")
 	if !slices.Contains(p.config.Plans, plan) {
 		return registeredView{}, &problem.Problem{
 			Kind: problem.KindNotFound, Detail: fmt.Sprintf("plan %s is not configured", plan),
@@ -70,7 +70,7 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	}
 	r := &registration{API: p, plan: plan, fetchNow: fetchNow, connection: http.NewResponseController(c.Writer)}
 	r.workers.SetLimit(registrationWorkers)
-	return r.ended(read(r, c))
+	return r.finish(read(r, c))
 }
 
 // fetchNow reports whether the query parameter check is "now", which makes dlrloop ask Sinch at once for the missing
@@ -83,14 +83,14 @@ func (q *query) fetchNow() bool {
 	return s == "now"
 }
 
-// readerOf returns the method that reads a request body of this Content-Type: registration.one for JSON,
-// registration.lines for NDJSON. For any other type it returns a problem with status 415.
+// readerOf returns the method that reads a request body of this Content-Type: registration.readJSON for JSON,
+// registration.readNDJSON for NDJSON. For any other type it returns a problem with status 415.
 func readerOf(contentType string) (func(*registration, *gin.Context) error, error) {
 	switch t, _, err := mime.ParseMediaType(contentType); {
 	case err == nil && t == "application/json":
-		return (*registration).one, nil
+		return (*registration).readJSON, nil
 	case err == nil && t == "application/x-ndjson":
-		return (*registration).lines, nil
+		return (*registration).readNDJSON, nil
 	}
 	return nil, &problem.Problem{
 		Kind: problem.KindBadBody, Status: http.StatusUnsupportedMediaType,
@@ -99,7 +99,7 @@ func readerOf(contentType string) (func(*registration, *gin.Context) error, erro
 }
 
 // registration is the state of one request that registers batches. It records them in background goroutines; the method
-// ended waits for these.
+// finish waits for these.
 type registration struct {
 	*API
 	plan       string
@@ -110,9 +110,9 @@ type registration struct {
 	failed     atomic.Bool // set by the first store error: no more batches are read, those being recorded continue
 }
 
-// one reads a body that is the JSON of one batch, and passes it to submit, which records the batch in the background. A
-// body over 4 MiB is answered 413.
-func (r *registration) one(c *gin.Context) error {
+// readJSON reads a body that is the JSON of one batch, and passes it to submit, which records the batch in the
+// background. A body over 4 MiB is answered 413.
+func (r *registration) readJSON(c *gin.Context) error {
 	defer r.moveDeadlines()
 	r.moveDeadlines()
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistered))
@@ -122,9 +122,9 @@ func (r *registration) one(c *gin.Context) error {
 	return r.submit(c.Request.Context(), body)
 }
 
-// lines reads a body with the JSON of one batch per line, and passes each line to submit, which records the batch in
-// the background. It skips empty lines and stops at the first error, which names the line.
-func (r *registration) lines(c *gin.Context) error {
+// readNDJSON reads a body with the JSON of one batch per line, and passes each line to submit, which records the batch
+// in the background. It skips empty lines and stops at the first error, which names the line.
+func (r *registration) readNDJSON(c *gin.Context) error {
 	defer r.moveDeadlines()
 	lines := bufio.NewScanner(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistration))
 	lines.Buffer(nil, maxRegistered+1) // one byte more for the end of the line
@@ -194,10 +194,10 @@ func (r *registration) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// ended waits until every submitted batch is recorded or has failed, and returns the answer. misread is the error of
+// finish waits until every submitted batch is recorded or has failed, and returns the answer. misread is the error of
 // reading the request's body, or nil. An error of the store takes precedence over misread, because it tells the client
 // to retry the same request.
-func (r *registration) ended(misread error) (registeredView, error) {
+func (r *registration) finish(misread error) (registeredView, error) {
 	failed := r.workers.Wait()
 	kept := int(r.kept.Load())
 	switch {

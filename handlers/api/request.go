@@ -22,15 +22,15 @@ type request struct {
 	path gin.Params
 }
 
-// segment returns the path parameter of this name, such as "plan", with percent-encoding removed. Decoding cannot fail,
-// since net/http has already checked the path.
-func (a *request) segment(name string) string {
+// pathParam returns the path parameter of this name, such as "plan", with percent-encoding removed. Decoding cannot
+// fail, since net/http has already checked the path.
+func (a *request) pathParam(name string) string {
 	s, _ := url.PathUnescape(a.path.ByName(name))
 	return s
 }
 
 func (a *request) batch() store.BatchKey {
-	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
+	return store.BatchKey{Plan: a.pathParam("plan"), BatchID: a.pathParam("id")}
 }
 
 // failed converts the error of a store call into the error to answer. tried describes the call, such as "list batches".

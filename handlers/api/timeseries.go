@@ -63,7 +63,7 @@ func (p *API) timeseries(ctx context.Context, a *request) (any, error) {
 // span returns the query parameters from, to and step, by default the last hour in steps of a minute. It moves both
 // ends outwards to multiples of step. A range that is too long or has too many steps is recorded as a fault.
 func (q *query) span() span {
-	s := span{from: q.time("from"), to: q.time("to"), step: q.step("step", time.Minute)}
+	s := span{from: q.time("from"), to: q.time("to"), step: q.wholeMinutes("step", time.Minute)}
 	if s.to.IsZero() {
 		s.to = store.Now()
 		if !s.from.IsZero() && !s.from.Before(s.to) {
