@@ -25,7 +25,7 @@ func (p *proxiedRequest) completeSend() error {
 	put := completion(body, callback)
 	length := int64(len(body))
 	for _, i := range put {
-		length += int64(len(i.text) - i.instead)
+		length += int64(len(i.text) - i.replaced)
 	}
 	p.r.ContentLength, p.r.TransferEncoding = length, nil
 	p.r.Body = io.NopCloser(spliced(body, put))
@@ -37,11 +37,10 @@ func (p *proxiedRequest) completeSend() error {
 	return nil
 }
 
-// insertion is one change of a JSON body: text is inserted at the offset at, and replaces the next instead bytes. If
-// instead is 0, nothing is replaced.
+// insertion is one change of a JSON body: text takes the place of replaced bytes at the offset at.
 type insertion struct {
-	at, instead int // offset in the body, and number of bytes there that text replaces
-	text        string
+	at, replaced int // offset in the body, and number of bytes; replaced may be 0
+	text         string
 }
 
 // spliced returns a reader of the body with the insertions applied, which must be sorted by offset. The body is not
@@ -51,7 +50,7 @@ func spliced(body []byte, insertions []insertion) io.Reader {
 	from := 0
 	for _, i := range insertions {
 		parts = append(parts, bytes.NewReader(body[from:i.at]), bytes.NewReader([]byte(i.text)))
-		from = i.at + i.instead
+		from = i.at + i.replaced
 	}
 	return io.MultiReader(append(parts, bytes.NewReader(body[from:]))...)
 }
@@ -83,7 +82,7 @@ func completion(body []byte, callback string) []insertion {
 	add := func(name, text string, value []byte) {
 		quoted, _ := json.Marshal(text) // a string can be encoded
 		if value != nil {
-			put = append(put, insertion{at: cap(body) - cap(value), instead: len(value), text: string(quoted)})
+			put = append(put, insertion{at: cap(body) - cap(value), replaced: len(value), text: string(quoted)})
 			return
 		}
 		// The comma is valid: a member made this insertion necessary, so the object is not empty.

@@ -65,7 +65,7 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 // unless tokenOnly is set or the batch id is invalid; then info is nil. If Sinch refuses the token or the fetch,
 // refusal is Sinch's answer, which the caller should get.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
-	info *store.BatchInfo, refusal *lookup, err error,
+	info *store.BatchInfo, refusal *lookupAnswer, err error,
 ) {
 	wanted := known != nil && known.Flag == store.FlagWanted && known.Info != nil
 	if wanted || tokenOnly || !p.validBatchID() {

@@ -16,9 +16,9 @@ import (
 // larger batch cannot be parsed.
 const maxLookup = 4 << 20 // a batch of 1000 recipients has tens of thousands, and its parameters perhaps megabytes
 
-// lookup is Sinch's answer to a GET that the gateway sends itself, to fetch a batch or to check a token. Several
+// lookupAnswer is Sinch's answer to a GET that the gateway sends itself, to fetch a batch or to check a token. Several
 // requests may share one, so do not modify it.
-type lookup struct {
+type lookupAnswer struct {
 	status int
 	header http.Header
 	body   []byte
@@ -27,7 +27,7 @@ type lookup struct {
 // get sends a GET to the plan's endpoint plus tail, an escaped path and query, and returns Sinch's answer of any
 // status. It uses the plan's own token, or the caller's if the plan has none. It waits up to Config.Timeout. Equal
 // calls at the same time share one answer, so do not modify it.
-func (p *proxiedRequest) get(tail string) (*lookup, error) {
+func (p *proxiedRequest) get(tail string) (*lookupAnswer, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
 		ctx, cancel := listener.Detach(p.r.Context(), p.config.Timeout)
@@ -37,10 +37,10 @@ func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answer.(*lookup), nil
+	return answer.(*lookupAnswer), nil
 }
 
-func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, error) {
+func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookupAnswer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.plan.endpoint.String()+tail, nil)
 	if err != nil {
 		return nil, err
@@ -67,12 +67,12 @@ func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, err
 	case a.StatusCode == http.StatusUnauthorized:
 		p.tokens.forget(p.plan.ID, p.token)
 	}
-	return &lookup{a.StatusCode, a.Header, body}, nil
+	return &lookupAnswer{a.StatusCode, a.Header, body}, nil
 }
 
 // checkToken finds out whether Sinch accepts the caller's token, by asking for a list of one batch. If Sinch answers
 // with another status than 200, refusal is its answer, which the caller should get. The error is a *problem.Problem.
-func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
+func (p *proxiedRequest) checkToken() (refusal *lookupAnswer, err error) {
 	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
 		return nil, p.lookupFailed(err)
@@ -86,7 +86,7 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 
 // fetchBatch fetches the batch in the request's path from Sinch. If Sinch answers with another status than 200, refusal
 // is its answer, which the caller should get, and b is nil. The error is a *problem.Problem.
-func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
+func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookupAnswer, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {
 		return nil, nil, p.lookupFailed(err)
@@ -120,7 +120,7 @@ func (p *proxiedRequest) lookupFailed(err error) error {
 
 // forward answers the caller with Sinch's answer to a GET of the gateway's own: with the status, the body and the
 // headers Content-Type, WWW-Authenticate and Retry-After.
-func (p *proxiedRequest) forward(a *lookup) {
+func (p *proxiedRequest) forward(a *lookupAnswer) {
 	h := p.w.Header()
 	for _, name := range []string{"Content-Type", "Www-Authenticate", "Retry-After"} {
 		if values := a.header[name]; values != nil {

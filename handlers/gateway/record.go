@@ -58,7 +58,7 @@ func (p *proxiedRequest) observe(a *http.Response) error {
 		unread = fmt.Errorf("the answer of Sinch is larger than %d bytes, the limit for reading batches", maxObserved)
 	}
 	if a.StatusCode == http.StatusOK || a.StatusCode == http.StatusCreated {
-		p.recorder.record(p.observed(a.Header.Get("Content-Encoding"), body, unread))
+		p.recorder.record(p.readBatches(a.Header.Get("Content-Encoding"), body, unread))
 	}
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
@@ -70,9 +70,9 @@ func (p *proxiedRequest) observe(a *http.Response) error {
 	return nil
 }
 
-// observed holds the batches found in one answer of Sinch, parsed but not recorded yet, and how many could not be
-// parsed.
-type observed struct {
+// observedBatches holds the batches found in one answer of Sinch, parsed but not recorded yet, and how many could not
+// be parsed.
+type observedBatches struct {
 	plan    string
 	infos   []store.BatchInfo // one for each batch
 	digests []digest          // of the JSON of each batch
@@ -80,11 +80,11 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches in body, Sinch's answer with the given Content-Encoding. It never returns nil; a batch
+// readBatches parses the batches in body, Sinch's answer with the given Content-Encoding. It never returns nil; a batch
 // that cannot be parsed is counted in the result. If the body was not read completely, pass the reason as unread; the
 // result then holds only that error.
-func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
-	o := &observed{plan: p.plan.ID}
+func (p *proxiedRequest) readBatches(encoding string, body []byte, unread error) *observedBatches {
+	o := &observedBatches{plan: p.plan.ID}
 	if unread != nil {
 		o.fail(unread)
 		return o
@@ -113,7 +113,7 @@ func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *o
 
 // read parses body, the JSON of one batch, and adds the batch to o. If body is not a batch, or not the one with the
 // given id, it counts an error instead. An empty id allows any batch.
-func (o *observed) read(body []byte, id string) {
+func (o *observedBatches) read(body []byte, id string) {
 	b, err := readBatch(body, id)
 	if err != nil {
 		o.fail(err)
@@ -122,7 +122,7 @@ func (o *observed) read(body []byte, id string) {
 	o.infos, o.digests = append(o.infos, batchinfo.Convert(b, store.FromGateway)), append(o.digests, sha256.Sum256(body))
 }
 
-func (o *observed) fail(err error) {
+func (o *observedBatches) fail(err error) {
 	o.err = err
 	o.bad++
 }
@@ -189,7 +189,7 @@ func newRecorder(g *Gateway) *recorder {
 
 // record stores the batches of one answer, and counts and logs failures. It blocks until they are durable, but no
 // longer than 100 ms (recordPatience); after that the recording goes on in the background.
-func (r *recorder) record(of *observed) {
+func (r *recorder) record(of *observedBatches) {
 	if of.err != nil {
 		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)
 		r.warn(of, "answer of Sinch could not be parsed, its batches are looked up when needed", of.err)
@@ -225,7 +225,7 @@ func (r *recorder) record(of *observed) {
 
 // recordAll stores all batches of one answer. It blocks until every batch is durable or has failed, and counts each in
 // the metrics. Set late once the caller's answer has gone out; batches that become durable after that count as late.
-func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
+func (r *recorder) recordAll(of *observedBatches, late *atomic.Bool) {
 	// The recording goes on after the request has ended. It ends early if the store closes.
 	ctx, cancel := context.WithTimeout(context.Background(), recordPatience+recordTime)
 	defer cancel()
@@ -263,7 +263,7 @@ func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 }
 
 // skipRecorded removes the batches from of whose JSON is the same as when they were last recorded.
-func (r *recorder) skipRecorded(of *observed) {
+func (r *recorder) skipRecorded(of *observedBatches) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kept := 0
@@ -290,7 +290,7 @@ func (r *recorder) remember(key store.BatchKey, as digest) {
 
 // warn logs that batches in one of Sinch's answers could not be parsed or recorded. It logs at most one line every five
 // seconds (problem.LogEvery) and counts the lines between.
-func (r *recorder) warn(of *observed, message string, err error) {
+func (r *recorder) warn(of *observedBatches, message string, err error) {
 	if unlogged, ok := r.sampler.Allow(problem.KindUnavailable); ok {
 		r.log.LogAttrs(context.Background(), slog.LevelWarn, message,
 			slog.String("plan", of.plan), slog.Any("error", err), slog.Int64("unlogged", unlogged))

@@ -117,8 +117,8 @@ func (p *proxiedRequest) proxy() error {
 	}
 	proxy := httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
-		ModifyResponse: p.answered,
-		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { p.refuse(p.unanswered(err)) },
+		ModifyResponse: p.handleAnswer,
+		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { p.refuse(p.callFailed(err)) },
 		Transport:      p.transport,
 		FlushInterval:  -1,
 		BufferPool:     p.buffers,
@@ -142,9 +142,9 @@ func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	sanitize(r)
 }
 
-// answered processes Sinch's answer before the caller gets it: it records the batches in the answer, and remembers
+// handleAnswer processes Sinch's answer before the caller gets it: it records the batches in the answer, and remembers
 // whether Sinch accepted the caller's token. If it returns an error, the caller gets a problem instead of the answer.
-func (p *proxiedRequest) answered(a *http.Response) error {
+func (p *proxiedRequest) handleAnswer(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols {
 		p.guard.Stop()
 		p.status, p.answering, p.outcome = a.StatusCode, true, outcomeOfStatus(a.StatusCode)
@@ -181,10 +181,10 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 	}
 }
 
-// unanswered returns the problem to answer after a call to Sinch failed with err. If the caller's body was too large or
+// callFailed returns the problem to answer after a call to Sinch failed with err. If the caller's body was too large or
 // incomplete, and the caller may safely repeat the call, the problem says so. Otherwise it says that Sinch did not
 // answer, with status 502 or 504.
-func (p *proxiedRequest) unanswered(err error) error {
+func (p *proxiedRequest) callFailed(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)
 		if tooLarge || p.repeatable() || !p.body.begun.Load() {
