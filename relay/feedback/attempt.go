@@ -27,7 +27,7 @@ func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 		return l.nothingToDo(c, noRecipients)
 	}
 	if numbers, others := numbersAndOthers(c.Recipients); len(others) > 0 {
-		return l.nonNumbersDead(others, len(numbers))
+		return l.giveUpNonNumbers(others, len(numbers))
 	}
 	if limit := c.Batch.Task.Limit; limit > 0 && limit < len(c.Recipients) {
 		c.Recipients = c.Recipients[:limit]
@@ -48,9 +48,9 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 	return numbers, others
 }
 
-// nonNumbersDead returns an outcome that gives up the feedback of recipients that are not phone numbers, because Sinch
-// would refuse every call that names one. others lists them; numbers is how many other recipients the task has.
-func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
+// giveUpNonNumbers returns an outcome that gives up the feedback of recipients that are not phone numbers, because
+// Sinch would refuse every call that names one. others lists them; numbers is how many other recipients the task has.
+func (l *lane) giveUpNonNumbers(others []string, numbers int) outcome {
 	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
 		Outcome: store.OutcomeDead, Recipients: others, Reason: store.ReasonNotANumber,

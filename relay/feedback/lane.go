@@ -19,15 +19,15 @@ import (
 // starts a goroutine (a worker) for each, as many as workers, rate, circuit breaker and pauses allow. The workers send
 // their outcomes back to the loop. Only the loop uses the fields below "Owned by the loop".
 type lane struct {
-	plan      Plan
-	store     Store
-	metrics   *metrics.Metrics
-	log       *slog.Logger
-	random    func() float64
-	share     func() float64
-	circuit   *relay.CircuitBreaker
-	limiter   *rateLimiter
-	planCheck *relay.PlanCheck
+	plan       Plan
+	store      Store
+	metrics    *metrics.Metrics
+	log        *slog.Logger
+	random     func() float64
+	quotaShare func() float64
+	circuit    *relay.CircuitBreaker
+	limiter    *rateLimiter
+	planCheck  *relay.PlanCheck
 	// forbidden holds the batches that Sinch answered with 403, by step.
 	forbidden map[step]*relay.Streak
 
@@ -45,7 +45,7 @@ type lane struct {
 
 func newLane(p Plan, c Config, s Store, m *metrics.Metrics, log *slog.Logger) *lane {
 	l := &lane{
-		plan: p, store: s, metrics: m, log: log, random: c.Rand, share: c.QuotaShare,
+		plan: p, store: s, metrics: m, log: log, random: c.Rand, quotaShare: c.QuotaShare,
 		limiter:  newRateLimiter(p.Rate, p.Workers, c.QuotaShare()),
 		finished: make(chan outcome, p.Workers), sendNow: make(chan struct{}, 1),
 		planCheck: &relay.PlanCheck{Client: p.Client}, forbidden: make(map[step]*relay.Streak),
@@ -140,7 +140,7 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 	for _, c := range claims {
 		l.limiter.spend(begin)
 		l.inFlight++
-		l.workers.Go(func() { l.finished <- l.work(ctx, calls, c, begin) })
+		l.workers.Go(func() { l.finished <- l.runTask(ctx, calls, c, begin) })
 	}
 	if len(claims) == room {
 		return 0, nil
@@ -151,7 +151,7 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 // capacity returns how many tasks may be claimed now. If none may, the second result is how long to wait before asking
 // again.
 func (l *lane) capacity(now time.Time) (int, time.Duration) {
-	share := l.share()
+	share := l.quotaShare()
 	if l.limiter.setQuotaShare(share, now) {
 		l.exportRate()
 	}

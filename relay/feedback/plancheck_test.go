@@ -14,7 +14,7 @@ import (
 
 // A plan of which Sinch lists no batch pauses, and its feedback waits until the configuration is corrected.
 func TestAListingWithoutABatchProvesNothing(t *testing.T) {
-	for name, listing := range relaytest.ListingsWithoutProof {
+	for name, listing := range relaytest.InconclusiveListings {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, patient, func(t *testing.T, h *harness) {
 				h.Upstream.Fail(relaytest.GetBatch, 1<<30, relaytest.Respond(404, ""))
@@ -51,7 +51,7 @@ func TestAListingWithABatchProvesThePlan(t *testing.T) {
 		"a batch of two weeks ago": func(w http.ResponseWriter, r *http.Request) {
 			start, _ := time.Parse(time.RFC3339, r.URL.Query().Get("start_date"))
 			if start.IsZero() || time.Since(start) < 13*24*time.Hour {
-				relaytest.ListingsWithoutProof["empty"](w, r)
+				relaytest.InconclusiveListings["empty"](w, r)
 				return
 			}
 			relaytest.Respond(200, `{"count":1,"batches":[{"id":"another"}]}`)(w, r)

@@ -66,7 +66,7 @@ func TestStoppingStartsNoCall(t *testing.T) {
 
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
-		o := h.relay.lanes[0].work(ctx, t.Context(), claims[0], store.Now())
+		o := h.relay.lanes[0].runTask(ctx, t.Context(), claims[0], store.Now())
 		require.Equal(t, store.OutcomeReleased, o.settlement.Outcome)
 		require.Empty(t, h.Upstream.Requests(""))
 		require.Equal(t, 0, h.Batch(planA, batch1).Task.Attempts)

@@ -51,7 +51,7 @@ func TestTheReconcilerAndAnUnknownPlan(t *testing.T) {
 
 // The reconciler follows the same rules.
 func TestTheReconcilerAndAListingWithoutABatch(t *testing.T) {
-	for name, listing := range relaytest.ListingsWithoutProof {
+	for name, listing := range relaytest.InconclusiveListings {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {
 				h.Upstream.Fail(relaytest.GetReport, 1<<30, relaytest.Respond(404, ""))

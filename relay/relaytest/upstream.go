@@ -344,9 +344,9 @@ func RespondAfter(d time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// ListingsWithoutProof holds answers of Sinch to a request for the list of batches. None of them proves that the id and
+// InconclusiveListings holds answers of Sinch to a request for the list of batches. None of them proves that the id and
 // the region of the service plan are right. The keys are names for subtests.
-var ListingsWithoutProof = map[string]http.HandlerFunc{
+var InconclusiveListings = map[string]http.HandlerFunc{
 	"empty":       Respond(200, `{"count":0,"page":0,"page_size":0,"batches":[]}`),
 	"no list":     Respond(200, `{}`),
 	"not JSON":    Respond(200, `ok`),

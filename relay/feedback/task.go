@@ -10,10 +10,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// work attempts a claimed task, records the outcome and returns it. claimed is the time of the claim, when the lease of
-// the task began. After ctx has ended it begins no attempt. The context calls, for calls to Sinch, ends Plan.CallGrace
-// later.
-func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
+// runTask attempts a claimed task, records the outcome and returns it. claimed is the time of the claim, when the lease
+// of the task began. After ctx has ended it begins no attempt. The context calls, for calls to Sinch, ends
+// Plan.CallGrace later.
+func (l *lane) runTask(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()
 	began := time.Now()
@@ -34,7 +34,7 @@ func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time
 // without them.
 func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, leaseEnd time.Time) error {
 	for _, entry := range o.entries {
-		err := l.persist(ctx, leaseEnd, func(ctx context.Context) error {
+		err := l.recordWithRetry(ctx, leaseEnd, func(ctx context.Context) error {
 			return l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: store.Now(), Entry: entry})
 		})
 		if err != nil {
@@ -43,7 +43,7 @@ func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, leaseEnd ti
 	}
 	s := o.settlement
 	s.BatchID, s.Lease = c.Key.BatchID, c.Lease
-	return l.persist(ctx, leaseEnd, func(ctx context.Context) error {
+	return l.recordWithRetry(ctx, leaseEnd, func(ctx context.Context) error {
 		return l.store.Settle(ctx, l.plan.ID, store.Now(), s)
 	})
 }
@@ -54,9 +54,9 @@ const (
 	lastRecordRetry  = 2 * time.Second
 )
 
-// persist calls record until it succeeds, the store is closed or the lease ends, and returns the last error. It does
-// not stop when ctx ends, because a call to Sinch whose result is not recorded will be repeated.
-func (l *lane) persist(ctx context.Context, leaseEnd time.Time, record func(context.Context) error) error {
+// recordWithRetry calls record until it succeeds, the store is closed or the lease ends, and returns the last error. It
+// does not stop when ctx ends, because a call to Sinch whose result is not recorded will be repeated.
+func (l *lane) recordWithRetry(ctx context.Context, leaseEnd time.Time, record func(context.Context) error) error {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), leaseEnd)
 	defer cancel()
 	for wait := firstRecordRetry; ; wait = min(2*wait, lastRecordRetry) {
