@@ -86,9 +86,9 @@ func newCountries() *countries {
 	return c
 }
 
-// of returns the country of a phone number, which must be digits only, as an index in c.names. It returns 0 if the
-// country is unknown or the number is invalid.
-func (c *countries) of(number string) int {
+// countryOf returns the country of a phone number, which must be digits only, as an index in c.names. It returns 0 if
+// the country is unknown or the number is invalid.
+func (c *countries) countryOf(number string) int {
 	if len(number) < minDigits || len(number) > maxDigits {
 		return 0
 	}

@@ -38,7 +38,7 @@ func TestCountryOfANumber(t *testing.T) {
 		"4477009001334477": "other", "44a7009001": "other",
 		"4:77009001": "other", "４４７７００": "other",
 	} {
-		require.Equal(t, country, c.names[c.of(number)], number)
+		require.Equal(t, country, c.names[c.countryOf(number)], number)
 	}
 }
 
@@ -86,7 +86,7 @@ func TestTheLongestCodeWins(t *testing.T) {
 				want = name
 			}
 		}
-		require.Equal(t, want, c.names[c.of(string(number))], "%s", number)
+		require.Equal(t, want, c.names[c.countryOf(string(number))], "%s", number)
 	}
 }
 
@@ -94,7 +94,7 @@ func BenchmarkCountry(b *testing.B) {
 	c := newCountries()
 	b.ReportAllocs()
 	for b.Loop() {
-		if c.of("447700900133") == 0 {
+		if c.countryOf("447700900133") == 0 {
 			b.Fatal("no country")
 		}
 	}

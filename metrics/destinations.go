@@ -99,21 +99,21 @@ func (d *destinations) create(name string) *destination {
 	created.attempts.createAll()
 	created.events.createAll()
 	created.circuit.createAll()
-	created.circuit.of("closed").Set(1)
+	created.circuit.get("closed").Set(1)
 	return created
 }
 
 // DestinationAttempt counts one request to a destination by its result, and records its duration. It panics if the
 // destination is not configured.
 func (m *Metrics) DestinationAttempt(destination string, r store.DeliveryReason, took time.Duration) {
-	m.destinations.byName[destination].attempts.of(r).Inc()
+	m.destinations.byName[destination].attempts.get(r).Inc()
 	m.destinations.seconds.Observe(took.Seconds())
 }
 
 // DestinationEvents counts n events for a destination by what happened to them. It panics if the destination is not
 // configured.
 func (m *Metrics) DestinationEvents(destination string, r DestinationResult, n int) {
-	m.destinations.byName[destination].events.of(r).Add(float64(n))
+	m.destinations.byName[destination].events.get(r).Add(float64(n))
 }
 
 // DestinationState describes the events that wait for a destination. The zero value means that this process does not
@@ -143,7 +143,7 @@ func (m *Metrics) DestinationState(destination string, s DestinationState) {
 func (m *Metrics) DestinationCircuit(destination, state string) {
 	d := m.destinations.byName[destination]
 	for _, s := range circuitLabels() {
-		d.circuit.of(s).Set(0)
+		d.circuit.get(s).Set(0)
 	}
-	d.circuit.of(state).Set(1)
+	d.circuit.get(state).Set(1)
 }

@@ -78,7 +78,7 @@ func (m *Metrics) registerGateway() {
 			"a batch may have been sent) or refused (Sinch was not called).",
 		"operation", "outcome")
 	knownOperations, knownOutcomes := setOf(operations), setOf(outcomes)
-	m.gatewayRequests = newSeries(requests.WithLabelValues, func(r gatewayRequest) []string {
+	m.gatewayRequests = newByKey(requests.WithLabelValues, func(r gatewayRequest) []string {
 		return []string{knownOperations.label(r.operation), knownOutcomes.label(r.outcome)}
 	})
 	for _, op := range operations {
@@ -110,7 +110,7 @@ type gatewayRequest struct {
 // GatewayRequest counts one call to the gateway by its kind and outcome. took is its duration, to the end of the
 // answer.
 func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took time.Duration) {
-	m.gatewayRequests.of(gatewayRequest{op, o}).Inc()
+	m.gatewayRequests.get(gatewayRequest{op, o}).Inc()
 	seconds := m.gatewaySeconds[op]
 	if seconds == nil {
 		seconds = m.gatewaySeconds[GatewayOther]
@@ -121,5 +121,5 @@ func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took tim
 // GatewayObserved counts batches of a service plan that the gateway found in an answer of Sinch, by the result of
 // recording them.
 func (m *Metrics) GatewayObserved(plan string, o Observed, batches int) {
-	m.plan(plan).observed.of(o).Add(float64(batches))
+	m.plan(plan).observed.get(o).Add(float64(batches))
 }

@@ -50,7 +50,7 @@ type Metrics struct {
 	reads                      *prometheus.CounterVec
 	circuit, rate, rateCeiling *prometheus.GaugeVec
 
-	gatewayRequests *seriesOf[gatewayRequest, prometheus.Counter]
+	gatewayRequests *byKey[gatewayRequest, prometheus.Counter]
 	gatewayObserved *prometheus.CounterVec
 	gatewaySeconds  map[GatewayOperation]prometheus.Observer
 
@@ -193,7 +193,7 @@ func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duratio
 	if !o.hasType() || !o.possible(t) && t.Known() {
 		t = other
 	}
-	m.plan(plan).callbacks.of(callback{t, o}).Inc()
+	m.plan(plan).callbacks.get(callback{t, o}).Inc()
 	m.ingest.Observe(took.Seconds())
 }
 
@@ -212,7 +212,7 @@ func (m *Metrics) ConnectionDropped() { m.connectionsDropped.Inc() }
 
 // FeedbackCall counts one call with delivery feedback to Sinch by its result. took is the duration of the call.
 func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) {
-	m.plan(plan).calls.of(r).Inc()
+	m.plan(plan).calls.get(r).Inc()
 	m.callSeconds.Observe(took.Seconds())
 }
 
@@ -226,7 +226,7 @@ func (m *Metrics) FeedbackRate(plan string, current, ceiling float64) {
 
 // FeedbackNotANumber counts delivery feedback that was not sent to Sinch, because a recipient is not a phone number.
 func (m *Metrics) FeedbackNotANumber(plan string) {
-	m.plan(plan).calls.of(store.ReasonNotANumber).Inc()
+	m.plan(plan).calls.get(store.ReasonNotANumber).Inc()
 }
 
 // Circuit sets the state of a plan's circuit breaker, which stops feedback calls while Sinch fails: closed, half_open
@@ -234,17 +234,17 @@ func (m *Metrics) FeedbackNotANumber(plan string) {
 func (m *Metrics) Circuit(plan, state string) {
 	p := m.plan(plan)
 	for _, s := range circuitLabels() {
-		p.circuit.of(s).Set(0)
+		p.circuit.get(s).Set(0)
 	}
-	p.circuit.of(state).Set(1)
+	p.circuit.get(state).Set(1)
 }
 
 // BatchLookup counts one request to Sinch that finds out whether a batch wants delivery feedback. result is found,
 // unknown, unknown_plan or failed; any other text counts as other.
-func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
+func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.get(result).Inc() }
 
 // ReconcileRead counts one attempt to fetch the missing reports of a batch from Sinch, by its result.
-func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.of(r).Inc() }
+func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.get(r).Inc() }
 
 // CertificateExpires sets when the TLS certificate of a listener expires. listener is the value of the label, public or
 // gateway.

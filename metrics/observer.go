@@ -22,7 +22,7 @@ func (m *Metrics) Observer() store.Observer {
 				m.countChanges(&changes[i])
 			}
 		},
-		Failed:  func(operation string, _ error) { m.errors.of(operation).Inc() },
+		Failed:  func(operation string, _ error) { m.errors.get(operation).Inc() },
 		Evicted: func(entries int) { m.evicted.Add(float64(entries)) },
 		Deleted: func(plan string, _, dead int) { m.plan(plan).countFeedback(resultDeleted, dead) },
 	}
@@ -44,14 +44,14 @@ func (m *Metrics) countChanges(c *store.Changes) {
 // feedback, such as "accepted".
 func (p *plan) countFeedback(result string, recipients int) {
 	if recipients > 0 {
-		p.recipients.of(result).Add(float64(recipients))
+		p.recipients.get(result).Add(float64(recipients))
 	}
 }
 
 func (m *Metrics) countApplied(p *plan, t *store.Applied) {
 	final := m.finals[t.Status]
 	if t.Messages > 0 {
-		p.messages.of(message{t.Status, dlr.LookupCode(t.Code).Class}).Add(float64(t.Messages))
+		p.messages.get(message{t.Status, dlr.LookupCode(t.Code).Class}).Add(float64(t.Messages))
 	}
 	if final != nil && t.Messages > 0 {
 		if t.Number != "" {

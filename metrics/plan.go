@@ -23,8 +23,8 @@ type (
 
 // plan holds the series of one service plan, so that counting does not have to look them up in the Prometheus vectors.
 type plan struct {
-	callbacks *seriesOf[callback, prometheus.Counter]
-	messages  *seriesOf[message, prometheus.Counter]
+	callbacks *byKey[callback, prometheus.Counter]
+	messages  *byKey[message, prometheus.Counter]
 
 	duplicates, polled, lossy prometheus.Counter
 
@@ -43,10 +43,10 @@ func (m *Metrics) newPlan(name string) *plan {
 	types := setOf(typeLabels())
 	of := prometheus.Labels{"plan": name}
 	return &plan{
-		callbacks: newSeries(m.callbacks.MustCurryWith(of).WithLabelValues, func(c callback) []string {
+		callbacks: newByKey(m.callbacks.MustCurryWith(of).WithLabelValues, func(c callback) []string {
 			return []string{types.label(c.typ), c.outcome.String()}
 		}),
-		messages: newSeries(m.messages.MustCurryWith(of).WithLabelValues, messageLabels()),
+		messages: newByKey(m.messages.MustCurryWith(of).WithLabelValues, messageLabels()),
 		rate:     m.rate.WithLabelValues(name), rateCeiling: m.rateCeiling.WithLabelValues(name),
 		duplicates: m.duplicates.WithLabelValues(name),
 		polled:     m.polled.WithLabelValues(name),
@@ -93,6 +93,6 @@ func (p *plan) createSeries() {
 	p.reads.createAll()
 	p.lookups.createAll()
 	p.circuit.createAll()
-	p.circuit.of("closed").Set(1)
+	p.circuit.get("closed").Set(1)
 	p.observed.createAll()
 }

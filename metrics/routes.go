@@ -18,7 +18,7 @@ const maxCountries = 45
 // concurrent use.
 type routes struct {
 	countries *countries
-	series    lazySeries[route] // by country
+	series    lazySeries[countryCounters] // by country
 }
 
 // result is how a message ended, as the label result of route_messages_total shows it.
@@ -45,8 +45,8 @@ func resultOf(s dlr.Status) result {
 	return undelivered
 }
 
-// route holds the counters of one country in route_messages_total. The index is a result.
-type route [routeResults]prometheus.Counter
+// countryCounters holds the counters of one country in route_messages_total. The index is a result.
+type countryCounters [routeResults]prometheus.Counter
 
 func (m *Metrics) newRoutes() *routes {
 	counters := m.counters("route_messages_total", fmt.Sprintf(
@@ -55,8 +55,8 @@ func (m *Metrics) newRoutes() *routes {
 			"The first %d countries of a process have series of their own; "+
 			"later ones count as other.", maxCountries), "country", "result")
 	r := &routes{countries: newCountries()}
-	room, others := maxCountries, (*route)(nil)
-	r.series = newLazySeries(len(r.countries.names), func(country int) route {
+	room, others := maxCountries, (*countryCounters)(nil)
+	r.series = newLazySeries(len(r.countries.names), func(country int) countryCounters {
 		switch {
 		case country == 0:
 		case room == 0:
@@ -64,7 +64,7 @@ func (m *Metrics) newRoutes() *routes {
 		default:
 			room--
 		}
-		var made route
+		var made countryCounters
 		for i := range made {
 			made[i] = counters.WithLabelValues(r.countries.names[country], result(i).String())
 		}
@@ -76,7 +76,7 @@ func (m *Metrics) newRoutes() *routes {
 
 // count adds a number of messages to the counter for their result and for the country of the phone number.
 func (r *routes) count(number string, ended result, messages int) {
-	r.series.at(r.countries.of(number))[ended].Add(float64(messages))
+	r.series.at(r.countries.countryOf(number))[ended].Add(float64(messages))
 }
 
 // lazySeries holds Prometheus series that are created at their first use, by number. Later uses find a series without a

@@ -1,21 +1,21 @@
 package metrics
 
-// seriesOf finds the series of a Prometheus vector by a key of type K. Series created in advance are found without a
-// lock; all others are looked up in the vector. After the last call of create it is safe for concurrent use.
-type seriesOf[K comparable, S any] struct {
+// byKey finds the series of a Prometheus vector by a key of type K. Series created in advance are found without a lock;
+// all others are looked up in the vector. After the last call of create it is safe for concurrent use.
+type byKey[K comparable, S any] struct {
 	made   map[K]S
 	with   func(labels ...string) S // WithLabelValues of the vector
 	labels func(K) []string         // a value outside the closed set of its label becomes other
 }
 
-func newSeries[K comparable, S any](with func(labels ...string) S, labels func(K) []string) *seriesOf[K, S] {
-	return &seriesOf[K, S]{make(map[K]S), with, labels}
+func newByKey[K comparable, S any](with func(labels ...string) S, labels func(K) []string) *byKey[K, S] {
+	return &byKey[K, S]{make(map[K]S), with, labels}
 }
 
-// create creates the series of a key in advance, with the value 0. All calls must precede the first call of method of.
-func (s *seriesOf[K, S]) create(key K) { s.made[key] = s.with(s.labels(key)...) }
+// create creates the series of a key in advance, with the value 0. All calls must precede the first call of get.
+func (s *byKey[K, S]) create(key K) { s.made[key] = s.with(s.labels(key)...) }
 
-func (s *seriesOf[K, S]) of(key K) S {
+func (s *byKey[K, S]) get(key K) S {
 	if found, ok := s.made[key]; ok {
 		return found
 	}
@@ -25,13 +25,13 @@ func (s *seriesOf[K, S]) of(key K) S {
 // byLabel finds the series of a Prometheus vector by the value of one label; the vector's other labels are fixed. A
 // value outside values counts as other.
 type byLabel[T ~string, S any] struct {
-	*seriesOf[T, S]
+	*byKey[T, S]
 	values []T // the closed set; may include other
 }
 
 func newByLabel[T ~string, S any](values []T, with func(labels ...string) S) byLabel[T, S] {
 	set := setOf(values)
-	return byLabel[T, S]{newSeries(with, func(v T) []string { return []string{set.label(v)} }), values}
+	return byLabel[T, S]{newByKey(with, func(v T) []string { return []string{set.label(v)} }), values}
 }
 
 // createAll creates the series of every label value with the value 0, except that of other, which first appears when it
