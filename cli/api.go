@@ -20,8 +20,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// local holds the values of --config, --api and --timeout: how to reach the private HTTP API of a running dlrloop.
-type local struct {
+// apiFlags holds the values of --config, --api and --timeout: how to reach the private HTTP API of a running dlrloop.
+type apiFlags struct {
 	path    *string // --config
 	url     string
 	timeout time.Duration
@@ -30,30 +30,30 @@ type local struct {
 const apiUsage = "`URL` of the private listener of a running dlrloop (default: private.listen of the " +
 	"configuration, on this machine)"
 
-// localFlags adds --config, --api and --timeout to a command. Cobra sets the returned values when it parses the flags.
-func localFlags(c *cobra.Command) *local {
-	l := &local{path: configFlag(c)}
-	c.Flags().StringVar(&l.url, "api", "", apiUsage)
-	c.Flags().DurationVar(&l.timeout, "timeout", 30*time.Second, "time limit of one call")
+// addAPIFlags adds --config, --api and --timeout to a command. Cobra sets the returned values when it parses the flags.
+func addAPIFlags(c *cobra.Command) *apiFlags {
+	f := &apiFlags{path: configFlag(c)}
+	c.Flags().StringVar(&f.url, "api", "", apiUsage)
+	c.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "time limit of one call")
 	noFiles(c, "api")
-	return l
+	return f
 }
 
 // api returns a client of dlrloop's private HTTP API, and the configuration, which holds the API's credentials. If
 // --api is set and there is no configuration, the configuration is nil and the client sends no credentials.
-func (l *local) api() (*api, *config.Config, error) {
-	if l.timeout <= 0 {
+func (f *apiFlags) api() (*api, *config.Config, error) {
+	if f.timeout <= 0 {
 		return nil, nil, usageError{errors.New("--timeout must be greater than 0")}
 	}
-	if l.url != "" && !configured(*l.path) {
-		a, err := newAPI(l.url, l.timeout)
+	if f.url != "" && !configured(*f.path) {
+		a, err := newAPI(f.url, f.timeout)
 		return a, nil, err
 	}
-	loaded, err := config.Load(*l.path, environ())
+	loaded, err := config.Load(*f.path, environ())
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := newAPI(cmp.Or(l.url, "http://"+reachable(loaded.Private.Listen)), l.timeout)
+	a, err := newAPI(cmp.Or(f.url, "http://"+reachable(loaded.Private.Listen)), f.timeout)
 	if err != nil {
 		return nil, nil, err
 	}

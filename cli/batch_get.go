@@ -45,8 +45,8 @@ document.
 func batchCall(
 	c *cobra.Command, call func(*sinch.Client, context.Context, string) (*sinch.Batch, error),
 ) *cobra.Command {
-	r, asJSON := remoteFlags(c), jsonFlag(c, jsonOne)
-	c.RunE = r.run(func(c *cobra.Command, args []string, client *sinch.Client) error {
+	flags, asJSON := addSinchFlags(c), jsonFlag(c, jsonOne)
+	c.RunE = flags.run(func(c *cobra.Command, args []string, client *sinch.Client) error {
 		b, err := call(client, c.Context(), args[0])
 		if err != nil {
 			return advise(err)

@@ -26,7 +26,7 @@ be read are reported on standard error and skipped; the exit code is then 1.
   dlrloop batch list --since 2026-03-01 --until 2026-03-02 --from Acme --json | jq -r .id`,
 		Args: cobra.NoArgs,
 	}
-	r := remoteFlags(c)
+	flags := addSinchFlags(c)
 	since := pastFlag(c, "since", "created at or after (default 24h)")
 	until := pastFlag(c, "until", "created before")
 	c.Flags().StringSliceVar(&q.From, "from", nil, "only these `SENDERS`, separated by commas; repeatable")
@@ -34,7 +34,7 @@ be read are reported on standard error and skipped; the exit code is then 1.
 	noFiles(c, "from", "client-reference")
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
-	c.RunE = r.run(func(c *cobra.Command, _ []string, client *sinch.Client) error {
+	c.RunE = flags.run(func(c *cobra.Command, _ []string, client *sinch.Client) error {
 		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
 		return printList(c, client.Batches(c.Context(), q), limit, *asJSON, listing[*sinch.Batch]{
 			table: batchTable, row: batchRow, none: "no batches in this period",

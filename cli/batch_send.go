@@ -105,14 +105,14 @@ func batchDryRunCommand() *cobra.Command {
 func messageCall(
 	c *cobra.Command, call func(*cobra.Command, []string, *sinch.Client, sinch.Message) error,
 ) *cobra.Command {
-	r, m := remoteFlags(c), messageFlags(c)
+	flags, m := addSinchFlags(c), messageFlags(c)
 	m.toFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		message, err := m.message(c.InOrStdin())
 		if err != nil {
 			return err
 		}
-		client, _, err := r.client()
+		client, _, err := flags.client()
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ in Sinch's format, one JSON document.
   echo '{"expire_at": null}' | dlrloop batch update 01JHFFHQ0P99JPPNQPJDV7JTBP --file -`,
 		Args: exactlyOne("one batch id"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	r, m := remoteFlags(c), messageFlags(c)
+	flags, m := addSinchFlags(c), messageFlags(c)
 	m.changeFlags(c)
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -27,7 +27,7 @@ in Sinch's format, one JSON document.
 		if err != nil {
 			return err
 		}
-		client, _, err := r.client()
+		client, _, err := flags.client()
 		if err != nil {
 			return err
 		}

@@ -73,10 +73,10 @@ configured keeps its events until dlrloop destination purge deletes it, or reten
   dlrloop destination list --json | jq 'select(.dead > 0)'`,
 		Args: cobra.NoArgs,
 	}
-	l := localFlags(c)
+	flags := addAPIFlags(c)
 	asJSON := jsonFlag(c, jsonList)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		a, _, err := l.api()
+		a, _, err := flags.api()
 		if err != nil {
 			return err
 		}
@@ -126,12 +126,12 @@ by dlrloop destination list. With --json each line is an event in the format of 
   dlrloop destination events app --dead --json | jq -r .detail`,
 		Args: oneDestination, ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	l := localFlags(c)
+	flags := addAPIFlags(c)
 	c.Flags().BoolVar(&dead, "dead", false, "dead events")
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		a, _, err := l.api()
+		a, _, err := flags.api()
 		if err != nil {
 			return err
 		}
@@ -172,11 +172,11 @@ the answer is one JSON document: the number of events that were dead.
 		Example: `  dlrloop destination requeue app`,
 		Args:    oneDestination, ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	l := localFlags(c)
+	flags := addAPIFlags(c)
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		path := destinationsPath + escaped(args[0], "requeue")
-		return changeDestination(c, l, http.MethodPost, path, *asJSON, func(done requeuedEvents) string {
+		return changeDestination(c, flags, http.MethodPost, path, *asJSON, func(done requeuedEvents) string {
 			return "requeued: " + count(done.Events, "dead event") + "; the deferred events are due now, too"
 		})
 	}
@@ -199,9 +199,9 @@ type purgedEvents struct {
 // changeDestination makes an API call that changes a destination, and decodes the answer into a T. It prints the answer
 // as JSON if asJSON is true, else the line that text returns for the answer.
 func changeDestination[T any](
-	c *cobra.Command, l *local, method, path string, asJSON bool, text func(T) string,
+	c *cobra.Command, flags *apiFlags, method, path string, asJSON bool, text func(T) string,
 ) error {
-	a, _, err := l.api()
+	a, _, err := flags.api()
 	if err != nil {
 		return err
 	}
@@ -228,11 +228,11 @@ With --json the answer is one JSON document: the number of events that waited, a
 		Example: `  dlrloop destination purge former-app`,
 		Args:    oneDestination, ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	l := localFlags(c)
+	flags := addAPIFlags(c)
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		path := destinationsPath + escaped(args[0])
-		return changeDestination(c, l, http.MethodDelete, path, *asJSON, func(done purgedEvents) string {
+		return changeDestination(c, flags, http.MethodDelete, path, *asJSON, func(done purgedEvents) string {
 			return fmt.Sprintf("destination %s is deleted; not delivered: %s waiting, %d dead",
 				printable(args[0]), count(done.Waiting, "event"), done.Dead)
 		})

@@ -13,23 +13,23 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// explained is one recipient of a batch, as the private API returns it, with the fields that dlrloop explain prints.
-// State is nil if no report has named the recipient.
-type explained struct {
-	Plan    string           `json:"plan"`
-	BatchID string           `json:"batch_id"`
-	State   *explainedReport `json:"state"`
+// recipientView is one recipient of a batch, as the private API returns it, with the fields that dlrloop explain
+// prints. State is nil if no report has named the recipient.
+type recipientView struct {
+	Plan    string      `json:"plan"`
+	BatchID string      `json:"batch_id"`
+	State   *reportView `json:"state"`
 
 	Feedback struct {
 		State string    `json:"state"`
 		At    time.Time `json:"at"`
 	} `json:"feedback"`
-	Reports []explainedReport `json:"reports"`
+	Reports []reportView `json:"reports"`
 }
 
-// explainedReport is a report that named the recipient, as the private API returns it. In the field State of an
-// explained only Status, Code, Name and Final are set.
-type explainedReport struct {
+// reportView is a report that named the recipient, as the private API returns it. In the field State of a recipientView
+// only Status, Code, Name and Final are set.
+type reportView struct {
 	Status     string    `json:"status"`
 	Code       *int      `json:"code"`
 	Name       string    `json:"name"`
@@ -59,7 +59,7 @@ inbound message in the format of the API: {"recipient": …} or {"inbound": …}
   dlrloop explain 447700900133 --json | jq 'select(.inbound).inbound.text'`,
 		Args: exactlyOne("one phone number"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	l := localFlags(c)
+	flags := addAPIFlags(c)
 	c.Flags().StringVar(&batch, "batch", "", "only the batch with this `ID`")
 	noFiles(c, "batch")
 	c.Flags().IntVar(&limit, "limit", 20, "at most `N` batches and as many inbound messages; 0 for all")
@@ -68,7 +68,7 @@ inbound message in the format of the API: {"recipient": …} or {"inbound": …}
 		if limit < 0 {
 			return usageError{errors.New("--limit must not be negative")}
 		}
-		a, _, err := l.api()
+		a, _, err := flags.api()
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ type explanation struct {
 func (e *explanation) recipients() error {
 	out, shown := e.command.OutOrStdout(), 0
 	path := "/api/v1/recipients" + escaped(e.number)
-	for r, err := range items[explained](e.command.Context(), e.api, path, url.Values{}) {
+	for r, err := range items[recipientView](e.command.Context(), e.api, path, url.Values{}) {
 		if err != nil {
 			return advise(err)
 		}
@@ -168,7 +168,7 @@ func (e *explanation) print(out io.Writer, kind string, raw json.RawMessage, peo
 	return people(out)
 }
 
-func (r explained) print(out io.Writer) error {
+func (r recipientView) print(out io.Writer) error {
 	state := "no report has named this number yet"
 	if r.State != nil {
 		state = r.State.Status + " " + r.State.code()
@@ -200,7 +200,7 @@ func (r explained) print(out io.Writer) error {
 
 // code returns the code of the report with its name, such as "153 absent subscriber". It returns "" if the report has
 // no code.
-func (s explainedReport) code() string {
+func (s reportView) code() string {
 	if s.Code == nil {
 		return ""
 	}
@@ -209,7 +209,7 @@ func (s explainedReport) code() string {
 
 // effect says in words whether the report determines the recipient's state, and if not, why. It returns a value of
 // Effect that it does not know unchanged.
-func (s explainedReport) effect() string {
+func (s reportView) effect() string {
 	switch s.Effect {
 	case "holds":
 		return "is the state"

@@ -59,7 +59,7 @@ whole_batch and calls.
   dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --whole-batch`,
 		Args: exactlyOne("one batch id"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	r := remoteFlags(c)
+	flags := addSinchFlags(c)
 	c.Flags().StringSliceVar(&who.recipients, "recipient", nil,
 		"`NUMBERS` that received the batch, separated by commas; repeatable")
 	c.Flags().StringVarP(&who.file, "file", "f", "", "`FILE` with the numbers, or - for standard input")
@@ -70,7 +70,7 @@ whole_batch and calls.
 		if err := who.read(c); err != nil {
 			return usageError{err}
 		}
-		client, _, err := r.client()
+		client, _, err := flags.client()
 		if err != nil {
 			return err
 		}

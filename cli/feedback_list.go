@@ -52,13 +52,13 @@ batch in the format of the API (NDJSON).
   dlrloop feedback list --dead --api http://10.0.0.7:8081 --json | jq -r .feedback.dead_info.detail`,
 		Args: cobra.NoArgs,
 	}
-	l := localFlags(c)
-	planFlag(c, &plan, l.path, "only this service plan `ID` (default all)")
+	flags := addAPIFlags(c)
+	planFlag(c, &plan, flags.path, "only this service plan `ID` (default all)")
 	c.Flags().BoolVar(&dead, "dead", false, "dead feedback")
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		a, _, err := l.api()
+		a, _, err := flags.api()
 		if err != nil {
 			return err
 		}

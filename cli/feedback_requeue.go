@@ -44,8 +44,8 @@ were dead.
   dlrloop feedback requeue --all --plan YOUR_SERVICE_PLAN_ID --api http://10.0.0.7:8081`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	l := localFlags(c)
-	planFlag(c, &plan, l.path, "service plan `ID` (default for one batch: the only plan of the configuration)")
+	flags := addAPIFlags(c)
+	planFlag(c, &plan, flags.path, "service plan `ID` (default for one batch: the only plan of the configuration)")
 	c.Flags().BoolVar(&all, "all", false, "all dead and pending feedback")
 	c.Flags().BoolVar(&all, "all-dead", false, "the former name of --all")
 	_ = c.Flags().MarkHidden("all-dead") // the flag exists
@@ -54,7 +54,7 @@ were dead.
 		if all == (len(args) > 0) {
 			return usageError{errors.New("name a batch id, or set --all")}
 		}
-		a, loaded, err := l.api()
+		a, loaded, err := flags.api()
 		if err != nil {
 			return err
 		}

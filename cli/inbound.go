@@ -51,8 +51,8 @@ func inboundListCommand() *cobra.Command {
   dlrloop inbound list --plan YOUR_SERVICE_PLAN_ID --json | jq -r .text`,
 		Args: cobra.NoArgs,
 	}
-	l := localFlags(c)
-	planFlag(c, &plan, l.path, "only this service plan `ID` (default all)")
+	flags := addAPIFlags(c)
+	planFlag(c, &plan, flags.path, "only this service plan `ID` (default all)")
 	c.Flags().StringVar(&number, "number", "", "only messages from or to this phone `NUMBER` or short code")
 	noFiles(c, "number")
 	since := pastFlag(c, "since", "only messages that arrived at or after")
@@ -60,7 +60,7 @@ func inboundListCommand() *cobra.Command {
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		a, _, err := l.api()
+		a, _, err := flags.api()
 		if err != nil {
 			return err
 		}
@@ -102,10 +102,10 @@ func inboundGetCommand() *cobra.Command {
   dlrloop inbound get --plan YOUR_SERVICE_PLAN_ID 01KJQ7Q1X0STOP0000000000E5`,
 		Args: exactlyOne("the id of one inbound message"),
 	}
-	l := localFlags(c)
-	planFlag(c, &plan, l.path, "service plan `ID` (default the only plan of the configuration)")
+	flags := addAPIFlags(c)
+	planFlag(c, &plan, flags.path, "service plan `ID` (default the only plan of the configuration)")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		a, loaded, err := l.api()
+		a, loaded, err := flags.api()
 		if err != nil {
 			return err
 		}

@@ -38,9 +38,9 @@ not_fetched (batches whose reports were not fetched before the wait ended).
   dlrloop reconcile --since 7d --plan YOUR_SERVICE_PLAN_ID --wait 30m --json`,
 		Args: cobra.NoArgs,
 	}
-	r := remoteFlags(c)
-	l := &local{path: r.path}
-	c.Flags().StringVar(&l.url, "api", "", apiUsage)
+	flags := addSinchFlags(c)
+	f := &apiFlags{path: flags.path}
+	c.Flags().StringVar(&f.url, "api", "", apiUsage)
 	since := pastFlag(c, "since", "batches created at or after")
 	c.Flags().DurationVar(&wait, "wait", 0, "how long to wait for the missing reports (default: do not wait)")
 	noFiles(c, "api", "wait")
@@ -52,12 +52,12 @@ not_fetched (batches whose reports were not fetched before the wait ended).
 		case wait < 0:
 			return usageError{errors.New("--wait must not be negative")}
 		}
-		client, plan, err := r.client()
+		client, plan, err := flags.client()
 		if err != nil {
 			return err
 		}
-		l.timeout = r.timeout
-		a, loaded, err := l.api()
+		f.timeout = flags.timeout
+		a, loaded, err := f.api()
 		if err != nil {
 			return err
 		}
@@ -115,10 +115,10 @@ type reconcileResult struct {
 // waitResult is the part of the JSON of dlrloop reconcile that is known only after waiting for the reports, with the
 // flag --wait.
 type waitResult struct {
-	Found        int      `json:"found"`         // messages that reached a final status since registration
-	StillMissing int      `json:"still_missing"` // messages without a final report
-	In           []string `json:"still_missing_batches"`
-	NotFetched   int      `json:"not_fetched"` // batches whose reports were not fetched in time
+	Found               int      `json:"found"`         // messages that reached a final status since registration
+	StillMissing        int      `json:"still_missing"` // messages without a final report
+	StillMissingBatches []string `json:"still_missing_batches"`
+	NotFetched          int      `json:"not_fetched"` // batches whose reports were not fetched in time
 }
 
 func (r reconcileResult) print(w io.Writer, since time.Time) error {
@@ -136,9 +136,9 @@ func (r reconcileResult) print(w io.Writer, since time.Time) error {
 		return d.print(w)
 	}
 	d.add("found", count(r.waitResult.Found, "report"))
-	d.add("still missing", messagesOf(r.waitResult.StillMissing, len(r.waitResult.In)))
-	if len(r.waitResult.In) > 0 && len(r.waitResult.In) <= shownEntries {
-		d.add("in", strings.Join(r.waitResult.In, " "))
+	d.add("still missing", messagesOf(r.waitResult.StillMissing, len(r.waitResult.StillMissingBatches)))
+	if len(r.waitResult.StillMissingBatches) > 0 && len(r.waitResult.StillMissingBatches) <= shownEntries {
+		d.add("in", strings.Join(r.waitResult.StillMissingBatches, " "))
 	}
 	if r.waitResult.NotFetched > 0 {
 		d.add(

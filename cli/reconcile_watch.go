@@ -42,7 +42,7 @@ type missingBatch struct {
 type batchState struct {
 	Missing int                `json:"missing"`
 	Counts  map[dlr.Status]int `json:"counts"`
-	Check   *struct {
+	Fetch   *struct {
 		Due      time.Time `json:"due"`
 		Attempts int       `json:"attempts"`
 		Ended    bool      `json:"ended"`
@@ -138,7 +138,7 @@ func (r *reconciliation) registerChunk(ctx context.Context, chunk []*missingBatc
 	if err := r.readStates(ctx, chunk, func(b *missingBatch) *batchState { return &b.before }); err != nil {
 		return err
 	}
-	chunk = slices.DeleteFunc(chunk, func(b *missingBatch) bool { return b.scheduled || b.before.Check == nil })
+	chunk = slices.DeleteFunc(chunk, func(b *missingBatch) bool { return b.scheduled || b.before.Fetch == nil })
 	if len(chunk) == 0 {
 		return nil
 	}
@@ -227,12 +227,12 @@ func (r *reconciliation) wait(ctx context.Context, timeout time.Duration) error 
 }
 
 func (r *reconciliation) sum(deadline time.Time) *waitResult {
-	w := &waitResult{In: []string{}}
+	w := &waitResult{StillMissingBatches: []string{}}
 	for _, b := range r.waiting {
 		w.Found += b.found()
-		if b.after.Check != nil {
+		if b.after.Fetch != nil {
 			w.StillMissing += b.after.Missing
-			w.In = append(w.In, b.id)
+			w.StillMissingBatches = append(w.StillMissingBatches, b.id)
 		}
 		if !b.finished(deadline) {
 			w.NotFetched++
@@ -247,6 +247,6 @@ func (b *missingBatch) found() int { return max(b.after.final()-b.before.final()
 // finished reports whether to stop waiting for the batch: no report is missing, dlrloop has fetched the reports or
 // given up, or it will fetch them only after the deadline.
 func (b *missingBatch) finished(deadline time.Time) bool {
-	c := b.after.Check
+	c := b.after.Fetch
 	return c == nil || c.Ended || c.Attempts > 0 || c.Due.After(deadline)
 }

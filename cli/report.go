@@ -29,14 +29,14 @@ several), or --plan at --region or --base-url.
 	return c
 }
 
-// states holds the values of --status and --code, which select the reports to read.
-type states struct {
+// statusFilter holds the values of --status and --code, which select the reports to read.
+type statusFilter struct {
 	statuses []string
 	codes    []int
 }
 
-func statesFlags(c *cobra.Command) *states {
-	s := &states{}
+func addStatusFlags(c *cobra.Command) *statusFilter {
+	s := &statusFilter{}
 	c.Flags().StringSliceVar(&s.statuses, "status", nil,
 		"only these `STATUSES`, in upper or lower case, separated by commas; repeatable")
 	c.Flags().IntSliceVar(&s.codes, "code", nil, "only these `CODES`, separated by commas; repeatable")
@@ -50,7 +50,7 @@ func statesFlags(c *cobra.Command) *states {
 }
 
 // wanted returns the values of --status in Sinch's spelling, such as Delivered. It returns nil if --status is not set.
-func (s *states) wanted() []dlr.Status {
+func (s *statusFilter) wanted() []dlr.Status {
 	var wanted []dlr.Status
 	for _, status := range s.statuses {
 		wanted = append(wanted, dlr.ParseStatus(status))
@@ -74,7 +74,7 @@ of the batch. With --json the answer is Sinch's report unchanged, one JSON docum
   dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP --recipient +447700900133 --json`,
 		Args: exactlyOne("one batch id"), ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	r, s := remoteFlags(c), statesFlags(c)
+	flags, s := addSinchFlags(c), addStatusFlags(c)
 	c.Flags().BoolVar(&full, "full", false, "include the recipients")
 	c.Flags().StringVar(&recipient, "recipient", "", "the last report of this `NUMBER`")
 	noFiles(c, "recipient")
@@ -84,7 +84,7 @@ of the batch. With --json the answer is Sinch's report unchanged, one JSON docum
 			return usageError{errors.New("--recipient cannot be combined with --full, --status or --code: it selects a " +
 				"single report")}
 		}
-		client, _, err := r.client()
+		client, _, err := flags.client()
 		if err != nil {
 			return err
 		}
@@ -127,14 +127,14 @@ be read are reported on standard error and skipped; the exit code is then 1.
   dlrloop report list --since 1h --json | jq -r 'select(.code == 153).recipient'`,
 		Args: cobra.NoArgs,
 	}
-	r, s := remoteFlags(c), statesFlags(c)
+	flags, s := addSinchFlags(c), addStatusFlags(c)
 	since := pastFlag(c, "since", "reported at or after (default 24h)")
 	until := pastFlag(c, "until", "reported before")
 	c.Flags().StringVar(&q.ClientReference, "client-reference", "", "only batches with this exact `NAME`")
 	noFiles(c, "client-reference")
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
-	c.RunE = r.run(func(c *cobra.Command, _ []string, client *sinch.Client) error {
+	c.RunE = flags.run(func(c *cobra.Command, _ []string, client *sinch.Client) error {
 		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
 		q.Statuses, q.Codes = s.wanted(), s.codes
 		return printList(c, client.Reports(c.Context(), q), limit, *asJSON, listing[sinch.Report]{

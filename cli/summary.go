@@ -50,8 +50,8 @@ func private(p config.Private) string {
 		return fmt.Sprintf("HTTP on %s, without credentials: every user of this machine has full access", p.Listen)
 	}
 	return fmt.Sprintf("HTTP on %s, with %s", p.Listen, joined(
-		some(len(p.Credentials.Basic), "user name"),
-		some(len(p.Credentials.Tokens), "bearer token"),
+		countUnlessZero(len(p.Credentials.Basic), "user name"),
+		countUnlessZero(len(p.Credentials.Tokens), "bearer token"),
 	))
 }
 
@@ -121,10 +121,10 @@ func verification(a config.Auth) string {
 		return "not verified: every caller is trusted"
 	}
 	ways := joined(
-		some(len(a.HMAC.Secrets), "HMAC secret"),
-		some(len(a.Basic), "user name"),
-		some(len(a.Header.Values), a.Header.Name+" header"),
-		some(len(a.PathToken.Values), "path token"),
+		countUnlessZero(len(a.HMAC.Secrets), "HMAC secret"),
+		countUnlessZero(len(a.Basic), "user name"),
+		countUnlessZero(len(a.Header.Values), a.Header.Name+" header"),
+		countUnlessZero(len(a.PathToken.Values), "path token"),
 	)
 	answer := "503, and Sinch retries"
 	if a.OnFailure == webhook.RejectOnFailure {
@@ -182,9 +182,9 @@ func gatewayToken(g config.PlanGateway) string {
 	return "calls Sinch with the caller's token"
 }
 
-// some returns a number with its noun, such as "2 secrets", or "" if n is 0. It is for the arguments of joined, which
-// leaves out empty texts.
-func some(n int, noun string) string {
+// countUnlessZero returns a number with its noun, such as "2 secrets", or "" if n is 0. It is for the arguments of
+// joined, which leaves out empty texts.
+func countUnlessZero(n int, noun string) string {
 	if n == 0 {
 		return ""
 	}

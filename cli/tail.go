@@ -47,9 +47,9 @@ Exit codes: 0 done, or stopped with Ctrl-C, 1 the command failed, 2 invalid argu
   dlrloop tail --json | jq -r .event.data.status`,
 		Args: cobra.NoArgs,
 	}
-	l := localFlags(c)
+	flags := addAPIFlags(c)
 	c.Flags().Lookup("timeout").Usage = "how long an answer may take to begin"
-	planFlag(c, &f.plan, l.path, "only this service plan `ID` (default all)")
+	planFlag(c, &f.plan, flags.path, "only this service plan `ID` (default all)")
 	c.Flags().StringVar(&f.batch, "batch", "", "only this batch `ID`")
 	c.Flags().StringVar(&f.number, "number", "", "only events that name this phone `NUMBER`")
 	c.Flags().StringSliceVar(&f.statuses, "status", nil,
@@ -66,7 +66,7 @@ Exit codes: 0 done, or stopped with Ctrl-C, 1 the command failed, 2 invalid argu
 		if f.after == "" {
 			return usageError{errors.New("--after must be now, oldest or a cursor")}
 		}
-		a, _, err := l.api()
+		a, _, err := flags.api()
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ Exit codes: 0 done, or stopped with Ctrl-C, 1 the command failed, 2 invalid argu
 			show = func(line feedLine) error { return printRaw(out, line.raw) }
 		}
 		t := &tail{
-			feed: newFeed(a, l.timeout), query: f.query(), follow: !f.noFollow, reconnect: firstReconnect,
+			feed: newFeed(a, flags.timeout), query: f.query(), follow: !f.noFollow, reconnect: firstReconnect,
 			show: show, log: c.ErrOrStderr(),
 		}
 		return t.run(c.Context())

@@ -24,8 +24,9 @@ func environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, tokenVariable+"=") })
 }
 
-// remote holds the values of the flags that say which service plan of Sinch a command uses, and with what credentials.
-type remote struct {
+// sinchFlags holds the values of the flags that say which service plan of Sinch a command uses, and with what
+// credentials.
+type sinchFlags struct {
 	path      *string // --config
 	plan      string
 	region    string
@@ -34,21 +35,21 @@ type remote struct {
 	timeout   time.Duration
 }
 
-// remoteFlags adds the flags that select a service plan of Sinch and its credentials. Cobra sets the fields of the
+// addSinchFlags adds the flags that select a service plan of Sinch and its credentials. Cobra sets the fields of the
 // result when it parses the flags.
-func remoteFlags(c *cobra.Command) *remote {
-	r := &remote{path: configFlag(c)}
-	planFlag(c, &r.plan, r.path, "service plan `ID` (default: the only plan of the configuration)")
+func addSinchFlags(c *cobra.Command) *sinchFlags {
+	s := &sinchFlags{path: configFlag(c)}
+	planFlag(c, &s.plan, s.path, "service plan `ID` (default: the only plan of the configuration)")
 	flags := c.Flags()
-	flags.StringVar(&r.region, "region", "", "`REGION` of the plan: us, eu, au, br or ca; replaces the configuration")
-	flags.StringVar(&r.baseURL, "base-url", "", "base `URL` of the API, for example of a simulator or a gateway; "+
+	flags.StringVar(&s.region, "region", "", "`REGION` of the plan: us, eu, au, br or ca; replaces the configuration")
+	flags.StringVar(&s.baseURL, "base-url", "", "base `URL` of the API, for example of a simulator or a gateway; "+
 		"replaces the configuration")
-	flags.StringVar(&r.tokenFile, "token-file", "", "`FILE` with the API token, for --region or --base-url (default $"+
+	flags.StringVar(&s.tokenFile, "token-file", "", "`FILE` with the API token, for --region or --base-url (default $"+
 		tokenVariable+")")
-	flags.DurationVar(&r.timeout, "timeout", 30*time.Second, "time limit of one call")
+	flags.DurationVar(&s.timeout, "timeout", 30*time.Second, "time limit of one call")
 	choices(c, "region", "us", "eu", "au", "br", "ca")
 	noFiles(c, "base-url")
-	return r
+	return s
 }
 
 // planFlag adds --plan, whose value Cobra stores in *plan. Shells complete it with the plan ids of the configuration
@@ -60,12 +61,12 @@ func planFlag(c *cobra.Command, plan, path *string, usage string) {
 
 // client returns a Sinch client for the selected plan, and the id of the plan. It makes no call. Invalid flags are a
 // usageError.
-func (r *remote) client() (*sinch.Client, string, error) {
-	c, err := r.resolve()
+func (s *sinchFlags) client() (*sinch.Client, string, error) {
+	c, err := s.resolve()
 	if err != nil {
 		return nil, "", err
 	}
-	c.Timeout, c.UserAgent = r.timeout, "dlrloop/"+Version()
+	c.Timeout, c.UserAgent = s.timeout, "dlrloop/"+Version()
 	client, err := sinch.New(c)
 	if err != nil {
 		return nil, "", usageError{fmt.Errorf("plan %s: %w", c.Plan, err)}
@@ -75,9 +76,9 @@ func (r *remote) client() (*sinch.Client, string, error) {
 
 // run returns a RunE function for a cobra command. The function makes a Sinch client for the selected plan and passes
 // it to f, together with its own arguments.
-func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func(*cobra.Command, []string) error {
+func (s *sinchFlags) run(f func(*cobra.Command, []string, *sinch.Client) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		client, _, err := r.client()
+		client, _, err := s.client()
 		if err != nil {
 			return err
 		}
@@ -87,26 +88,26 @@ func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func
 
 // resolve returns the settings of the Sinch client: from the flags if --region or --base-url is set, else from the
 // loaded configuration. It returns an error if there is neither, or if the plan has no credentials.
-func (r *remote) resolve() (sinch.Config, error) {
-	if r.timeout <= 0 {
+func (s *sinchFlags) resolve() (sinch.Config, error) {
+	if s.timeout <= 0 {
 		return sinch.Config{}, usageError{errors.New("--timeout must be greater than 0")}
 	}
-	if r.region != "" || r.baseURL != "" {
-		return r.fromFlags()
+	if s.region != "" || s.baseURL != "" {
+		return s.fromFlags()
 	}
-	if r.tokenFile != "" {
+	if s.tokenFile != "" {
 		return sinch.Config{}, usageError{errors.New("--token-file needs --region or --base-url; a configuration has " +
 			"its own token")}
 	}
-	if !configured(*r.path) {
+	if !configured(*s.path) {
 		return sinch.Config{}, usageError{errors.New("no configuration: set --config, or --plan, --region (or " +
 			"--base-url) and --token-file")}
 	}
-	loaded, err := config.Load(*r.path, environ())
+	loaded, err := config.Load(*s.path, environ())
 	if err != nil {
 		return sinch.Config{}, err
 	}
-	p, err := choosePlan(loaded, r.plan)
+	p, err := choosePlan(loaded, s.plan)
 	if err != nil {
 		return sinch.Config{}, err
 	}
@@ -125,18 +126,18 @@ func (r *remote) resolve() (sinch.Config, error) {
 
 // fromFlags returns the settings of the Sinch client from the flags and the file with the token, without loading a
 // configuration. A missing or contradictory flag is a usageError.
-func (r *remote) fromFlags() (sinch.Config, error) {
-	c := sinch.Config{Plan: r.plan, Region: r.region, BaseURL: r.baseURL}
+func (s *sinchFlags) fromFlags() (sinch.Config, error) {
+	c := sinch.Config{Plan: s.plan, Region: s.region, BaseURL: s.baseURL}
 	switch {
-	case r.region != "" && r.baseURL != "":
+	case s.region != "" && s.baseURL != "":
 		return c, usageError{errors.New("--region and --base-url exclude each other; set one of them")}
-	case *r.path != "":
+	case *s.path != "":
 		return c, usageError{errors.New("--config cannot be combined with --region or --base-url, which replace the " +
 			"configuration")}
-	case r.plan == "":
+	case s.plan == "":
 		return c, usageError{errors.New("--plan is required with --region or --base-url")}
 	}
-	token, err := r.token()
+	token, err := s.token()
 	if err != nil {
 		return c, usageError{err}
 	}
@@ -144,20 +145,20 @@ func (r *remote) fromFlags() (sinch.Config, error) {
 	return c, nil
 }
 
-func (r *remote) token() (config.Secret, error) {
+func (s *sinchFlags) token() (config.Secret, error) {
 	source, content := "$"+tokenVariable, []byte(os.Getenv(tokenVariable))
-	if r.tokenFile != "" {
+	if s.tokenFile != "" {
 		var err error
-		if content, err = readFile(r.tokenFile); err != nil {
+		if content, err = readFile(s.tokenFile); err != nil {
 			return "", fmt.Errorf("--token-file: %w", err)
 		}
-		source = "--token-file: " + r.tokenFile
+		source = "--token-file: " + s.tokenFile
 	}
 	token, err := config.ParseSecret(bytes.Trim(content, " \t\r\n"))
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", source, err)
-	case token == "" && r.tokenFile == "":
+	case token == "" && s.tokenFile == "":
 		return "", errors.New("no API token: set --token-file, or " + source)
 	case token == "":
 		return "", fmt.Errorf("%s is empty", source)
