@@ -23,11 +23,11 @@ func (l *loader) check() {
 	switch {
 	case len(l.config.Plans) > 0:
 	case l.source.name == "":
-		l.missing("no configuration found: there is no "+defaultFile+" in the working directory, "+
+		l.problemOnce("no configuration found: there is no "+defaultFile+" in the working directory, "+
 			"and neither --config nor $DLRLOOP_CONFIG names a file; start from a copy of config.example.yaml, or set "+
 			"DLRLOOP_PLANS_0_ID and the like", "plans")
 	default:
-		l.missing("no plan is set; add your service plan under plans:, or set DLRLOOP_PLANS_0_ID and the like", "plans")
+		l.problemOnce("no plan is set; add your service plan under plans:, or set DLRLOOP_PLANS_0_ID and the like", "plans")
 	}
 	for i := range l.config.Plans {
 		l.checkPlan(i)
@@ -56,7 +56,7 @@ func (l *loader) checkPublic() {
 func (l *loader) checkPrivate() {
 	p, public := l.config.Private, l.config.Public
 	for i, pair := range Access(p.Credentials.Basic) {
-		pair.Check(l.faultsOf(element("private.credentials.basic", i)))
+		pair.Check(l.problemRecorder(element("private.credentials.basic", i)))
 	}
 	if !l.checkAddress("private.listen", p.Listen) {
 		return
@@ -65,8 +65,8 @@ func (l *loader) checkPrivate() {
 		l.problem("private.listen", "%q conflicts with public.listen, %q; change one of the ports", p.Listen, public.Listen)
 	}
 	if host, _, _ := net.SplitHostPort(p.Listen); !access.LoopbackHost(host) && !p.Credentials.Any() {
-		l.missing(fmt.Sprintf("%q is reachable from the network, and without credentials everyone there has full access; "+
-			"set private.credentials, or listen on 127.0.0.1", p.Listen), "private.listen", "private.credentials")
+		l.problemOnce(fmt.Sprintf("%q is reachable from the network, and without credentials everyone there has full "+
+			"access; set private.credentials, or listen on 127.0.0.1", p.Listen), "private.listen", "private.credentials")
 	}
 }
 

@@ -23,10 +23,10 @@ func (l *loader) checkDestination(i int) {
 	if l.reloading {
 		delivery.CertFile, delivery.KeyFile, delivery.CAFile = "", "", "" // the running server reads them itself
 	}
-	fault := l.faultsOf(key)
+	record := l.problemRecorder(key)
 	delivery.Check(func(member, text string) {
 		if member != "token" && !strings.HasPrefix(member, "secrets[") { // readSecrets has checked them
-			fault(member, text)
+			record(member, text)
 		}
 	})
 	for n, before := range l.config.Destinations[:i] {

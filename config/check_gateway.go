@@ -12,8 +12,8 @@ import (
 func (l *loader) checkGateway() {
 	g := l.config.Gateway
 	if g.Defaults && l.config.Public.URL == "" {
-		l.missing("is set, but public.url is not, which the callback_url of batches needs; set public.url to where Sinch "+
-			"reaches the webhook, or set gateway.defaults to false", "gateway.defaults", "public.url")
+		l.problemOnce("is set, but public.url is not, which the callback_url of batches needs; set public.url to where "+
+			"Sinch reaches the webhook, or set gateway.defaults to false", "gateway.defaults", "public.url")
 	}
 	switch {
 	case g.Listen != "":
@@ -52,11 +52,11 @@ func (l *loader) checkPlanGateway(key string, p Plan) {
 		return
 	}
 	if !p.Callable() && p.TokenFile == "" {
-		l.missing("plan needs credentials of the plan, but none are set; set token_file, token or project, "+
+		l.problemOnce("plan needs credentials of the plan, but none are set; set token_file, token or project, "+
 			"or gateway: {token: caller}", token, below(key, "token"), below(key, "token_file"), below(key, "project"))
 	}
 	if !l.config.Private.Credentials.Any() {
-		l.missing(gateway.ErrOpenToken.Error(), token, "private.credentials")
+		l.problemOnce(gateway.ErrOpenToken.Error(), token, "private.credentials")
 	}
 }
 
@@ -68,10 +68,10 @@ func (l *loader) checkTLS(key string, t TLS) {
 	case t == TLS{}:
 		return
 	case t.CertFile == "":
-		l.missing("is not set, but key_file is; HTTPS needs both", certFile)
+		l.problemOnce("is not set, but key_file is; HTTPS needs both", certFile)
 		return
 	case t.KeyFile == "":
-		l.missing("is not set, but cert_file is; HTTPS needs both", keyFile)
+		l.problemOnce("is not set, but cert_file is; HTTPS needs both", keyFile)
 		return
 	case l.reloading:
 		return

@@ -31,7 +31,7 @@ func (l *loader) checkPlan(i int) {
 func (l *loader) checkID(key, id string, before []Plan) {
 	switch {
 	case id == "":
-		l.missing("is not set; copy the service plan id from Sinch's dashboard", key)
+		l.problemOnce("is not set; copy the service plan id from Sinch's dashboard", key)
 	case !webhook.IsPathSegment(id):
 		l.problem(key, "%q cannot be part of a URL's path; copy the service plan id from Sinch's dashboard", id)
 	}
@@ -62,7 +62,7 @@ func (l *loader) checkCredentials(key string, p *Plan) {
 		p.Project = Project{}
 	}
 	if !token && !project && p.Feedback.On != store.OnOff {
-		l.missing("no credentials for sending feedback are set; set token_file, token or project, or feedback: {on: off}",
+		l.problemOnce("no credentials for sending feedback are set; set token_file, token or project, or feedback: {on: off}",
 			below(key, "token"), below(key, "token_file"), below(key, "project"), below(key, "feedback.on"))
 	}
 	if project {
@@ -71,7 +71,7 @@ func (l *loader) checkCredentials(key string, p *Plan) {
 }
 
 func (l *loader) checkProject(key string, p Project) {
-	sinch.Project{ID: p.ID, KeyID: p.KeyID, KeySecret: sinch.Secret(p.KeySecret.Reveal())}.Check(l.faultsOf(key))
+	sinch.Project{ID: p.ID, KeyID: p.KeyID, KeySecret: sinch.Secret(p.KeySecret.Reveal())}.Check(l.problemRecorder(key))
 	if p.ID != "" && !webhook.IsPathSegment(p.ID) {
 		l.problem(below(key, "id"), "%q cannot be part of a URL's path; copy the project id from Sinch's dashboard", p.ID)
 	}
@@ -99,7 +99,7 @@ func (l *loader) checkOrigin(key string, p *Plan) {
 	default:
 		switch err := sinch.CheckRegion(p.Region, p.Project.Used()); {
 		case err != nil && p.Region == "":
-			l.missing(err.Error(), region, base)
+			l.problemOnce(err.Error(), region, base)
 		case err != nil:
 			l.problem(region, "%s", err)
 		}
@@ -133,20 +133,20 @@ func (l *loader) checkAuth(key string, a Auth) {
 			*secrets = []string{} // as in hmac: {}, which must not accept every callback
 		}
 	}
-	auth.Check(l.faultsOf(key))
+	auth.Check(l.problemRecorder(key))
 	if age := a.HMAC.MaxAge; age > 0 && age < Duration(24*time.Hour) {
 		l.warn(below(key, "hmac.max_age"), "%s is less than the day for which Sinch retries a callback; "+
 			"if retries keep their first signature, their verification fails", age)
 	}
 }
 
-// faultsOf returns a function for the Check methods of other packages. The function records a problem with a member of
-// the configuration block at key. It does nothing if a problem with the member's value, or with the file of the secret,
-// is already recorded.
-func (l *loader) faultsOf(key string) func(member, text string) {
+// problemRecorder returns a function for the Check methods of other packages. The function records a problem with a
+// member of the configuration block at key. It does nothing if a problem with the member's value, or with the file of
+// the secret, is already recorded.
+func (l *loader) problemRecorder(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")
-		l.missing(text, at, at+"_file", strings.TrimSuffix(at, "s")+"_files")
+		l.problemOnce(text, at, at+"_file", strings.TrimSuffix(at, "s")+"_files")
 	}
 }
 
@@ -160,5 +160,5 @@ func (l *loader) isPresent(key string) bool {
 func (l *loader) checkFeedback(key string, f Feedback) {
 	checkOneOf(l, below(key, "on"), f.On, store.OnDelivered, store.OnConfirmed, store.OnBoth, store.OnOff)
 	checkOneOf(l, below(key, "batches"), f.Batches, KnownBatches, AllBatches)
-	f.Backoff.Relay().Check(l.faultsOf(below(key, "backoff")))
+	f.Backoff.Relay().Check(l.problemRecorder(below(key, "backoff")))
 }

@@ -23,7 +23,7 @@ func (l *loader) checkStore() {
 
 func (l *loader) checkBoltStore(s Store) {
 	if s.Path == "" {
-		l.missing("is empty; name the directory of the store", "store.path")
+		l.problemOnce("is empty; name the directory of the store", "store.path")
 	} else {
 		l.checkDir("store.path", s.Path)
 	}
@@ -43,7 +43,8 @@ func (l *loader) checkPostgresStore(s Store) {
 	}
 	if s.URL == "" {
 		if s.URLFile == "" { // otherwise readSecret has reported the problem
-			l.missing("is postgres, but no database is set; set url_file or url", "store.driver", "store.url", "store.url_file")
+			l.problemOnce("is postgres, but no database is set; set url_file or url",
+				"store.driver", "store.url", "store.url_file")
 		}
 		return
 	}

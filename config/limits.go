@@ -27,7 +27,7 @@ func checkYAML(text string) (*token.Token, error) {
 	}
 	var n nesting
 	for _, t := range lexer.Tokenize(text) {
-		n.take(t)
+		n.count(t)
 		if len(n.blocks)+n.flow+n.properties > maxNesting {
 			return t, fmt.Errorf("is nested more than %d levels deep, the limit for a configuration", maxNesting)
 		}
@@ -62,17 +62,17 @@ type nesting struct {
 // column is an open YAML block: at is the column where its keys or dashes begin, keys is the number of its keys so far.
 type column struct{ at, keys int }
 
-func (n *nesting) take(t *token.Token) {
+func (n *nesting) count(t *token.Token) {
 	switch t.Type {
 	case token.SequenceStartType, token.MappingStartType:
 		n.flow++
 	case token.SequenceEndType, token.MappingEndType:
 		n.flow = max(n.flow-1, 0)
 	case token.SequenceEntryType, token.MappingKeyType:
-		n.block(t.Position.Column)
+		n.enterBlock(t.Position.Column)
 	case token.MappingValueType:
 		if key := t.Prev; key != nil && n.flow == 0 {
-			n.block(key.Position.Column)
+			n.enterBlock(key.Position.Column)
 			n.blocks[len(n.blocks)-1].keys++
 		}
 	}
@@ -84,9 +84,9 @@ func (n *nesting) take(t *token.Token) {
 	}
 }
 
-// block records a key or dash that begins in column at of the text. It closes all blocks that are indented further, and
-// opens a block unless one begins in this column.
-func (n *nesting) block(at int) {
+// enterBlock records a key or dash that begins in column at of the text. It closes all blocks that are indented
+// further, and opens a block unless one begins in this column.
+func (n *nesting) enterBlock(at int) {
 	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
 		n.blocks = n.blocks[:len(n.blocks)-1]
 	}

@@ -42,7 +42,7 @@ func Reload(path string, environ []string) (*Config, error) {
 }
 
 func (l *loader) load(path string) (*Config, error) {
-	l.layers(path)
+	l.readSources(path)
 	if !l.broken {
 		l.checkTexts()
 		l.resolvePaths()
@@ -72,7 +72,7 @@ func (l *loader) finish(p Problems) {
 // rejects. It reads no files with secrets. If the file cannot be read, it returns the default.
 func PrivateListen(path string, environ []string) string {
 	l := newLoader(environ)
-	l.layers(path)
+	l.readSources(path)
 	return l.config.Private.Listen
 }
 
@@ -97,9 +97,9 @@ func newLoader(environ []string) *loader {
 	return l
 }
 
-// layers fills the configuration: it applies the file at path and then the environment variables to the defaults. It
-// stops after a file that cannot be read or parsed.
-func (l *loader) layers(path string) {
+// readSources fills the configuration: it applies the file at path and then the environment variables to the defaults.
+// It stops after a file that cannot be read or parsed.
+func (l *loader) readSources(path string) {
 	l.file(path)
 	if l.broken {
 		return
@@ -206,9 +206,9 @@ func (l *loader) add(p Problem) {
 
 func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 
-// missing records message as a problem with the first key. It does nothing if one of the keys is marked as invalid,
+// problemOnce records message as a problem with the first key. It does nothing if one of the keys is marked as invalid,
 // because a problem with that key is already recorded.
-func (l *loader) missing(message string, keys ...string) {
+func (l *loader) problemOnce(message string, keys ...string) {
 	if !slices.ContainsFunc(keys, l.isInvalid) {
 		l.add(l.at(keys[0], message))
 	}
