@@ -28,7 +28,7 @@ func (s *Simulator) Control() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("POST /control/outcomes",
-		controlHandler(func(o numberedOutcome) (any, error) { return nil, s.SetOutcome(o.Number, o.Outcome) }))
+		controlHandler(func(o outcomeRequest) (any, error) { return nil, s.SetOutcome(o.Number, o.Outcome) }))
 	mux.HandleFunc("POST /control/inbound", controlHandler(func(m Inbound) (any, error) {
 		id, err := s.Receive(m)
 		return map[string]string{"id": id}, err
@@ -36,9 +36,9 @@ func (s *Simulator) Control() http.Handler {
 	return mux
 }
 
-// numberedOutcome is the JSON body of POST /control/outcomes: a phone number, and the outcome of messages to it that
-// are not dispatched yet.
-type numberedOutcome struct {
+// outcomeRequest is the JSON body of POST /control/outcomes: a phone number, and the outcome of messages to it that are
+// not dispatched yet.
+type outcomeRequest struct {
 	Number string `json:"number"`
 	Outcome
 }

@@ -93,7 +93,7 @@ func (s *Simulator) newPlan(described Plan) *plan {
 	})
 	senders := make([]string, len(p.Originators))
 	for i, sender := range p.Originators {
-		senders[i] = xms.NormaliseSender(sender)
+		senders[i] = xms.NormalizeSender(sender)
 	}
 	p.inbound = inbound.NewPlan(s.inboundConfig(), p.ID, p.account)
 	p.batches = s.batches.NewPlan(batches.PlanConfig{

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// envelope is the JSON of an event, as dlrloop sends it. The member data depends on the type of the event.
-type envelope struct {
+// eventJSON is the JSON of an event, as dlrloop sends it. The member data depends on the type of the event.
+type eventJSON struct {
 	ID        string          `json:"id"`
 	Type      string          `json:"type"`
 	Timestamp string          `json:"timestamp"`
 	Data      json.RawMessage `json:"data"`
 }
 
-// data holds the members of an event's data that the application reads. It has those of all types of events; members
-// that the type does not have are zero.
-type data struct {
+// dataMembers holds the members of an event's data that the application reads. It has those of all types of events;
+// members that the type does not have are zero.
+type dataMembers struct {
 	Plan       string          `json:"plan"`
 	BatchID    string          `json:"batch_id"`
 	Version    int64           `json:"version"`
@@ -84,8 +84,8 @@ func decodeEvents(id string, body []byte) ([]Event, error) {
 // decodeEvent decodes the JSON of one event and checks that it has the members of its type. For an unknown type, it
 // checks only the members that all events have. The error says what is wrong.
 func decodeEvent(object []byte) (Event, error) {
-	var e envelope
-	var d data
+	var e eventJSON
+	var d dataMembers
 	if err := json.Unmarshal(object, &e); err != nil {
 		return Event{}, errors.New("it is not a JSON object with text members id, type and timestamp")
 	}
@@ -106,7 +106,7 @@ func decodeEvent(object []byte) (Event, error) {
 }
 
 // complete sets the fields of e that depend on its type, and returns an error if d lacks a member of that type.
-func (e *Event) complete(d data) error {
+func (e *Event) complete(d dataMembers) error {
 	ofBatch, complete := true, true
 	switch e.Type {
 	case "recipient.status":

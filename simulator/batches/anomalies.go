@@ -48,17 +48,17 @@ var anomalyNames = [anomalyKinds]string{
 	"undelivered", "repeated", "overtaken", "late", "lost", "plus", "queued", "skipped",
 }
 
-// certainFrom is the smallest number of recipients with which every anomaly that can occur hits at least one recipient
-// of the batch. In smaller batches, only the probabilities decide.
-const certainFrom = 16
+// guaranteedFrom is the smallest number of recipients with which every anomaly that can occur hits at least one
+// recipient of the batch. In smaller batches, only the probabilities decide.
+const guaranteedFrom = 16
 
 // Resolve returns a copy of a with defaults set and negative probabilities replaced by 0. pace is Config.Pace; LateBy
 // defaults to ten times pace. Resolve returns an error if a probability is above 1 or a duration is negative.
 func (a Anomalies) Resolve(pace time.Duration) (Anomalies, error) {
 	for _, s := range []struct {
-		name     string
-		share    *float64
-		fallback float64
+		name        string
+		probability *float64
+		fallback    float64
 	}{
 		{"undelivered", &a.Undelivered, 0.08},
 		{"repeated", &a.Repeated, 0.03},
@@ -70,10 +70,10 @@ func (a Anomalies) Resolve(pace time.Duration) (Anomalies, error) {
 		{"skipped", &a.Skipped, 0.03},
 		{"upstream", &a.Upstream, 0.03},
 	} {
-		if *s.share > 1 {
-			return a, fmt.Errorf("anomalies: %s: a probability must be at most 1, not %v", s.name, *s.share)
+		if *s.probability > 1 {
+			return a, fmt.Errorf("anomalies: %s: a probability must be at most 1, not %v", s.name, *s.probability)
 		}
-		*s.share = max(0, cmp.Or(*s.share, s.fallback))
+		*s.probability = max(0, cmp.Or(*s.probability, s.fallback))
 	}
 	if a.LateBy < 0 || a.Latency < 0 {
 		return a, fmt.Errorf("anomalies: late by and latency must not be negative")
@@ -83,53 +83,53 @@ func (a Anomalies) Resolve(pace time.Duration) (Anomalies, error) {
 	return a, nil
 }
 
-func (a Anomalies) share(d anomaly) float64 {
+func (a Anomalies) probability(kind anomaly) float64 {
 	return [anomalyKinds]float64{
 		a.Undelivered, a.Repeated, a.Overtaken, a.Late, a.Lost, a.Plus, a.Queued, a.Skipped,
-	}[d]
+	}[kind]
 }
 
 // occurs reports whether anomaly d affects the message to recipient i of b when the message reaches stage st. If i is
 // wholeBatch, it refers to the report on the whole batch. The seed decides, so the same arguments give the same answer.
-func (s *Store) occurs(d anomaly, b *batch, i int, st stage) bool {
-	share := s.config.Anomalies.share(d)
-	if share == 0 {
+func (s *Store) occurs(kind anomaly, b *batch, i int, st stage) bool {
+	probability := s.config.Anomalies.probability(kind)
+	if probability == 0 {
 		return false
 	}
-	if b.certain != nil && i != wholeBatch && b.certain[d] == int32(i) {
+	if b.guaranteed != nil && i != wholeBatch && b.guaranteed[kind] == int32(i) {
 		return true
 	}
-	return s.config.Random.Float64(anomalyNames[d], b.subject(i, int(st))) < share
+	return s.config.Random.Float64(anomalyNames[kind], b.subject(i, int(st))) < probability
 }
 
-// chooseCertain selects, by the seed, a different recipient of b for each anomaly, so that each hits at least one. It
-// selects none if Calm is set or b has fewer than certainFrom recipients. It must run before plannedOutcome, which
-// makes the selected recipients Delivered (except for undelivered), since some anomalies need a message that is
+// chooseGuaranteed selects, by the seed, a different recipient of b for each anomaly, so that each hits at least one.
+// It selects none if Calm is set or b has fewer than guaranteedFrom recipients. It must run before plannedOutcome,
+// which makes the selected recipients Delivered (except for undelivered), since some anomalies need a message that is
 // Dispatched.
-func (s *Store) chooseCertain(b *batch) {
+func (s *Store) chooseGuaranteed(b *batch) {
 	n := len(b.recipients)
-	if s.config.Calm || n < certainFrom {
+	if s.config.Calm || n < guaranteedFrom {
 		return
 	}
-	b.certain = new([anomalyKinds]int32)
+	b.guaranteed = new([anomalyKinds]int32)
 	chosen := map[int]bool{}
-	for d := range anomalyKinds {
-		i := int(s.config.Random.Uint64("sure "+anomalyNames[d], b.subject(wholeBatch, 0)) % uint64(n))
+	for kind := range anomalyKinds {
+		i := int(s.config.Random.Uint64("sure "+anomalyNames[kind], b.subject(wholeBatch, 0)) % uint64(n))
 		for chosen[i] {
 			i = (i + 1) % n
 		}
 		chosen[i] = true
-		b.certain[d] = int32(i)
+		b.guaranteed[kind] = int32(i)
 	}
 }
 
-// mustBeDelivered reports whether chooseCertain selected recipient i for an anomaly other than undelivered.
+// mustBeDelivered reports whether chooseGuaranteed selected recipient i for an anomaly other than undelivered.
 func (b *batch) mustBeDelivered(i int) bool {
-	if b.certain == nil {
+	if b.guaranteed == nil {
 		return false
 	}
-	for d := undelivered + 1; d < anomalyKinds; d++ {
-		if b.certain[d] == int32(i) {
+	for kind := undelivered + 1; kind < anomalyKinds; kind++ {
+		if b.guaranteed[kind] == int32(i) {
 			return true
 		}
 	}

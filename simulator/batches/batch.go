@@ -28,7 +28,7 @@ type batch struct {
 	updated         int                  // number of updates
 	replaced        int                  // number of replacements
 	open            int                  // number of messages that are not final
-	certain         *[anomalyKinds]int32 // recipient index per anomaly; nil for a small batch
+	guaranteed      *[anomalyKinds]int32 // recipient index per anomaly; nil for a small batch
 	callCounts      map[fault.Operation]int
 }
 
@@ -102,7 +102,7 @@ func (p *Plan) find(id string, now time.Time) (*batch, error) {
 }
 
 // kept reports whether the API still keeps b at the time now: b is not dispatched yet, or its retention is not over.
-func (b *batch) kept(now time.Time) bool { return now.Sub(b.starts) <= retention }
+func (b *batch) kept(now time.Time) bool { return now.Sub(b.dispatchAt) <= retention }
 
 // Get returns a batch as a JSON-encodable value. It returns an *xms.Error if the batch is unknown or its retention is
 // over.

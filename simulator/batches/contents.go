@@ -14,11 +14,11 @@ const maxValidity = 72 * time.Hour
 // times that follow from it.
 type contents struct {
 	recipientList
-	request  xms.Batch // as the customer set them; expire_at may be nil
-	kind     xms.ReportKind
-	expireAt xms.Timestamp // real time, as shown in answers
-	starts   time.Time     // dispatch time: now, or send_at shortened by Speed
-	expires  time.Time     // when messages that are not final expire, shortened by Speed
+	request    xms.Batch // as the customer set them; expire_at may be nil
+	kind       xms.ReportKind
+	expireAt   xms.Timestamp // real time, as shown in answers
+	dispatchAt time.Time     // dispatch time: now, or send_at shortened by Speed
+	expires    time.Time     // when messages that are not final expire, shortened by Speed
 }
 
 // prepare returns the contents of a batch from a checked request. created is the batch's creation time, also for an
@@ -54,11 +54,11 @@ func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, err
 func (c *contents) setTimes(speed float64, created, now time.Time) error {
 	shorten := func(wait time.Duration) time.Duration { return time.Duration(float64(wait) / speed) }
 	sent := now
-	c.starts = now
+	c.dispatchAt = now
 	if at := c.request.SendAt; at != nil && at.After(now) {
 		sent = at.Time
-		if starts := created.Add(shorten(sent.Sub(created))); starts.After(now) {
-			c.starts = starts
+		if at := created.Add(shorten(sent.Sub(created))); at.After(now) {
+			c.dispatchAt = at
 		}
 	}
 	c.expireAt = xms.Timestamp{Time: sent.Add(maxValidity)}
@@ -68,6 +68,6 @@ func (c *contents) setTimes(speed float64, created, now time.Time) error {
 	if !c.expireAt.After(sent) {
 		return xms.Violation("expire_at (%s) must be after send_at", c.expireAt)
 	}
-	c.expires = c.starts.Add(shorten(c.expireAt.Sub(sent)))
+	c.expires = c.dispatchAt.Add(shorten(c.expireAt.Sub(sent)))
 	return nil
 }

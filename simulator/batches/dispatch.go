@@ -10,7 +10,7 @@ import (
 // and makes Run ignore an earlier scheduled dispatch of b. The caller must hold s.mu.
 func (s *Store) scheduleDispatch(b *batch, now time.Time) {
 	b.dispatchVersion++
-	if !b.starts.After(now) {
+	if !b.dispatchAt.After(now) {
 		s.dispatch(b)
 		return
 	}
@@ -18,12 +18,12 @@ func (s *Store) scheduleDispatch(b *batch, now time.Time) {
 		b.waits = true
 		s.unsettled++
 	}
-	s.schedule.Add(b.starts, work{batch: b, dispatchVersion: b.dispatchVersion})
+	s.schedule.Add(b.dispatchAt, work{batch: b, dispatchVersion: b.dispatchVersion})
 }
 
 // dispatchIfDue dispatches b if its start time has come but Run has not dispatched it yet. The caller must hold s.mu.
 func (s *Store) dispatchIfDue(b *batch, now time.Time) {
-	if b.waits && !b.starts.After(now) {
+	if b.waits && !b.dispatchAt.After(now) {
 		s.dispatch(b)
 	}
 }
@@ -48,18 +48,18 @@ func (s *Store) dispatch(b *batch) {
 	}
 	s.cancelDispatch(b)
 	b.open = len(b.recipients)
-	s.chooseCertain(b)
+	s.chooseGuaranteed(b)
 	s.renderMessages(b)
 	for i := range b.recipients {
-		b.recipients[i].at = b.starts
+		b.recipients[i].at = b.dispatchAt
 		b.recipients[i].outcome = s.plannedOutcome(b, i)
 		s.unsettled++
 		s.scheduleNext(b, i)
 		if b.kind == xms.ReportPerRecipient && s.occurs(queuedToo, b, i, queued) {
-			s.sendReport(b, i, queued, b.starts, b.starts, "")
+			s.sendReport(b, i, queued, b.dispatchAt, b.dispatchAt, "")
 		}
 	}
 	if b.open == 0 {
-		s.finishBatch(b, b.starts)
+		s.finishBatch(b, b.dispatchAt)
 	}
 }

@@ -79,7 +79,7 @@ func (m *message) expired() Outcome {
 // changeAt returns when message i of b reaches stage st. Each stage takes Config.Pace, varied at random by up to 50 %
 // unless Calm is set. The same arguments give the same time.
 func (s *Store) changeAt(b *batch, i int, st stage) time.Time {
-	at := b.starts
+	at := b.dispatchAt
 	for step := dispatched; step <= st; step++ {
 		pace := s.config.Pace
 		if !s.config.Calm {

@@ -21,10 +21,10 @@ type Account struct {
 	sender *Sender
 
 	// The mutex of sender guards the fields below and everything they point to.
-	home     *target            // the default callback URL; SetURL changes it
-	targets  map[string]*target // by callback_url of batches
-	ready    queue[*target]     // targets with waiting callbacks that their throttle does not hold back
-	inFlight int
+	defaultTarget *target            // the default callback URL; SetURL changes it
+	targets       map[string]*target // by callback_url of batches
+	ready         queue[*target]     // targets with waiting callbacks that their throttle does not hold back
+	inFlight      int
 }
 
 // target is one URL to which an account sends callbacks. It has a queue of waiting callbacks and a rate limit of its
@@ -42,22 +42,22 @@ type target struct {
 func (a *Account) SetURL(url string) {
 	a.sender.mu.Lock()
 	defer a.sender.mu.Unlock()
-	a.home.url = url
-	a.home.throttle = throttle{}
+	a.defaultTarget.url = url
+	a.defaultTarget.throttle = throttle{}
 }
 
 // HasURL reports whether the account has a default callback URL.
 func (a *Account) HasURL() bool {
 	a.sender.mu.Lock()
 	defer a.sender.mu.Unlock()
-	return a.home.url != ""
+	return a.defaultTarget.url != ""
 }
 
 // target returns the target for a URL, with its queue of callbacks, and creates it if necessary. An empty url means the
 // account's default URL. The caller must hold a.sender.mu.
 func (a *Account) target(url string) *target {
 	if url == "" {
-		return a.home
+		return a.defaultTarget
 	}
 	t := a.targets[url]
 	if t == nil {

@@ -38,9 +38,9 @@ func (f failure) String() string {
 	return [...]string{"", "timeout", "connection error", "no callback url", "interrupted"}[f]
 }
 
-// work sends callback c and then, one after the other, further callbacks of the same account. It blocks until none may
-// be sent now or ctx ends. Sender.Run calls it in a new goroutine. The caller must not hold s.mu.
-func (s *Sender) work(ctx context.Context, c *callback) {
+// sendAll sends callback c and then, one after the other, further callbacks of the same account. It blocks until none
+// may be sent now or ctx ends. Sender.Run calls it in a new goroutine. The caller must not hold s.mu.
+func (s *Sender) sendAll(ctx context.Context, c *callback) {
 	for c != nil {
 		now := time.Now()
 		s.mu.Lock()

@@ -67,7 +67,7 @@ func New(c Config) *Sender { return &Sender{config: c, schedule: schedule.NewQue
 // returns it.
 func (s *Sender) NewAccount(c AccountConfig) *Account {
 	a := &Account{config: c, sender: s, targets: map[string]*target{}}
-	a.home = &target{account: a, url: c.URL}
+	a.defaultTarget = &target{account: a, url: c.URL}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accounts = append(s.accounts, a)
@@ -105,7 +105,7 @@ func (s *Sender) Run(ctx context.Context) {
 	schedule.Run(ctx, s.schedule, func(now time.Time) time.Duration {
 		start, wait := s.takeDue(now)
 		for _, c := range start {
-			workers.Go(func() { s.work(ctx, c) })
+			workers.Go(func() { s.sendAll(ctx, c) })
 		}
 		return wait
 	})

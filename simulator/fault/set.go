@@ -11,12 +11,12 @@ import (
 // Set holds the faults that were added and not cleared. The zero Set is empty and ready to use. All methods are safe
 // for concurrent use.
 type Set struct {
-	mu     sync.Mutex // guards faults and everything they point to
-	faults []*added   // oldest first
+	mu     sync.Mutex      // guards faults and everything they point to
+	faults []*countedFault // oldest first
 }
 
-// added is a fault that Set.Add has added, with the number of calls that the fault has hit since then.
-type added struct {
+// countedFault is a fault in a Set, with the number of calls that it has hit since Set.Add added it.
+type countedFault struct {
 	Fault
 	hits    int
 	cleared chan struct{} // closed by Clear
@@ -46,7 +46,7 @@ func (s *Set) Add(f Fault) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, &added{Fault: f, cleared: make(chan struct{})})
+	s.faults = append(s.faults, &countedFault{Fault: f, cleared: make(chan struct{})})
 	return nil
 }
 
@@ -95,9 +95,9 @@ func (s *Set) Active() []Active {
 
 // spent reports whether f can hit no more calls, because it has hit f.Times calls. A spent fault stays in the Set so
 // that Clear can end the calls that still hang because of it.
-func (f *added) spent() bool { return f.Times > 0 && f.hits >= f.Times }
+func (f *countedFault) spent() bool { return f.Times > 0 && f.hits >= f.Times }
 
-func (f *added) matches(c Call) bool {
+func (f *countedFault) matches(c Call) bool {
 	return !f.spent() &&
 		(f.Plan == "" || f.Plan == c.Plan) &&
 		(f.Operation == "" || f.Operation == c.Operation) &&

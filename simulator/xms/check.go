@@ -37,30 +37,30 @@ func (b *Batch) check() error {
 	if err := b.checkKinds(); err != nil {
 		return err
 	}
-	b.dropOthers()
+	b.dropUnusedFields()
 	for _, check := range []func() error{b.checkRecipients, b.checkBody, b.checkParameters, b.checkLimits} {
 		if err := check(); err != nil {
 			return err
 		}
 	}
 	if b.From != nil {
-		sender := NormaliseSender(*b.From)
+		sender := NormalizeSender(*b.From)
 		b.From = &sender
 	}
 	return nil
 }
 
-// NormaliseSender returns the digits of a sender that is a phone number. It returns any other sender unchanged.
-func NormaliseSender(sender string) string {
+// NormalizeSender returns the digits of a sender that is a phone number. It returns any other sender unchanged.
+func NormalizeSender(sender string) string {
 	if number, ok := Digits(sender); ok {
 		return number
 	}
 	return sender
 }
 
-// dropOthers removes the fields that do not fit the type of the batch, such as UDH of a text. It sets FlashMessage of a
-// text to false if it is nil.
-func (b *Batch) dropOthers() {
+// dropUnusedFields removes the fields that do not fit the type of the batch, such as UDH of a text. It sets
+// FlashMessage of a text to false if it is nil.
+func (b *Batch) dropUnusedFields() {
 	if *b.Type == TypeText {
 		b.FlashMessage = pointerOr(b.FlashMessage, false)
 	} else {
@@ -82,12 +82,12 @@ func (b *Batch) checkRecipients() error {
 	if len(b.To) < 1 || len(b.To) > MaxRecipients {
 		return Violation("to must have between 1 and %d elements", MaxRecipients)
 	}
-	return normalise(b.To)
+	return normalizeRecipients(b.To)
 }
 
-// normalise replaces each phone number in a list of recipients by its digits, in place. It returns an *Error for an
-// entry that is neither a phone number nor a group id.
-func normalise(entries []string) error {
+// normalizeRecipients replaces each phone number in a list of recipients by its digits, in place. It returns an *Error
+// for an entry that is neither a phone number nor a group id.
+func normalizeRecipients(entries []string) error {
 	for i, entry := range entries {
 		number, ok := Digits(entry)
 		switch {

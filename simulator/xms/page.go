@@ -125,7 +125,7 @@ func ReadSenders(query url.Values) Senders {
 		if sender = strings.TrimSpace(sender); sender == "" {
 			continue
 		}
-		senders = append(senders, NormaliseSender(sender))
+		senders = append(senders, NormalizeSender(sender))
 	}
 	return senders
 }

@@ -40,7 +40,7 @@ func ReadUpdate(body []byte) (Update, error) {
 		if n := len(*change.into); n < 1 || n > maxChanges {
 			return u, Violation("%s must have between 1 and %d elements", change.key, maxChanges)
 		}
-		if err := normalise(*change.into); err != nil {
+		if err := normalizeRecipients(*change.into); err != nil {
 			return u, err
 		}
 	}
