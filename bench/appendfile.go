@@ -18,26 +18,26 @@ type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 
-// flatSize is the size in bytes of the file to which a flat store writes. At its end, the store continues at the
+// fileSize is the size in bytes of the file to which a fileStore writes. At its end, the store continues at the
 // beginning and overwrites the oldest reports.
-const flatSize = 64 << 20
+const fileSize = 64 << 20
 
-// flat is a store that only writes the bodies of reports to one file, and never reads them. Reports that arrive at the
-// same time share one write and one sync to disk. With it, the benchmark measures how many reports the disk allows.
-type flat struct {
+// fileStore is a store that only writes the bodies of reports to one file, and never reads them. Reports that arrive at
+// the same time share one write and one sync to disk. With it, the benchmark measures how many reports the disk allows.
+type fileStore struct {
 	file      *os.File
 	offset    int
 	buf       []byte
 	committer *commit.Committer[[]byte]
 }
 
-func newFlat(dir string) (*flat, error) {
-	file, err := os.Create(filepath.Join(dir, "flat"))
+func newFileStore(dir string) (*fileStore, error) {
+	file, err := os.Create(filepath.Join(dir, "reports"))
 	if err != nil {
 		return nil, err
 	}
 	zeros := make([]byte, 1<<20)
-	for range flatSize / len(zeros) {
+	for range fileSize / len(zeros) {
 		if _, err := file.Write(zeros); err != nil {
 			return nil, err
 		}
@@ -45,14 +45,14 @@ func newFlat(dir string) (*flat, error) {
 	if err := file.Sync(); err != nil {
 		return nil, err
 	}
-	f := &flat{file: file}
+	f := &fileStore{file: file}
 	f.committer = commit.New(commit.Config{}, func(body []byte) int { return len(body) }, f.commit)
 	return f, nil
 }
 
 // Record writes the body of a report to the file and blocks until it is on disk. It returns an error if the arrival is
 // not a report.
-func (f *flat) Record(ctx context.Context, a store.Arrival) error {
+func (f *fileStore) Record(ctx context.Context, a store.Arrival) error {
 	r, ok := a.Entry.(store.Report)
 	if !ok {
 		return fmt.Errorf("record: %T is not a report", a.Entry)
@@ -60,7 +60,7 @@ func (f *flat) Record(ctx context.Context, a store.Arrival) error {
 	return f.committer.Record(ctx, r.Raw)
 }
 
-func (f *flat) commit(group [][]byte, results []error) {
+func (f *fileStore) commit(group [][]byte, results []error) {
 	f.buf = f.buf[:0]
 	for _, body := range group {
 		f.buf = append(f.buf, body...)
@@ -72,8 +72,8 @@ func (f *flat) commit(group [][]byte, results []error) {
 	}
 }
 
-func (f *flat) write() error {
-	if f.offset+len(f.buf) > flatSize {
+func (f *fileStore) write() error {
+	if f.offset+len(f.buf) > fileSize {
 		f.offset = 0
 	}
 	if _, err := f.file.WriteAt(f.buf, int64(f.offset)); err != nil {
@@ -83,7 +83,7 @@ func (f *flat) write() error {
 	return os.NewSyscallError("fdatasync", unix.Fdatasync(int(f.file.Fd())))
 }
 
-func (f *flat) Close() error {
+func (f *fileStore) Close() error {
 	f.committer.Close()
 	return f.file.Close()
 }

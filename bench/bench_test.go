@@ -43,7 +43,7 @@ func newRun(t *testing.T) *run {
 
 func TestEverySubjectAcceptsEveryReport(t *testing.T) {
 	r := newRun(t)
-	all, err := r.all(t.Context(), func(line string) { t.Log(line) })
+	all, err := r.measureAll(t.Context(), func(line string) { t.Log(line) })
 	require.NoError(t, err)
 	for _, s := range r.subjects {
 		require.Len(t, all[8][s], 1)
@@ -71,7 +71,7 @@ func TestSubjectsOnPostgreSQL(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, end()) })
 	for range 2 { // the second round must not count rows of the first
-		all, err := r.all(t.Context(), func(line string) { t.Log(line) })
+		all, err := r.measureAll(t.Context(), func(line string) { t.Log(line) })
 		require.NoError(t, err)
 		for _, s := range r.subjects {
 			f := all[8][s][0]
@@ -95,7 +95,7 @@ func sharedDir(t *testing.T) string {
 
 func TestSubjectThatDoesNotStart(t *testing.T) {
 	r := newRun(t)
-	_, err := r.one(t.Context(), "sqlite", 1)
+	_, err := r.measureOnce(t.Context(), "sqlite", 1)
 	require.ErrorContains(t, err, "start subject sqlite")
 }
 
@@ -129,16 +129,16 @@ func TestVerifyFindsLostReports(t *testing.T) {
 		{"status":"Dispatched","class":"queue","messages":2}],"feedback":{"owed":1,"sent":2,"dead":0}}]}`
 	k := statsServer(t, stats)
 	require.NoError(t,
-		verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}))
+		verify(t.Context(), k, planOf(0), [traffic.NumStatuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}))
 	require.EqualError(t,
-		verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 4}),
+		verify(t.Context(), k, planOf(0), [traffic.NumStatuses]int{traffic.Dispatched: 2, traffic.Delivered: 4}),
 		"4 reports of status Delivered were acknowledged, 3 are stored")
 	require.ErrorContains(t, verifyFeedback(t.Context(), k, planOf(0), 4), "4 recipients earned feedback")
 	k = statsServer(t, strings.Replace(stats, `"duplicates":0`, `"duplicates":1`, 1))
 	require.ErrorContains(t,
 		verify(t.Context(), k, planOf(0),
-			[traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}), "1 reports were counted as duplicates")
-	require.Error(t, verify(t.Context(), statsServer(t, `{"plans":[]}`), planOf(0), [traffic.Statuses]int{}))
+			[traffic.NumStatuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}), "1 reports were counted as duplicates")
+	require.Error(t, verify(t.Context(), statsServer(t, `{"plans":[]}`), planOf(0), [traffic.NumStatuses]int{}))
 }
 
 // startServer serves h until the test ends and returns the address.

@@ -24,9 +24,9 @@ type load struct {
 // (answered with 200).
 type measurement struct {
 	latencies
-	took         time.Duration         // measured time
-	acknowledged [traffic.Statuses]int // number for each status, including the warm-up
-	behind       int                   // events that waited for the destination after the load
+	took         time.Duration            // measured time
+	acknowledged [traffic.NumStatuses]int // number for each status, including the warm-up
+	waiting      int                      // events that waited for the destination after the load
 }
 
 // throughput returns the number of reports per second that were answered after the warm-up.
@@ -62,7 +62,7 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 	for _, c := range connections {
 		m.merge(&c.latencies)
 		m.took = max(m.took, c.last.Sub(d.from))
-		for s := range traffic.Statuses {
+		for s := range traffic.NumStatuses {
 			m.acknowledged[s] += c.acknowledged[s]
 		}
 	}
@@ -87,7 +87,7 @@ type connection struct {
 	driver       *driver
 	latencies    latencies
 	last         time.Time // time of the last measured answer
-	acknowledged [traffic.Statuses]int
+	acknowledged [traffic.NumStatuses]int
 }
 
 func (c *connection) run() error {

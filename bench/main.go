@@ -63,7 +63,7 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	if o.serve != "" {
 		return serveForParent(o)
 	}
-	r, err := o.run()
+	r, err := o.newRun()
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	defer func() { err = errors.Join(err, end()) }()
 	r.reports = newRequests(traffic.Planned(0, o.batches, o.seed))
 	debug.SetGCPercent(400) // for the client, whose heap holds only the requests
-	all, err := r.all(ctx, progress)
+	all, err := r.measureAll(ctx, progress)
 	if err != nil {
 		return err
 	}
@@ -97,9 +97,9 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	return databaseTable(os.Stdout, r.connections, r.subjects, all)
 }
 
-// run checks the options, creates the directories that they name, and returns a benchmark run that has not started. If
-// an option is invalid, the error names the option.
-func (o options) run() (*run, error) {
+// newRun checks the options, creates the directories that they name, and returns a benchmark run that has not started.
+// If an option is invalid, the error names the option.
+func (o options) newRun() (*run, error) {
 	r := &run{rounds: o.rounds, warmup: time.Second, measured: time.Duration(o.seconds * float64(time.Second))}
 	for s := range strings.SplitSeq(o.subjects, ",") {
 		if !subject(s).valid() {

@@ -36,7 +36,7 @@ type figures struct {
 	cpu            time.Duration // of the measured program, per report
 
 	reports  int   // number of reports sent
-	behind   int   // events that waited for the destination when the last report was acknowledged
+	waiting  int   // events that waited for the destination when the last report was acknowledged
 	database usage // of PostgreSQL, total
 }
 
@@ -44,9 +44,9 @@ type figures struct {
 // program. Each slice has one element for each round (repetition), in order.
 type results map[int]map[subject][]figures
 
-// all measures every program with every number of connections, once in each round (repetition). It calls progress with
-// a status message before each measurement. After the first error it stops and returns no results.
-func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
+// measureAll measures every program with every number of connections, once in each round (repetition). It calls
+// progress with a status message before each measurement. After the first error it stops and returns no results.
+func (r *run) measureAll(ctx context.Context, progress func(string)) (results, error) {
 	all := make(results)
 	for _, n := range r.connections {
 		all[n] = make(map[subject][]figures)
@@ -55,7 +55,7 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 		for _, n := range r.connections {
 			for _, s := range r.subjects { // in turn, so that a slow time of the machine affects all
 				progress(fmt.Sprintf("round %d of %d, %d connections: %s", round+1, r.rounds, n, s))
-				f, err := r.one(ctx, s, n)
+				f, err := r.measureOnce(ctx, s, n)
 				if err != nil {
 					return nil, fmt.Errorf("%s with %d connections: %w", s, n, err)
 				}
@@ -66,9 +66,10 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	return all, nil
 }
 
-// one measures program s once: it starts the program, sends reports over this number of connections, and stops the
-// program. It then removes the program's files. If a complete dlrloop server has lost a report, one returns an error.
-func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
+// measureOnce measures program s once: it starts the program, sends reports over this number of connections, and stops
+// the program. It then removes the program's files. If a complete dlrloop server has lost a report, measureOnce returns
+// an error.
+func (r *run) measureOnce(ctx context.Context, s subject, connections int) (f figures, err error) {
 	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
 		return f, err
@@ -105,7 +106,7 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}
 	return figures{
 		throughput: m.throughput(), p50: m.quantile(.5), p99: m.quantile(.99), p999: m.quantile(.999),
-		cpu: p.cpu() / time.Duration(sent), reports: sent, behind: m.behind, database: used,
+		cpu: p.cpu() / time.Duration(sent), reports: sent, waiting: m.waiting, database: used,
 	}, nil
 }
 
@@ -121,7 +122,7 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 		err = verifyFeedback(ctx, p.Private, p.plan, m.acknowledged[traffic.Delivered])
 	}
 	if err == nil && s.delivers() {
-		m.behind, err = verifyDelivered(ctx, p.Private, r.upstream, m.acknowledged[traffic.Delivered])
+		m.waiting, err = verifyDelivered(ctx, p.Private, r.upstream, m.acknowledged[traffic.Delivered])
 	}
 	return m, err
 }
@@ -133,15 +134,15 @@ func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u 
 	if url == "" {
 		return u, do()
 	}
-	before, err := r.cluster.usage(ctx, url)
+	before, err := r.cluster.readUsage(ctx, url)
 	if err != nil {
 		return u, err
 	}
 	if err := do(); err != nil {
 		return u, err
 	}
-	after, err := r.cluster.usage(ctx, url)
-	return after.sub(before), err
+	after, err := r.cluster.readUsage(ctx, url)
+	return after.since(before), err
 }
 
 type spread struct{ median, least, largest float64 }
@@ -155,9 +156,9 @@ func spreadOf(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// each returns the median, minimum and maximum of one figure over all rounds (repetitions), or zeros if there are no
-// rounds. Function value returns this figure for one round.
-func each(rounds []figures, value func(figures) float64) spread {
+// overRounds returns the median, minimum and maximum of one figure over all rounds (repetitions), or zeros if there are
+// no rounds. Function value returns this figure for one round.
+func overRounds(rounds []figures, value func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
 		values[i] = value(f)

@@ -21,10 +21,10 @@ func TestSpread(t *testing.T) {
 func TestRatioComparesWithinRounds(t *testing.T) {
 	a := []figures{{throughput: 90}, {throughput: 8}, {throughput: 700}}
 	b := []figures{{throughput: 100}, {throughput: 10}, {throughput: 1000}}
-	share := ratio(a, b, func(f figures) float64 { return f.throughput })
-	require.InDelta(t, .8, share.median, 1e-9)
-	require.InDelta(t, .7, share.least, 1e-9)
-	require.InDelta(t, .9, share.largest, 1e-9)
+	s := ratio(a, b, func(f figures) float64 { return f.throughput })
+	require.InDelta(t, .8, s.median, 1e-9)
+	require.InDelta(t, .7, s.least, 1e-9)
+	require.InDelta(t, .9, s.largest, 1e-9)
 	require.Equal(t, spread{}, ratio(a, nil, func(f figures) float64 { return f.throughput }),
 		"the ratio to a subject without rounds must be empty")
 }
@@ -48,7 +48,7 @@ func TestTable(t *testing.T) {
 			f(4800, 5*ms, 20*ms, 40*ms, 90*time.Microsecond),
 		},
 	}}
-	all[64][subjectDlrloop][0].behind, all[64][subjectDlrloop][1].behind = 8, 16
+	all[64][subjectDlrloop][0].waiting, all[64][subjectDlrloop][1].waiting = 8, 16
 	var out strings.Builder
 	require.NoError(t, table(&out, []int{64}, []subject{subjectAppend, subjectDlrloop, subjectPostgres}, all))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

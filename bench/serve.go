@@ -81,7 +81,7 @@ func serve(ctx context.Context, o options, serving func(addresses)) error {
 	case subjectNull:
 		return serveWebhook(ctx, o.plan, discardStore{}, log, serving)
 	case subjectAppend:
-		f, err := newFlat(o.dir)
+		f, err := newFileStore(o.dir)
 		if err != nil {
 			return err
 		}

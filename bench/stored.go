@@ -178,7 +178,7 @@ func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	}
 	number := page.Items[0].Number
 	r, err := s.Recipient(ctx, key, number)
-	if err != nil || len(r.Reports) != int(traffic.Statuses) || len(r.Bodies[0]) == 0 {
+	if err != nil || len(r.Reports) != int(traffic.NumStatuses) || len(r.Bodies[0]) == 0 {
 		return fmt.Errorf("read one recipient: got %+v: %w", r, errors.Join(err, errNotStored))
 	}
 	in, err := s.RecipientBatches(ctx, number, store.Paging{})

@@ -19,7 +19,7 @@ var columns = []struct {
 	{"p99 ms", func(f figures) float64 { return milliseconds(f.p99) }, "%.2f"},
 	{"p99.9 ms", func(f figures) float64 { return milliseconds(f.p999) }, "%.1f"},
 	{"CPU µs", func(f figures) float64 { return float64(f.cpu) / float64(time.Microsecond) }, "%.0f"},
-	{"waiting", func(f figures) float64 { return float64(f.behind) }, "%.0f"},
+	{"waiting", func(f figures) float64 { return float64(f.waiting) }, "%.0f"},
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -49,15 +49,15 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 		for _, s := range subjects {
 			fmt.Fprintf(w, "%d\t%s\t", n, s)
 			for _, c := range columns {
-				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.value).median)
+				fmt.Fprintf(w, c.format+"\t", overRounds(all[n][s], c.value).median)
 			}
 			for _, c := range comparisons {
-				share := ratio(all[n][s], all[n][c.baseline], columns[c.column].value)
-				if share == (spread{}) {
+				comparison := ratio(all[n][s], all[n][c.baseline], columns[c.column].value)
+				if comparison == (spread{}) {
 					fmt.Fprint(w, "–\t")
 					continue
 				}
-				fmt.Fprintf(w, "%.2f (%.2f–%.2f)\t", share.median, share.least, share.largest)
+				fmt.Fprintf(w, "%.2f (%.2f–%.2f)\t", comparison.median, comparison.least, comparison.largest)
 			}
 			fmt.Fprintln(w)
 		}
@@ -101,7 +101,7 @@ func databaseTable(out io.Writer, connections []int, subjects []subject, all res
 			}
 			fmt.Fprintf(w, "%d\t%s\t", n, s)
 			for _, c := range databaseColumns {
-				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.value).median)
+				fmt.Fprintf(w, c.format+"\t", overRounds(all[n][s], c.value).median)
 			}
 			fmt.Fprintln(w)
 		}

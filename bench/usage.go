@@ -14,7 +14,7 @@ import (
 )
 
 // usage holds what a PostgreSQL server has used so far, such as processor time, and the present size of one database.
-// Subtract two usages with sub to get what was used in between.
+// Method since returns what was used between two usages.
 type usage struct {
 	cpu            time.Duration // of all server processes
 	wal            int64         // bytes written to the write-ahead log
@@ -22,9 +22,9 @@ type usage struct {
 	connections    int           // open connections of dlrloop
 }
 
-// usage returns what the PostgreSQL server has used since its start, and the present size of the database at url. It
-// opens a connection to this database for the one query.
-func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
+// readUsage returns what the PostgreSQL server has used since its start, and the present size of the database at url.
+// It opens a connection to this database for the one query.
+func (c *cluster) readUsage(ctx context.Context, url string) (u usage, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return u, err
@@ -45,9 +45,9 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// sub returns what the PostgreSQL server used between the reading of earlier and that of u. Only the number of
+// since returns what the PostgreSQL server used between the reading of earlier and that of u. Only the number of
 // connections is not a difference: it is that of u.
-func (u usage) sub(earlier usage) usage {
+func (u usage) since(earlier usage) usage {
 	return usage{
 		u.cpu - earlier.cpu, u.wal - earlier.wal, u.table - earlier.table, u.indexes - earlier.indexes,
 		u.connections,

@@ -11,12 +11,12 @@ import (
 
 // check returns an error if the totals from dlrloop's API differ from the numbers of acknowledged reports, which are
 // counted by status. It also returns an error if dlrloop has received duplicates or callbacks that it could not parse.
-func check(totals *traffic.Totals, acknowledged [traffic.Statuses]int) error {
+func check(totals *traffic.Totals, acknowledged [traffic.NumStatuses]int) error {
 	if totals.Duplicates+totals.Quarantined != 0 {
 		return fmt.Errorf("%d reports were counted as duplicates and %d were quarantined", totals.Duplicates,
 			totals.Quarantined)
 	}
-	for s := range traffic.Statuses {
+	for s := range traffic.NumStatuses {
 		if n := totals.Of(s); n != acknowledged[s] {
 			return fmt.Errorf("%d reports of status %s were acknowledged, %d are stored", acknowledged[s], s, n)
 		}
@@ -26,7 +26,7 @@ func check(totals *traffic.Totals, acknowledged [traffic.Statuses]int) error {
 
 // verify returns an error unless dlrloop has stored exactly the acknowledged reports, which are counted by status. It
 // reads the totals of the service plan from dlrloop's API at address, such as 127.0.0.1:8081.
-func verify(ctx context.Context, address, plan string, acknowledged [traffic.Statuses]int) error {
+func verify(ctx context.Context, address, plan string, acknowledged [traffic.NumStatuses]int) error {
 	k, _, err := traffic.Stats(ctx, address, plan)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ const deliveryTimeout = 30 * time.Second
 // verifyDelivered blocks until dlrloop has delivered all events to the application u, and returns how many were
 // undelivered at first. It returns an error after deliveryTimeout or if a delivery failed. It also returns an error if
 // u has not received exactly one event for each delivered recipient. address is that of dlrloop's API.
-func verifyDelivered(ctx context.Context, address string, u *traffic.Upstream, delivered int) (behind int, err error) {
+func verifyDelivered(ctx context.Context, address string, u *traffic.Upstream, delivered int) (waiting int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, errors.New("timeout: events were not delivered"))
 	defer cancel()
 	for first := true; ; first = false {
@@ -78,7 +78,7 @@ func verifyDelivered(ctx context.Context, address string, u *traffic.Upstream, d
 			return 0, err
 		}
 		if first {
-			behind = d.Waiting
+			waiting = d.Waiting
 		}
 		if d.Deferred+d.Dead > 0 {
 			return 0, fmt.Errorf("%d events are deferred and %d are dead", d.Deferred, d.Dead)
@@ -95,5 +95,5 @@ func verifyDelivered(ctx context.Context, address string, u *traffic.Upstream, d
 	if n := u.Delivered.Load(); n != int64(delivered) {
 		return 0, fmt.Errorf("%d recipients were delivered, and the application received %d events", delivered, n)
 	}
-	return behind, nil
+	return waiting, nil
 }

@@ -46,11 +46,11 @@ func (s *source) full() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.Number), traffic.Recipients}
 }
 
-// old returns a callback like those of full, but with consecutive phone numbers. It fills the store before a
+// fullInOrder returns a callback like those of full, but with consecutive phone numbers. It fills the store before a
 // measurement.
-func (s *source) old() callback {
+func (s *source) fullInOrder() callback {
 	// As in production, new reports change another part of the phone number index than the stored ones.
-	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
+	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.ConsecutiveNumber), traffic.Recipients}
 }
 
 // recipient returns a callback with a report for one recipient, the next one of a random order. The order mixes the

@@ -63,7 +63,7 @@ func bench(ctx context.Context, arguments []string) error {
 		return err
 	}
 	progress := func(format string, values ...any) { fmt.Fprintf(os.Stderr, format+"\n", values...) }
-	all, logged, err := o.run(ctx, progress)
+	all, logged, err := o.measureAll(ctx, progress)
 	if err != nil {
 		return err
 	}
@@ -77,9 +77,9 @@ func bench(ctx context.Context, arguments []string) error {
 	return nil
 }
 
-// run measures dlrloop with each number of stored recipients and each memory limit. It returns the figures of each
-// measurement, and how often dlrloop logged each warning and error. It calls progress with status messages.
-func (o options) run(
+// measureAll measures dlrloop with each number of stored recipients and each memory limit. It returns the figures of
+// each measurement, and how often dlrloop logged each warning and error. It calls progress with status messages.
+func (o options) measureAll(
 	ctx context.Context, progress func(string, ...any),
 ) (all []figures, logged map[string]int, err error) {
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {

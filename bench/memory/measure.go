@@ -18,7 +18,7 @@ type figures struct {
 
 	ingest, burst  peak
 	ingested, full *sent
-	left           int64 // heap and stacks after the burst and a time without load, in bytes
+	remaining      int64 // heap and stacks after the burst and a time without load, in bytes
 	start          startFigures
 	database       int64   // size in bytes after the fill
 	journal        int64   // size in bytes after the fill
@@ -74,7 +74,7 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	}
 	if before.Recipients < stored {
 		s, err := r.drive(ctx, load{
-			address: r.program.public, connections: burstConnections, next: r.source.old,
+			address: r.program.public, connections: burstConnections, next: r.source.fullInOrder,
 			until: time.Now().Add(fillTimeout), recipients: int64(stored - before.Recipients),
 		})
 		if err != nil {
@@ -83,7 +83,7 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 		r.progress("filled with %d recipients in %.0f s, %d calls refused", s.recipients.Load(), s.took.Seconds(),
 			s.refused.Load())
 	}
-	after, s, err := r.settled(ctx)
+	after, s, err := r.settledTotals(ctx)
 	if err != nil {
 		return err
 	}
@@ -101,9 +101,9 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settled blocks for the duration of the option -settle, in which dlrloop is idle. It then returns dlrloop's totals
-// (counts of recipients and reports) and the size of its store.
-func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
+// settledTotals blocks for the duration of the option -settle, in which dlrloop is idle. It then returns dlrloop's
+// totals (counts of recipients and reports) and the size of its store.
+func (r *run) settledTotals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):
 	case <-ctx.Done():
@@ -172,13 +172,13 @@ func (r *run) burst(ctx context.Context, f *figures) error {
 	if err != nil {
 		return err
 	}
-	_, after, err := r.settled(ctx)
+	_, after, err := r.settledTotals(ctx)
 	if err != nil {
 		return err
 	}
 	f.recipient = float64(used(after)-used(before)) / float64(f.full.recipients.Load())
 	m, err := readMemory(r.program.command.Process.Pid)
-	f.left = m.anon
+	f.remaining = m.anon
 	r.progress("burst: %+v, %.0f recipients/s, %d refused, then %+v", f.burst, f.full.rate(), f.full.refused.Load(), m)
 	return err
 }

@@ -14,9 +14,9 @@ import (
 // memory holds the memory usage of a process in bytes, as Linux reports it: heap and stacks, mapped files, and the
 // largest sum of both so far.
 type memory struct {
-	anon  int64 // anonymous: heap and stacks
-	files int64 // mapped files, mostly the database; the kernel can reclaim them
-	most  int64 // largest sum of anon and files so far (VmHWM)
+	anon      int64 // anonymous: heap and stacks
+	files     int64 // mapped files, mostly the database; the kernel can reclaim them
+	highWater int64 // largest sum of anon and files so far (VmHWM)
 }
 
 // readMemory returns the present memory usage of the process with this id. It returns an error if the process has
@@ -34,7 +34,7 @@ func procFile(pid int, name string) string { return filepath.Join("/proc", strco
 // parseStatus reads the memory usage from the content of a file /proc/PID/status. It returns an error if a value is
 // missing, as it is after the process has ended.
 func parseStatus(status []byte) (m memory, err error) {
-	missing := map[string]*int64{"RssAnon": &m.anon, "RssFile": &m.files, "VmHWM": &m.most}
+	missing := map[string]*int64{"RssAnon": &m.anon, "RssFile": &m.files, "VmHWM": &m.highWater}
 	for line := range bytes.Lines(status) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		bytesOf, ok := missing[string(name)]
@@ -57,13 +57,14 @@ func parseStatus(status []byte) (m memory, err error) {
 
 // peak holds the maximum of several samples of the memory usage of one process. The zero value has no samples.
 type peak struct {
-	anon, most int64 // bytes: of heap and stacks, and of these and mapped files
-	samples    int
+	anon, highWater int64 // bytes: of heap and stacks, and of these with mapped files
+	samples         int
 }
 
 // add updates the maximum with another sample of the memory usage.
 func (p *peak) add(m memory) {
-	p.anon, p.most = max(p.anon, m.anon), max(p.most, m.most) // the kernel itself keeps most as a maximum
+	p.anon = max(p.anon, m.anon)
+	p.highWater = max(p.highWater, m.highWater) // the kernel itself keeps it as a maximum
 	p.samples++
 }
 

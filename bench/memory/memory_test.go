@@ -25,7 +25,7 @@ Threads:	9
 func TestParseStatus(t *testing.T) {
 	m, err := parseStatus([]byte(status))
 	require.NoError(t, err)
-	require.Equal(t, memory{anon: 100000 << 10, files: 50000 << 10, most: 203604 << 10}, m)
+	require.Equal(t, memory{anon: 100000 << 10, files: 50000 << 10, highWater: 203604 << 10}, m)
 	for name, text := range map[string]string{
 		"ended":   "Name:	dlrloop\nState:	Z (zombie)\n",
 		"empty":   "",
@@ -43,7 +43,7 @@ func TestPeakKeepsMaximumOfSamples(t *testing.T) {
 	for _, m := range []memory{{1, 9, 10}, {7, 1, 11}, {2, 2, 11}} {
 		p.add(m)
 	}
-	require.Equal(t, peak{anon: 7, most: 11, samples: 3}, p)
+	require.Equal(t, peak{anon: 7, highWater: 11, samples: 3}, p)
 }
 
 func TestDuringMeasuresAllocations(t *testing.T) {
@@ -60,7 +60,7 @@ func TestDuringMeasuresAllocations(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Positive(t, p.samples)
-	require.Greater(t, p.most, before.anon+size/2)
+	require.Greater(t, p.highWater, before.anon+size/2)
 }
 
 // readUntil reads this process's memory until expected returns true.
@@ -108,13 +108,13 @@ func TestSmallRun(t *testing.T) {
 		stored: []int{2000}, limits: []string{"256MiB", "512MiB"}, dir: dir,
 		ingestFor: 100 * time.Millisecond, burstFor: 100 * time.Millisecond, settle: time.Millisecond,
 	}
-	all, _, err := o.run(t.Context(), t.Logf)
+	all, _, err := o.measureAll(t.Context(), t.Logf)
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	for i, f := range all {
 		require.Equal(t, o.limits[i], f.limit)
 		for what, bytes := range map[string]int64{
-			"idle": f.idle.anon, "ingest": f.ingest.anon, "burst": f.burst.anon, "left": f.left,
+			"idle": f.idle.anon, "ingest": f.ingest.anon, "burst": f.burst.anon, "left": f.remaining,
 			"start":    f.start.peak.anon,
 			"database": f.database, "journal": f.journal,
 		} {

@@ -18,12 +18,12 @@ func memoryTable(out io.Writer, all []figures) {
 		"left MiB",
 		"start: peak MiB", "ready after s", "read after s",
 	)
-	both := func(p peak) string { return mib(p.anon) + " (" + mib(p.most) + ")" }
+	both := func(p peak) string { return mib(p.anon) + " (" + mib(p.highWater) + ")" }
 	seconds := func(s float64) string { return fmt.Sprintf("%.1f", s) }
 	for _, f := range all {
 		row(
-			out, fmt.Sprint(f.stored), f.limit, both(peak{anon: f.idle.anon, most: f.idle.anon + f.idle.files}),
-			both(f.ingest), count(f.ingested.rate()), both(f.burst), count(f.full.rate()), mib(f.left),
+			out, fmt.Sprint(f.stored), f.limit, both(peak{anon: f.idle.anon, highWater: f.idle.anon + f.idle.files}),
+			both(f.ingest), count(f.ingested.rate()), both(f.burst), count(f.full.rate()), mib(f.remaining),
 			both(f.start.peak), seconds(f.start.ready.Seconds()), seconds(f.start.read.Seconds()),
 		)
 	}

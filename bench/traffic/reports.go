@@ -20,12 +20,12 @@ const (
 // Status is the delivery status of a recipient in a generated report. String returns Sinch's name for it.
 type Status uint8
 
-// The statuses of the reports that Planned returns. The last constant, Statuses, is the number of statuses, for arrays
-// indexed by Status.
+// The statuses of the reports that Planned returns. The last constant, NumStatuses, is the number of statuses, for
+// arrays indexed by Status.
 const (
 	Dispatched Status = iota
 	Delivered
-	Statuses
+	NumStatuses
 )
 
 func (s Status) String() string { return [...]string{"Dispatched", "Delivered"}[s] }
@@ -88,7 +88,7 @@ func Planned(first, batches int, seed uint64) []Report {
 const FullFailed = Recipients / 20
 
 // FullBody returns the JSON body of a callback with the full report of a batch, which lists all recipients by status.
-// number generates the phone number of each recipient: pass function Number or InOrder.
+// number generates the phone number of each recipient: pass function Number or ConsecutiveNumber.
 func FullBody(batch int, number func(n int) string) []byte {
 	const delivered = Recipients - FullFailed
 	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients, number),
@@ -111,9 +111,9 @@ func quoted(batch, begin, end int, number func(n int) string) []byte {
 // different phone numbers. Those of consecutive indexes are far apart, like the recipients of a campaign.
 func Number(n int) string { return fmt.Sprintf("4477%08d", n*61_803_399%100_000_000) }
 
-// InOrder returns the phone number with index n, from 0 to 99 999 999, without a plus sign. Consecutive indexes give
-// consecutive phone numbers. No result of InOrder is also a result of Number.
-func InOrder(n int) string { return fmt.Sprintf("4478%08d", n) }
+// ConsecutiveNumber returns the phone number with index n, from 0 to 99 999 999, without a plus sign. Consecutive
+// indexes give consecutive phone numbers. No result of ConsecutiveNumber is also a result of Number.
+func ConsecutiveNumber(n int) string { return fmt.Sprintf("4478%08d", n) }
 
 func stamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
 
