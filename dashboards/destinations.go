@@ -22,25 +22,25 @@ func destinationsGlance() []panel {
 		{
 			title: "Waiting", unit: units.Short,
 			description: "Events that wait for destinations. Good: near 0, or falling.",
-			queries: rare(query{
+			queries: allowEmpty(query{
 				expr: `sum(max by (destination) (dlrloop_destination_waiting{<process>}))`,
 			}),
 		},
 		{
 			title: "Oldest waiting", unit: units.Seconds, thresholds: risingTo(15*60, 4*3600),
 			description: "Age of the oldest event that waits for a destination. Good: seconds.",
-			queries:     rare(query{expr: `max(dlrloop_destination_oldest_seconds{<process>})`}),
+			queries:     allowEmpty(query{expr: `max(dlrloop_destination_oldest_seconds{<process>})`}),
 		},
 		{
 			title: "Dead", unit: units.Short, thresholds: zeroIsGood(),
 			description: "Events that were given up. Remove the cause, then requeue them. Good: 0.",
-			queries:     rare(query{expr: `sum(max by (destination) (dlrloop_destination_dead{<process>}))`}),
+			queries:     allowEmpty(query{expr: `sum(max by (destination) (dlrloop_destination_dead{<process>}))`}),
 		},
 		{
 			title: "Paused", unit: units.Short, thresholds: zeroIsGood(),
 			description: "Destinations that answered 410 Gone. They get no events until an operator requeues theirs. " +
 				"Good: 0.",
-			queries: rare(query{expr: `sum(max by (destination) (dlrloop_destination_paused{<process>}))`}),
+			queries: allowEmpty(query{expr: `sum(max by (destination) (dlrloop_destination_paused{<process>}))`}),
 		},
 	}, figure, 6, 4)
 }
@@ -53,7 +53,7 @@ func destinationRequests() []panel {
 				description: "Requests to destinations per second, by result. Good: accepted.",
 				colors: results().of("accepted", "rate_limited", "server", "timeout", "network", "rejected", "canceled",
 					"redirected", "gone", "tls", "other"),
-				queries: rare(query{
+				queries: allowEmpty(query{
 					expr:   `sum by (reason) (rate(dlrloop_destination_attempts_total{<process>}[$__rate_interval]))`,
 					legend: "{{reason}}",
 				}),
@@ -62,7 +62,7 @@ func destinationRequests() []panel {
 				title: "Request duration", unit: units.Seconds,
 				description: "Duration of one request, whatever the answer, as p50, p95 and p99. Good: under a second.",
 				colors:      results().of("p50", "p95", "p99"),
-				queries:     rare(quantiles("dlrloop_destination_attempt_duration_seconds")...),
+				queries:     allowEmpty(quantiles("dlrloop_destination_attempt_duration_seconds")...),
 			},
 		}, lines, 12, 8),
 		sized([]panel{{
@@ -71,7 +71,7 @@ func destinationRequests() []panel {
 				"request is tried) or open (no requests, since the destination kept failing). Good: closed. Events " +
 				"wait and are not lost.",
 			meanings: []meaning{{0, "closed", green}, {1, "half open", orange}, {2, "open", vermilion}},
-			queries: rare(query{
+			queries: allowEmpty(query{
 				expr: `max by (destination) (dlrloop_destination_circuit_state{<process>, state="half_open"})` +
 					` + 2 * max by (destination) (dlrloop_destination_circuit_state{<process>, state="open"})`,
 				legend: "{{destination}}",
@@ -87,7 +87,7 @@ func destinationEvents() []panel {
 				"(deferred), that were given up (dead), that the destination does not receive (filtered), or that " +
 				"retention deleted before (lost). Good: delivered and filtered.",
 			colors: results().of("delivered", "deferred", "dead", "filtered", "lost"),
-			queries: rare(query{
+			queries: allowEmpty(query{
 				expr:   `sum by (result) (rate(dlrloop_destination_events_total{<process>}[$__rate_interval]))`,
 				legend: "{{result}}",
 			}),
@@ -95,7 +95,7 @@ func destinationEvents() []panel {
 		{
 			title: "Waiting by destination", unit: units.Short,
 			description: "Events that wait for each destination. Good: near 0, or falling.",
-			queries: rare(query{
+			queries: allowEmpty(query{
 				expr:   `max by (destination) (dlrloop_destination_waiting{<process>})`,
 				legend: "{{destination}}",
 			}),
@@ -103,7 +103,7 @@ func destinationEvents() []panel {
 		{
 			title: "Oldest waiting by destination", unit: units.Seconds,
 			description: "Age of the oldest event that waits for each destination. Good: seconds.",
-			queries: rare(query{
+			queries: allowEmpty(query{
 				expr:   `max by (destination) (dlrloop_destination_oldest_seconds{<process>})`,
 				legend: "{{destination}}",
 			}),

@@ -52,8 +52,8 @@ func legend(p panel) *common.VizLegendOptionsBuilder {
 // curve is drawn behind the number.
 func figure(p panel) (dashboard.Panel, error) { return big(p, common.BigValueTextModeAuto).Build() }
 
-// named builds a panel with one big number for each series, next to the name of the series.
-func named(p panel) (dashboard.Panel, error) {
+// namedFigure builds a panel with one big number for each series, next to the name of the series.
+func namedFigure(p panel) (dashboard.Panel, error) {
 	return big(p, common.BigValueTextModeValueAndName).Build()
 }
 
@@ -162,7 +162,7 @@ func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	)
 }
 
-// words builds a panel that shows a text, p.text in Markdown, instead of values.
-func words(p panel) (dashboard.Panel, error) {
+// markdown builds a panel that shows a text, p.text in Markdown, instead of values.
+func markdown(p panel) (dashboard.Panel, error) {
 	return text.NewPanelBuilder().Mode(text.TextModeMarkdown).Content(p.text).Build()
 }

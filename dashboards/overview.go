@@ -106,7 +106,7 @@ func glance() []panel {
 	}
 	return append([]panel{{
 		title: "What good looks like", description: "How the figures on this page should look.",
-		width: 6, height: 10, kind: words, text: good,
+		width: 6, height: 10, kind: markdown, text: good,
 	}}, sized(figures, figure, 3, 5)...)
 }
 

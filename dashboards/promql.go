@@ -20,9 +20,9 @@ type query struct {
 	mayBeEmpty bool // an empty result is normal, even in a busy system
 }
 
-// rare marks queries whose result may be empty even in a busy system, and returns the same slice. A check that expects
-// data from every query then leaves them out.
-func rare(queries ...query) []query {
+// allowEmpty marks queries whose result may be empty even in a busy system, and returns the same slice. A check that
+// expects data from every query then leaves them out.
+func allowEmpty(queries ...query) []query {
 	for i := range queries {
 		queries[i].mayBeEmpty = true
 	}

@@ -26,7 +26,7 @@ func storeGlance() []panel {
 		{
 			title: "Used of the limit", unit: units.PercentUnit, thresholds: risingTo(.8, .95), max: 1,
 			description: "Used share of store.size_limit. Empty if no limit is configured. Good: under 80 %.",
-			queries:     rare(query{expr: share(used, `max(dlrloop_store_limit_bytes{<process>})`)}),
+			queries:     allowEmpty(query{expr: share(used, `max(dlrloop_store_limit_bytes{<process>})`)}),
 		},
 		{
 			title: "Queue", unit: units.Short, thresholds: risingTo(20_000, 60_000),
@@ -53,7 +53,7 @@ func storeGlance() []panel {
 			queries:  []query{{expr: `min(dlrloop_config_last_reload_successful{<process>})`}},
 		},
 		{
-			title: "Instances by version", unit: units.Short, kind: named,
+			title: "Instances by version", unit: units.Short, kind: namedFigure,
 			description: "Number of instances of each build. Good: one version, except during an upgrade.",
 			queries: []query{{
 				expr:   `count by (version, goversion) (dlrloop_build_info{<process>})`,
@@ -114,7 +114,7 @@ func size() []panel {
 			queries: append([]query{
 				{expr: `max(dlrloop_store_size_bytes{<process>})`, legend: "size"},
 				{expr: `max(dlrloop_store_free_bytes{<process>})`, legend: "free"},
-			}, rare(query{expr: `max(dlrloop_store_limit_bytes{<process>}) > 0`, legend: "limit"})...),
+			}, allowEmpty(query{expr: `max(dlrloop_store_limit_bytes{<process>}) > 0`, legend: "limit"})...),
 		},
 	}, lines, 12, 8)
 }
@@ -127,7 +127,7 @@ func replicas() []panel {
 			title: "Replicas that share the store", unit: units.Short,
 			description: "Number of replicas according to the store, and the number that Prometheus scrapes. Good: " +
 				"the same. Empty if the store belongs to a single process.",
-			queries: rare(
+			queries: allowEmpty(
 				query{expr: `max(dlrloop_store_replicas{<process>})`, legend: "sharing"},
 				query{expr: `count(dlrloop_replica_info{<process>})`, legend: "scraped"},
 			),
@@ -139,7 +139,7 @@ func replicas() []panel {
 				"deletes old batches. Good: each lease has a holder; which instance holds it does not " +
 				"matter.",
 			meanings: []meaning{{0, "not held", pale}, {1, "held", green}},
-			queries: rare(query{
+			queries: allowEmpty(query{
 				expr:   `max by (lease, instance) (dlrloop_leader_lease_held{<process>})`,
 				legend: "{{lease}} at {{instance}}",
 			}),
@@ -255,10 +255,10 @@ func process() []panel {
 				title: "Certificates expire in", unit: units.Seconds, thresholds: fallingTo(14*86400, 7*86400),
 				description: "Time until the first certificate of each listener expires. Empty if no listener uses " +
 					"TLS. Good: over 14 days.",
-				queries: rare(query{
+				queries: allowEmpty(query{
 					expr:   `min by (listener) (dlrloop_tls_certificate_expiry_timestamp_seconds{<process>}) - time()`,
 					legend: "{{listener}}",
 				}),
 			},
-		}, named, 12, 4)...)
+		}, namedFigure, 12, 4)...)
 }

@@ -37,7 +37,7 @@ type printer struct {
 	last    map[string]time.Time  // time of the last line of a kind; guarded by mu
 	events  map[string]int        // accepted events by type, for the next line; guarded by mu
 	flush   *time.Timer           // prints that line; guarded by mu
-	found   int                   // messages whose report was fetched from Sinch; guarded by mu
+	fetched int                   // messages whose report was fetched from Sinch; guarded by mu
 	closed  bool                  // guarded by mu
 }
 
@@ -79,9 +79,9 @@ func (p *printer) line(color, sign, what, format string, args ...any) {
 		fmt.Sprintf(format, args...))
 }
 
-// due reports whether the last line of this kind was at least minGap ago, so that another one may be printed. If so, it
-// records now as the time of the last line. The caller must hold p.mu.
-func (p *printer) due(kind string) bool {
+// mayPrint reports whether the last line of this kind was at least minGap ago, so that another one may be printed. If
+// so, it records now as the time of the last line. The caller must hold p.mu.
+func (p *printer) mayPrint(kind string) bool {
 	now := time.Now()
 	if now.Sub(p.last[kind]) < minGap {
 		return false
@@ -142,14 +142,14 @@ func (p *printer) folded(changes []store.Changes) {
 		for _, t := range c.Applied {
 			p.addReport(c.BatchID, t)
 		}
-		if c.Duplicates > 0 && p.due("duplicate") {
+		if c.Duplicates > 0 && p.mayPrint("duplicate") {
 			p.line(violet, "↺", "duplicate", "%s of batch %s came again and changed nothing", reports(c.Duplicates),
 				short(c.BatchID))
 		}
-		switch found := finalByPolling(c); {
-		case found > 0:
-			p.found += found
-			p.line(blue, "⇣", "found", "no callback for %s of batch %s: read from Sinch", reports(found), short(c.BatchID))
+		switch fetched := finalByPolling(c); {
+		case fetched > 0:
+			p.fetched += fetched
+			p.line(blue, "⇣", "found", "no callback for %s of batch %s: read from Sinch", reports(fetched), short(c.BatchID))
 		case c.Polled > 0:
 			p.line(blue, "⇣", "completed", "the summary of batch %s names no recipients: read the full report from Sinch",
 				short(c.BatchID))
@@ -160,12 +160,12 @@ func (p *printer) folded(changes []store.Changes) {
 	}
 }
 
-// foundMissing returns how many messages became final by a report that dlrloop fetched from Sinch, because no callback
+// fetchedFinal returns how many messages became final by a report that dlrloop fetched from Sinch, because no callback
 // came.
-func (p *printer) foundMissing() int {
+func (p *printer) fetchedFinal() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.found
+	return p.fetched
 }
 
 // finalByPolling returns how many messages became final in the change c by a report that dlrloop fetched from Sinch,
@@ -199,7 +199,7 @@ func (p *printer) addReport(batchID string, t store.Applied) {
 	switch final, known := p.final[key]; {
 	case t.Status.Final():
 		p.final[key] = t.Status
-	case known && p.due("late"):
+	case known && p.mayPrint("late"):
 		p.line(yellow, "⤨", "late", "%s of %s came after %s: it stays %s", t.Status, dlr.Number(t.Number).Masked(), final,
 			final)
 	}

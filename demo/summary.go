@@ -66,7 +66,7 @@ func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, er
 	if err != nil {
 		return s, err
 	}
-	s.Duplicates, s.Dead, s.FoundMissing = t.Duplicates, t.Feedback.Dead, w.printer.foundMissing()
+	s.Duplicates, s.Dead, s.FoundMissing = t.Duplicates, t.Feedback.Dead, w.printer.fetchedFinal()
 	for _, m := range t.Messages {
 		if m.Status == "Delivered" {
 			s.RecipientsDelivered += m.Messages

@@ -99,8 +99,8 @@ func Parse(body []byte) (Callback, error) {
 	if err != nil {
 		return Callback{}, &ParseError{Reason: NotJSON, Err: err}
 	}
-	w := readCallback(object)
-	t, batchID := Type(readText(w.kind)), readText(w.batchID)
+	raw := readRawReport(object)
+	t, batchID := Type(readText(raw.kind)), readText(raw.batchID)
 	switch {
 	case t == "":
 		return Callback{}, &ParseError{Reason: NoType}
@@ -114,20 +114,20 @@ func Parse(body []byte) (Callback, error) {
 	case strings.TrimSpace(string(batchID)) == "":
 		return Callback{Type: t}, &ParseError{Reason: NoBatchID, Type: t}
 	}
-	entries, missing := w.entries(t)
+	entries, missing := raw.entries(t)
 	if missing != "" {
 		return Callback{Type: t}, &ParseError{Reason: missing, Type: t}
 	}
 	r := &Report{
 		Type:              t,
 		BatchID:           string(batchID),
-		ClientReference:   readText(w.clientReference).cut(),
-		Total:             max(readInteger(w.total, 0), 0),
+		ClientReference:   readText(raw.clientReference).cut(),
+		Total:             max(readInteger(raw.total, 0), 0),
 		Entries:           entries,
-		AppliedOriginator: readText(w.appliedOriginator).cut(),
-		Encoding:          readText(w.encoding).cut(),
-		Operator:          readText(w.operator).cut(),
-		Parts:             max(readInteger(w.parts, 0), 0),
+		AppliedOriginator: readText(raw.appliedOriginator).cut(),
+		Encoding:          readText(raw.encoding).cut(),
+		Operator:          readText(raw.operator).cut(),
+		Parts:             max(readInteger(raw.parts, 0), 0),
 	}
 	if t.Recipient() {
 		r.Total = 1

@@ -5,79 +5,79 @@ import (
 	"slices"
 )
 
-// wireCallback holds the members of a report of any type as JSON that is not decoded yet. A member that the report
-// lacks is nil. Of several members with the same name, it holds the last.
-type wireCallback struct {
+// rawReport holds the members of a report of any type as JSON that is not decoded yet. A member that the report lacks
+// is nil. Of several members with the same name, it holds the last.
+type rawReport struct {
 	kind, batchID, clientReference, total, statuses, recipient, code, status, at, operatorAt []byte
 
 	appliedOriginator, encoding, operator, parts []byte
 }
 
-func readCallback(object []byte) *wireCallback {
-	w := &wireCallback{}
+func readRawReport(object []byte) *rawReport {
+	r := &rawReport{}
 	for name, value := range Members(object) {
-		if member := w.member(name); member != nil {
+		if member := r.member(name); member != nil {
 			*member = value
 		}
 	}
-	return w
+	return r
 }
 
 // member returns a pointer to the field that holds the JSON member with this name, such as batch_id. It returns nil if
 // there is no such field; the member is then ignored.
-func (w *wireCallback) member(name []byte) *[]byte {
+func (r *rawReport) member(name []byte) *[]byte {
 	switch string(name) {
 	case "type":
-		return &w.kind
+		return &r.kind
 	case "batch_id":
-		return &w.batchID
+		return &r.batchID
 	case "client_reference":
-		return &w.clientReference
+		return &r.clientReference
 	case "total_message_count":
-		return &w.total
+		return &r.total
 	case "statuses":
-		return &w.statuses
+		return &r.statuses
 	case "recipient":
-		return &w.recipient
+		return &r.recipient
 	case "code":
-		return &w.code
+		return &r.code
 	case "status":
-		return &w.status
+		return &r.status
 	case "at":
-		return &w.at
+		return &r.at
 	case "operator_status_at":
-		return &w.operatorAt
+		return &r.operatorAt
 	case "applied_originator":
-		return &w.appliedOriginator
+		return &r.appliedOriginator
 	case "encoding":
-		return &w.encoding
+		return &r.encoding
 	case "operator":
-		return &w.operator
+		return &r.operator
 	case "number_of_message_parts":
-		return &w.parts
+		return &r.parts
 	}
 	return nil
 }
 
 // entries decodes the entries of a report of type t: one for a recipient report, a list for a batch report. If the
 // report must be rejected, it returns the Reason, which is otherwise empty.
-func (w *wireCallback) entries(t Type) ([]Entry, Reason) {
+func (r *rawReport) entries(t Type) ([]Entry, Reason) {
 	if t.Recipient() {
-		return w.recipientEntry()
+		return r.recipientEntry()
 	}
-	return readEntries(w.statuses, maxRecipients)
+	return readEntries(r.statuses, maxRecipients)
 }
 
-func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
-	recipient := readText(w.recipient)
+func (r *rawReport) recipientEntry() ([]Entry, Reason) {
+	recipient := readText(r.recipient)
 	if !recipient.isNumber() {
 		return nil, NoRecipient
 	}
-	s := readText(w.status).status()
+	s := readText(r.status).status()
 	if s == "" {
 		return nil, NoStatus
 	}
-	state := State{Status: s, Code: readCode(w.code), At: readTime(w.at), OperatorAt: readTime(w.operatorAt)}
+	state := State{Status: s, Code: readCode(r.code), At: readTime(r.at), OperatorAt: readTime(r.operatorAt)}
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
