@@ -7,8 +7,9 @@ import (
 )
 
 // Anomalies sets the probability of each anomaly (an irregularity of a real network), per recipient, callback or API
-// call. A probability of 0 means the default given at the field, a negative one means never. In a batch of 16 or more
-// recipients, each anomaly that can occur hits at least one recipient, so that even a short run shows all.
+// call. A probability of 0 means the default that the comment of the field names, a negative one means never. In a
+// batch of 16 or more recipients, every anomaly that can occur, except Upstream, hits at least one recipient, so that a
+// short run shows them all.
 type Anomalies struct {
 	Undelivered float64 // recipients whose final status is not Delivered; 0 means 0.08
 	Repeated    float64 // callbacks sent again after their acknowledgement; 0 means 0.03
@@ -52,8 +53,9 @@ var anomalyNames = [anomalyKinds]string{
 // recipient of the batch. In smaller batches, only the probabilities decide.
 const guaranteedFrom = 16
 
-// Resolve returns a copy of a with defaults set and negative probabilities replaced by 0. pace is Config.Pace; LateBy
-// defaults to ten times pace. Resolve returns an error if a probability is above 1 or a duration is negative.
+// Resolve returns a copy of a in which fields that are 0 have their defaults and negative probabilities are 0. pace is
+// Config.Pace, from which the default of LateBy is computed. Resolve returns an error if a probability is above 1 or a
+// duration is negative.
 func (a Anomalies) Resolve(pace time.Duration) (Anomalies, error) {
 	for _, s := range []struct {
 		name        string
@@ -89,8 +91,9 @@ func (a Anomalies) probability(kind anomaly) float64 {
 	}[kind]
 }
 
-// occurs reports whether anomaly d affects the message to recipient i of b when the message reaches stage st. If i is
-// wholeBatch, it refers to the report on the whole batch. The seed decides, so the same arguments give the same answer.
+// occurs reports whether an anomaly of this kind affects the message to recipient i of b when the message reaches stage
+// st. If i is wholeBatch, occurs answers for the report on the whole batch instead. The seed decides, so the same
+// arguments give the same answer.
 func (s *Store) occurs(kind anomaly, b *batch, i int, st stage) bool {
 	probability := s.config.Anomalies.probability(kind)
 	if probability == 0 {
@@ -102,10 +105,9 @@ func (s *Store) occurs(kind anomaly, b *batch, i int, st stage) bool {
 	return s.config.Random.Float64(anomalyNames[kind], b.subject(i, int(st))) < probability
 }
 
-// chooseGuaranteed selects, by the seed, a different recipient of b for each anomaly, so that each hits at least one.
-// It selects none if Calm is set or b has fewer than guaranteedFrom recipients. It must run before plannedOutcome,
-// which makes the selected recipients Delivered (except for undelivered), since some anomalies need a message that is
-// Dispatched.
+// chooseGuaranteed selects, by the seed, a different recipient of b for each anomaly, so that each anomaly hits at
+// least one. It selects none if Calm is set or b has fewer than guaranteedFrom recipients. It must run before
+// plannedOutcome, which uses the selection (see mustBeDelivered).
 func (s *Store) chooseGuaranteed(b *batch) {
 	n := len(b.recipients)
 	if s.config.Calm || n < guaranteedFrom {
@@ -123,7 +125,8 @@ func (s *Store) chooseGuaranteed(b *batch) {
 	}
 }
 
-// mustBeDelivered reports whether chooseGuaranteed selected recipient i for an anomaly other than undelivered.
+// mustBeDelivered reports whether chooseGuaranteed selected recipient i for an anomaly other than undelivered. The
+// message to such a recipient must be delivered, because some anomalies occur only in a message that is dispatched.
 func (b *batch) mustBeDelivered(i int) bool {
 	if b.guaranteed == nil {
 		return false

@@ -32,8 +32,8 @@ type batch struct {
 	callCounts      map[fault.Operation]int
 }
 
-// subject returns what identifies recipient i of b for random decisions, or the whole batch if i is wholeBatch. turn
-// distinguishes several random numbers with the same purpose.
+// subject returns the random.Subject for decisions about recipient i of b, or about the whole batch if i is wholeBatch.
+// With the same purpose, each turn gives another random number.
 func (b *batch) subject(i, turn int) random.Subject {
 	of := random.Subject{Plan: b.plan.ID, Batch: b.ordinal, Turn: turn}
 	if i != wholeBatch {
@@ -45,8 +45,8 @@ func (b *batch) subject(i, turn int) random.Subject {
 // wholeBatch takes the place of a recipient's index where the whole batch is meant.
 const wholeBatch = -1
 
-// addBatch stores a new batch of plan p with the contents c, and dispatches it or schedules its dispatch. The caller
-// must hold s.mu.
+// addBatch stores a new batch of plan p with the contents c. It dispatches the batch at once, or schedules the dispatch
+// if c.dispatchAt is after created. The caller must hold s.mu.
 func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 	p.lastBatch++
 	b := &batch{plan: p, ordinal: p.lastBatch, created: created, callCounts: map[fault.Operation]int{}}

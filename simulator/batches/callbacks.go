@@ -23,9 +23,9 @@ type callback struct {
 	body      []byte    // nil for recipient reports, which each attempt encodes anew
 }
 
-// sendReport schedules a callback for the time due. The callback says that message i of b reached stage st at the time
-// at. anomaly names the anomaly that delays the callback, such as ledger.CallbackLate, or is empty. The caller must
-// hold s.mu.
+// sendReport schedules the callback which says that message i of b reached stage st at the time at. The callback is
+// sent at the time due, which is after at if an anomaly delays it. anomaly names that anomaly, for example
+// ledger.CallbackLate, or is empty. The caller must hold s.mu.
 func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly ledger.EntryKind) {
 	m := &b.recipients[i]
 	c := &callback{

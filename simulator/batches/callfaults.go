@@ -8,10 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// CallFault returns the fault that Anomalies.Upstream causes in an API call, or the zero Fault for none. id is the
-// batch id in the call's path, or "". The result depends on the seed and the number of earlier calls with the same
-// operation and id. The first two feedback calls of each of the first three batches with feedback show the six possible
-// faults in turn.
+// CallFault returns the fault that hits an API call because of Anomalies.Upstream, or the zero Fault for none. id is
+// the batch id in the call's path, or "". The seed and the number of earlier calls with the same operation and id
+// decide. Each of the first three batches with feedback enabled always gets two of the six possible faults, in its
+// first two feedback calls, so that a short run shows all six.
 func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	s := p.store
 	anomalies := s.config.Anomalies

@@ -6,8 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxValidity limits how long after send_at a batch expires; without send_at, the time of the request counts. It is
-// also the default. A later expire_at is replaced by this limit.
+// maxValidity is the longest time from send_at to expire_at, and also the time between them if expire_at is missing. A
+// later expire_at is replaced by this limit. If send_at is missing or past, the time of the request takes its place.
 const maxValidity = 72 * time.Hour
 
 // contents is the part of a batch that a send, an update or a replace sets: the checked request, and the recipients and
@@ -21,9 +21,9 @@ type contents struct {
 	expires    time.Time     // when messages that are not final expire, shortened by Speed
 }
 
-// prepare returns the contents of a batch from a checked request. created is the batch's creation time, also for an
-// update. It returns an *xms.Error if the sender or the callback URL is missing, a group is unknown, or expire_at is
-// not after send_at. The caller must hold the store's mutex.
+// prepare returns the contents of a batch from a request that xms has checked. created is when the batch was created,
+// now when the request came. It returns an *xms.Error if the sender or the callback URL is missing, a group is unknown,
+// or expire_at is not after send_at. The caller must hold the store's mutex.
 func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, error) {
 	c := contents{request: request, kind: request.Kind()}
 	if request.From == nil && len(p.Originators) == 0 {
@@ -48,9 +48,9 @@ func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, err
 	return c, nil
 }
 
-// setTimes sets when c is dispatched and when it expires. It divides the time from created to send_at, and the time
-// from send_at to expire_at, by speed. An update with the same send_at therefore does not move the dispatch. It returns
-// an *xms.Error if expire_at is not after send_at.
+// setTimes sets when c is dispatched and when it expires. It divides two waits by speed: from created to send_at, and
+// from send_at to expire_at. The first wait starts at created, so an update with the same send_at does not move the
+// dispatch. setTimes returns an *xms.Error if expire_at is not after send_at.
 func (c *contents) setTimes(speed float64, created, now time.Time) error {
 	shorten := func(wait time.Duration) time.Duration { return time.Duration(float64(wait) / speed) }
 	sent := now

@@ -49,8 +49,8 @@ type reportPage struct {
 	Reports []recipientReport `json:"delivery_reports"`
 }
 
-// Reports returns the page of reports that query selects, newest first, as a JSON-encodable value. Only messages with a
-// final status have a report there. If query is invalid, the error wraps an *xms.Error.
+// Reports returns the page of recipient reports that query selects, newest first, as a JSON-encodable value. It omits
+// messages without a final status. If query is invalid, the error wraps an *xms.Error.
 func (p *Plan) Reports(query url.Values, now time.Time) (any, error) {
 	page, err := xms.ReadPage(query, now)
 	if err != nil {

@@ -90,8 +90,9 @@ func (s *Store) changeAt(b *batch, i int, st stage) time.Time {
 	return at
 }
 
-// advance moves message i of b to stage st, and schedules its callback and its next stage. It does nothing if the
-// message is already final. The caller must hold s.mu.
+// advance moves message i of b to stage st, reached at the time at. It schedules the callback about this stage and,
+// unless st is final, the change to the next stage. It does nothing if the message is already final. The caller must
+// hold s.mu.
 func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 	m := &b.recipients[i]
 	switch {
@@ -150,8 +151,9 @@ func (s *Store) finish(b *batch, i int, at time.Time) {
 	}
 }
 
-// finishBatch schedules the one callback of a batch with a summary or full report; other batches have none. All
-// messages of b must be final. The caller must hold s.mu.
+// finishBatch schedules the callback about the whole batch for the time at, or later if the anomaly "late" affects it.
+// It does nothing unless delivery_report of b is summary or full. All messages of b must be final. The caller must hold
+// s.mu.
 func (s *Store) finishBatch(b *batch, at time.Time) {
 	if b.kind != xms.ReportSummary && b.kind != xms.ReportFull {
 		return

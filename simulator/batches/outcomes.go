@@ -7,8 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Outcome is the planned result of a message: its final status and code, and whether its callbacks are never sent. The
-// zero value of Status means Delivered for SetOutcome.
+// Outcome is the planned result of a message: its final status and code, and whether its callbacks are never sent.
 type Outcome struct {
 	// Status is the final status; empty means Delivered. Any text is permitted, so that tests can use statuses that
 	// Sinch may add later.
@@ -53,8 +52,9 @@ var undeliveredOutcomes = []Outcome{
 	{Status: statusAborted, Code: 408},
 }
 
-// SetOutcome plans outcome o for each message to number that is not dispatched yet, in every service plan. It returns
-// an error if number is invalid, o.Code is negative, or o.Status is Queued or Dispatched.
+// SetOutcome plans outcome o for the messages to number, in every service plan and also in later batches. Messages of
+// batches that are already dispatched keep their outcome. It returns an error if number is invalid, o.Code is negative,
+// or o.Status is Queued or Dispatched.
 func (s *Store) SetOutcome(number string, o Outcome) error {
 	key, ok := xms.Digits(number)
 	if !ok {
@@ -75,8 +75,9 @@ func (s *Store) SetOutcome(number string, o Outcome) error {
 	return nil
 }
 
-// plannedOutcome decides the outcome of message i of b. It is Aborted if the message cannot be sent. Otherwise it is
-// that of SetOutcome for the number or, without one, an outcome that the seed selects. The caller must hold s.mu.
+// plannedOutcome decides the outcome of message i of b. It returns Aborted if a parameter has no value or the text is
+// too long. Otherwise it returns the outcome that SetOutcome set for the number or, without one, an outcome that the
+// seed selects. The caller must hold s.mu.
 func (s *Store) plannedOutcome(b *batch, i int) Outcome {
 	m := &b.recipients[i]
 	set, ok := s.outcomes[m.digits]

@@ -4,7 +4,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// recipientList holds the messages of a batch: one for each phone number in its field to, or in a group named there.
+// recipientList holds the messages of a batch, one for each phone number. The numbers come from the batch's JSON field
+// "to", a list of phone numbers and group ids.
 type recipientList struct {
 	recipients []message
 	index      map[string]int32 // index into recipients, by digits

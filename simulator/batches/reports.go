@@ -43,9 +43,9 @@ type statusCount struct {
 	Status     string   `json:"status"`
 }
 
-// summarize returns a report on b with its messages counted by present status and code. Total counts all messages; the
-// other counts cover only those that filter selects, with phone numbers if named is true. Statuses are sorted by code;
-// half of the batches reverse this order unless Calm is set, since Sinch defines none.
+// summarize returns a report on b. Total counts all messages. Statuses counts, by present status and code, the messages
+// that filter selects, and names their phone numbers if named is true. Statuses are sorted by code. For half of the
+// batches, the order is reversed unless Calm is set, since Sinch defines no order.
 func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	r := batchReport{
 		BatchID: b.id, ClientReference: b.request.ClientReference, Statuses: []statusCount{},
@@ -114,8 +114,8 @@ func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
 	}
 }
 
-// originator returns the sender that the seed selects for message i of b among the plan's Originators. It returns "" if
-// there is nothing to select: the batch has a sender of its own, or is not dispatched yet.
+// originator returns the sender of message i of b if b names none: the seed selects one of the plan's Originators, of
+// which prepare requires at least one. It returns "" if b names a sender or is not dispatched yet.
 func (s *Store) originator(b *batch, i int) string {
 	if b.request.From != nil || b.waits {
 		return ""

@@ -14,11 +14,12 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/schedule"
 )
 
-// maxDue limits how many due status changes and dispatches Store.Run executes before it unlocks the mutex, so that API
-// calls do not wait long. Run then executes the others.
+// maxDue limits how many due status changes and dispatches Store.Run executes without unlocking the mutex. If more are
+// due, Run unlocks the mutex in between, so that API calls do not wait long.
 const maxDue = 512
 
-// Config configures a Store. Feed, Sender, Pace and Speed are required. The zero value of Anomalies causes none.
+// Config configures a Store. Feed, Sender, Pace and Speed are required. Anomalies.Resolve must have set the defaults of
+// Anomalies, unless Anomalies is the zero value, which causes no anomalies here.
 type Config struct {
 	Random    random.Source
 	Feed      *ledger.Feed
@@ -45,8 +46,8 @@ type Store struct {
 	unsettled  int // pending status changes and dispatches
 }
 
-// work is an element of the schedule: the dispatch of a batch if dispatchVersion is not 0, else the change of one
-// message to the stage in field stage.
+// work is an element of the schedule: a status change of one message, or the dispatch of a batch. dispatchVersion is 0
+// for a status change and at least 1 for a dispatch.
 type work struct {
 	batch           *batch
 	recipient       int32 // index in the batch

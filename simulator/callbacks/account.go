@@ -75,8 +75,8 @@ func (t *target) enqueue(c *callback) {
 	}
 }
 
-// next removes the callback to send next from its queue and returns it. It returns nil if none is due, if the rate
-// limits allow none, or if MaxInFlight callbacks already wait for an answer. The caller must hold a.sender.mu.
+// next takes the callback to send next out of the queue that it waits in and returns it. It returns nil if no callback
+// is due, or if rate limits or Config.MaxInFlight allow none now. The caller must hold a.sender.mu.
 func (a *Account) next(now time.Time) *callback {
 	for a.inFlight < a.sender.config.MaxInFlight && a.ready.len() > 0 {
 		t := a.ready.pop()

@@ -85,8 +85,8 @@ func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now t
 	}
 }
 
-// finishAttempt records the result of one request that sent callback c. It decides whether c is done, given up or sent
-// again. It returns the account's next callback to send, or nil if none may be sent now.
+// finishAttempt records the result of one request that sent callback c, and then acknowledges, retries or gives up c.
+// It returns the account's next callback to send, or nil if ctx has ended or no callback may be sent now.
 func (s *Sender) finishAttempt(ctx context.Context, c *callback, outcome attempt) *callback {
 	now := time.Now()
 	defer s.config.Feed.Flush()
@@ -133,8 +133,9 @@ func (s *Sender) acknowledge(c *callback, now time.Time) {
 	s.counts.Unsettled--
 }
 
-// retry schedules a failed callback to be sent again: 1, 2, 4 … times Config.RetryUnit after the first failure. After
-// 15 retries (maxRetries) it gives the callback up instead. The caller must hold s.mu.
+// retry schedules callback c, which has failed, to be sent again. The retries come 1, 2, 4 … times Config.RetryUnit
+// after the first failure, not after the latest. After 15 retries (maxRetries), retry gives the callback up instead.
+// The caller must hold s.mu.
 func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	if c.retries == maxRetries {
 		s.giveUp(ctx, c)
@@ -177,9 +178,9 @@ func (s *Sender) reportAttempt(ctx context.Context, c *callback, outcome attempt
 		slog.Int("answer", e.Answer), slog.String("failure", e.Failure))
 }
 
-// nonce returns the random text to sign with the next request that sends callback c. Each request has a new one, but
-// with Config.KeepNonce all have that of the first. Half of the callbacks that are sent again after a 2xx answer also
-// keep it.
+// nonce returns the random text to sign with the next request that sends callback c. Usually, each request has a new
+// nonce. With Config.KeepNonce, all requests have the nonce of the first. Without it, half of the callbacks that are
+// sent again after a 2xx answer reuse the first nonce.
 func (s *Sender) nonce(c *callback, now time.Time) string {
 	turn := len(c.attempts)
 	keep := s.config.KeepNonce ||

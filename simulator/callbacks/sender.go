@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/schedule"
 )
 
-// maxDue limits how many due callbacks and URLs Sender.Run handles before it unlocks the mutex, so that other callers
-// do not wait long. Run then handles the others.
+// maxDue limits how many due callbacks and URLs Sender.Run handles without unlocking the mutex. If more are due, Run
+// unlocks the mutex in between, so that other callers do not wait long.
 const maxDue = 512
 
 // Config configures a Sender. All fields except KeepNonce are required.
@@ -112,7 +112,8 @@ func (s *Sender) Run(ctx context.Context) {
 	workers.Wait()
 }
 
-// takeDue returns the callbacks that may be sent now, and how long to wait before it must be called again.
+// takeDue returns the callbacks that may be sent now. wait is the time until takeDue must be called again: 0 if more is
+// due already, an hour if nothing is scheduled.
 func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 )
 
 // throttle limits the rate of callbacks to one URL after an answer 429. Each 429 halves the limit, at most once a
-// second. Each second without a 429 raises the limit by a fifteenth. At the rate that caused the first 429, the limit
-// is removed. The zero value has no limit.
+// second. Each second without a 429 multiplies it by 16/15. Once the limit reaches the rate at which the first 429
+// came, it is removed. The zero value has no limit.
 type throttle struct {
 	limiter *rate.Limiter // nil: no limit
 	ceiling rate.Limit    // the rate at which the first 429 came
@@ -39,8 +39,9 @@ func (t *throttle) reserve(now time.Time) time.Duration {
 	return 0
 }
 
-// slowDown halves the rate limit after an answer 429. It does nothing if the limit changed less than a second ago. If
-// there is no limit yet, it starts from the present rate.
+// slowDown lowers the rate limit after an answer 429: to half the limit or half the present rate, whichever is less,
+// but to at least one callback per second. The present rate is the larger of the numbers of callbacks sent in this and
+// in the previous second. It does nothing if the limit changed less than a second ago.
 func (t *throttle) slowDown(now time.Time) {
 	if t.limiter != nil && now.Sub(t.changed) < time.Second {
 		return
@@ -54,8 +55,8 @@ func (t *throttle) slowDown(now time.Time) {
 	t.changed = now
 }
 
-// speedUp raises the rate limit by a fifteenth for each whole second since its last change. It removes the limit once
-// it reaches the rate of the first 429.
+// speedUp multiplies the rate limit by 16/15 for each whole second since its last change. It removes the limit once it
+// reaches the rate at which the first 429 came.
 func (t *throttle) speedUp(now time.Time) {
 	if t.limiter == nil || now.Sub(t.changed) < time.Second {
 		return

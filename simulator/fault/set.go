@@ -35,8 +35,8 @@ type Hit struct {
 	cleared <-chan struct{} // closed by Clear; nil for a Hit that no Set has returned
 }
 
-// Add adds a fault. If several faults match a call, only the oldest applies. It returns an error if f is invalid, for
-// example if its kind is unknown.
+// Add adds a fault. If several faults match a call, only the oldest applies that has not yet hit its number of calls
+// (Fault.Times). Add returns an error if f is invalid, for example if its kind is unknown.
 func (s *Set) Add(f Fault) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("fault: %w", err)
@@ -60,8 +60,8 @@ func (s *Set) Clear() {
 	s.faults = nil
 }
 
-// Find returns the oldest fault that matches call c and counts the call for that fault. It returns false if no fault
-// matches.
+// Find returns the oldest fault that matches call c, and counts the call as hit by this fault. It skips faults that
+// have already hit their number of calls (Fault.Times). It returns false if no fault matches.
 func (s *Set) Find(c Call) (Hit, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

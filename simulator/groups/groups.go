@@ -21,8 +21,8 @@ type Groups struct {
 	created int // number of groups that Create has created
 }
 
-// New returns the groups of a service plan. initial maps the ids of the first groups to their phone numbers. newID must
-// return the id of each group created later; ordinal counts those groups from 1.
+// New returns the groups of a service plan. initial maps the ids of the first groups to their phone numbers. newID
+// returns an unused id for each group that Create creates; ordinal counts these groups from 1.
 func New(initial map[string][]string, newID func(ordinal int, created time.Time) string) *Groups {
 	gs := &Groups{newID: newID, byID: map[string]*group{}}
 	now := xms.Stamp(time.Now()).Time
@@ -50,8 +50,8 @@ func (gs *Groups) Visit(id string, yield func(number string)) {
 	gs.visit(id, map[string]bool{}, yield)
 }
 
-// visit does the same as Visit, but the caller must hold gs.mu. It skips the groups whose ids are in visited, and adds
-// the others to it.
+// visit implements Visit. It skips each group whose id is in visited, and adds the id of each group that it visits to
+// visited. The caller must hold gs.mu.
 func (gs *Groups) visit(id string, visited map[string]bool, yield func(number string)) {
 	g := gs.byID[id]
 	if g == nil || visited[id] {

@@ -29,7 +29,8 @@ func (gs *Groups) Create(body []byte) (any, error) {
 }
 
 // Replace sets all properties of a group from a request body, except id and created_at. It returns the group, to be
-// answered as JSON. It returns an *xms.Error if the group is unknown or the request is refused.
+// answered as JSON. It returns an *xms.Error if the group is unknown, the body is invalid, the name is in use or a
+// child group does not exist.
 func (gs *Groups) Replace(id string, body []byte) (any, error) {
 	spec, err := readSpec(body)
 	if err != nil {
@@ -78,8 +79,8 @@ func (gs *Groups) checkName(g *group, name *string) error {
 }
 
 // Update changes only those properties of a group that the request body contains. It adds members before it removes
-// any. It returns the group, to be answered as JSON, or an *xms.Error if the group is unknown or the request is
-// refused.
+// any. It returns the group, to be answered as JSON. It returns an *xms.Error if the group is unknown, the body is
+// invalid or names an unknown group, or the name is in use.
 func (gs *Groups) Update(id string, body []byte) (any, error) {
 	change, err := readChange(body)
 	if err != nil {
@@ -128,7 +129,8 @@ func (gs *Groups) change(g *group, c change) error {
 	return nil
 }
 
-// Delete deletes a group. Its first result is always nil. It returns an *xms.Error if the group is unknown.
+// Delete deletes a group. It returns an *xms.Error if the group is unknown. Its first result is always nil, because the
+// API answers a deletion without a body.
 func (gs *Groups) Delete(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

@@ -34,7 +34,7 @@ func readChange(body []byte) (change, error) {
 	return c, c.check()
 }
 
-// spec is the JSON body of a request that creates or replaces a group. All members are optional.
+// spec is the JSON body of a request that creates or replaces a group. All fields are optional.
 type spec struct {
 	Name        *string         `json:"name"`
 	Members     []string        `json:"members"`
@@ -42,7 +42,8 @@ type spec struct {
 	AutoUpdate  json.RawMessage `json:"auto_update"` // stored and returned, without effect
 }
 
-// change is the JSON body of a request that updates a group. Missing members leave the property unchanged.
+// change is the JSON body of a request that updates a group. A missing field leaves that property of the group
+// unchanged.
 type change struct {
 	Name       json.RawMessage `json:"name"` // null removes the name
 	Add        []string        `json:"add"`
@@ -82,8 +83,8 @@ func (c change) check() error {
 	return err
 }
 
-// name returns the new name of the group. It returns nil if the request removes the name (c.Name is the JSON null) or
-// does not mention it (c.Name is nil). It returns an *xms.Error if the name is not a string.
+// name returns the new name of the group, or nil if the request gives none. c.Name tells why: the JSON null removes the
+// name, nil keeps it. name returns an *xms.Error if the name is not a string.
 func (c change) name() (name *string, err error) {
 	if c.Name != nil {
 		err = xms.Decode(c.Name, &name)

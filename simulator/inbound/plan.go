@@ -11,8 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Config configures the messages from phones for all service plans. Sender and Pace are required. Where a probability
-// is 0, phones do not reply or the anomaly does not occur.
+// Config configures the messages from phones for all service plans. Sender and Pace are required. A probability of 0,
+// including that of Replies, means never.
 type Config struct {
 	Random  random.Source
 	Sender  *callbacks.Sender
@@ -42,8 +42,9 @@ func NewPlan(c Config, id string, account *callbacks.Account) *Plan {
 	return &Plan{config: c, id: id, account: account}
 }
 
-// Receive simulates a message from a phone to the customer: it schedules the callback for now and returns the id that
-// the message gets. It ignores m.Plan. It returns an error if m is invalid.
+// Receive simulates a message from a phone to the customer. It schedules the callback to be sent at once, or later if
+// an anomaly delays it, and returns the id that the message gets. It ignores m.Plan. It returns an error if m is
+// invalid.
 func (p *Plan) Receive(m Message) (id string, err error) {
 	if m, err = m.resolve(); err != nil {
 		return "", err
@@ -52,21 +53,21 @@ func (p *Plan) Receive(m Message) (id string, err error) {
 	return p.send(m, of, "", time.Now()), nil
 }
 
-// send schedules the callback about message m, which Sinch receives at the given time, and returns the id of m. of
-// identifies m for random decisions; its Turn must be 0, since Turn counts the attempts. answers is the id of the batch
-// that m replies to, or "".
-func (p *Plan) send(m Message, of random.Subject, answers string, at time.Time) (id string) {
+// send schedules the callback about message m, which Sinch receives at the time at, and returns the id of m. subject
+// identifies m for random decisions; its Turn must be 0, since each attempt to send the callback sets its own Turn.
+// answers is the id of the batch that m replies to, or "".
+func (p *Plan) send(m Message, subject random.Subject, answers string, at time.Time) (id string) {
 	occurs := func(anomaly string, share float64) bool {
-		return p.config.Random.Float64("inbound "+anomaly, of) < share
+		return p.config.Random.Float64("inbound "+anomaly, subject) < share
 	}
 	from := m.From
 	if occurs("plus", p.config.Plus) {
 		from = "+" + from
 	}
-	id = p.config.Random.ID("inbound", at, of)
+	id = p.config.Random.ID("inbound", at, subject)
 	c := &callback{
 		record: ledger.Inbound{ID: id, To: m.To, Text: m.text(), Answers: answers, ReceivedAt: xms.Stamp(at).Time},
-		kind:   m.Type, from: m.From, body: m.encode(id, from, at), subject: of,
+		kind:   m.Type, from: m.From, body: m.encode(id, from, at), subject: subject,
 		sentAgain: occurs("repeated", p.config.Repeated),
 	}
 	lost, late := occurs("lost", p.config.Lost), ledger.EntryKind("")

@@ -21,7 +21,7 @@ type Delivered struct {
 }
 
 // Reply schedules, with the probability Config.Replies, the callback about a reply to the delivered message d. It does
-// nothing if the sender is not a number, since a phone cannot answer such a sender, or if the plan has no callback URL.
+// nothing if d.Sender is not a number, since a phone cannot reply to other senders, or if the plan has no callback URL.
 func (p *Plan) Reply(d Delivered) {
 	if p.config.Replies == 0 || p.config.Random.Float64("reply", d.Subject) >= p.config.Replies {
 		return

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Ledger is a record of all batches, callbacks and delivery feedback of the simulator. Tests compare what the
-// customer's software did with it.
+// Ledger is a record of all batches, callbacks and delivery feedback of the simulator. Tests compare it with the
+// records of the customer's software.
 type Ledger struct {
 	Batches   []Batch        `json:"batches"`   // in the order of sending
 	Callbacks []Callback     `json:"callbacks"` // by ordinal
@@ -102,9 +102,9 @@ func (l Ledger) AcknowledgedInbound() []Callback {
 // delivered is the only delivery status that a customer must confirm with feedback.
 const delivered = "Delivered"
 
-// OwedFeedback returns the messages that the customer must confirm with delivery feedback. Their batch has feedback
-// enabled, and a callback that the customer answered 2xx reported them Delivered. A summary or full report counts for
-// all delivered messages of its batch.
+// OwedFeedback returns the messages that the customer must confirm with delivery feedback; all map values are true. The
+// batch of such a message has feedback enabled, and the customer answered 2xx to a callback that reported the message
+// Delivered. A summary or full report reports all delivered messages of its batch.
 func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	batches := make(map[string]*Batch, len(l.Batches))
 	for i := range l.Batches {
@@ -164,8 +164,8 @@ func (l Ledger) MissingFeedback() []BatchRecipient {
 }
 
 // UnearnedFeedback returns the messages for which feedback took effect although the customer must not confirm them (see
-// OwedFeedback). They are sorted by batch and recipient. To read the status Delivered only through the API, without a
-// callback, does not permit feedback.
+// OwedFeedback), for example if the customer read their status only through the API and got no callback. They are
+// sorted by batch and recipient. The result is nil if there are none.
 func (l Ledger) UnearnedFeedback() []BatchRecipient {
 	owed := l.OwedFeedback()
 	var unearned []BatchRecipient

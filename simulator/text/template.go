@@ -2,12 +2,12 @@ package text
 
 import "strings"
 
-// DefaultValue takes the place of a phone number in Values. Its value is for all phone numbers that have no value of
-// their own.
+// DefaultValue is used in Values in place of a phone number, as in Values[key][DefaultValue]. The value stored there is
+// for all phone numbers that have no value of their own.
 const DefaultValue = "default"
 
-// Values holds parameter values: Values[key][number] replaces ${key} in the text for this phone number. The number is
-// written as digits only, or is DefaultValue.
+// Values holds the values of parameters: in the text for a phone number, Values[key][number] replaces ${key}. Numbers
+// are written as digits only. DefaultValue stands for all numbers without a value of their own.
 type Values map[string]map[string]string
 
 // Template is the text of a batch before its parameters, such as ${name}, are replaced by values. Create it with New.

@@ -75,8 +75,9 @@ func (b *Batch) OwnCallbackURL() string {
 // WantsFeedback reports whether the batch enables delivery feedback, the customer's confirmation of deliveries.
 func (b *Batch) WantsFeedback() bool { return b.FeedbackEnabled != nil && *b.FeedbackEnabled }
 
-// ReportType returns the JSON field type of a report on this batch. prefix is "recipient_" for a report on one
-// recipient and "" for one on the whole batch. The batch must come from ReadBatch or Update.ApplyTo.
+// ReportType returns the JSON field type of a report on this batch, for example "recipient_delivery_report_sms". prefix
+// is "recipient_" for a report on one recipient and "" for one on the whole batch. The batch must come from ReadBatch
+// or Update.ApplyTo.
 func (b *Batch) ReportType(prefix string) string {
 	if *b.Type == TypeMedia {
 		return prefix + "delivery_report_mms"

@@ -14,8 +14,8 @@ type Filter struct {
 	codes    []int    // empty: any
 }
 
-// ReadFilter reads a Filter from the query parameters status and code, which are comma-separated lists. A missing one
-// selects all. It returns an *Error if a code is not an integer.
+// ReadFilter reads a Filter from the query parameters status and code, which are comma-separated lists. If a parameter
+// is missing, the Filter selects every status or every code. It returns an *Error if a code is not an integer.
 func ReadFilter(query url.Values) (Filter, error) {
 	f := Filter{statuses: splitList(query.Get("status"))}
 	for _, text := range splitList(query.Get("code")) {

@@ -20,7 +20,8 @@ func Decode(body []byte, v any) error {
 }
 
 // exactNames removes those fields of a JSON object whose names have other characters than lower-case letters and
-// underscores. It returns anything but an object unchanged.
+// underscores, because encoding/json would read "Body" as "body". It does not change nested objects, and returns
+// anything but an object unchanged.
 func exactNames(body []byte) []byte {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || object == nil {

@@ -26,8 +26,9 @@ type Page struct {
 	reference string    // client_reference; empty: any
 }
 
-// ReadPage reads a Page from the query parameters page, page_size, start_date, end_date and client_reference. The
-// default of start_date is 24 hours before now. If a parameter is invalid, the error wraps an *Error.
+// ReadPage reads a Page from the query parameters page and page_size, like ReadPageNumber, and start_date, end_date and
+// client_reference. start_date defaults to 24 hours before now; the two others do not restrict the Page if they are
+// missing. If a parameter is invalid, the error wraps an *Error.
 func ReadPage(query url.Values, now time.Time) (Page, error) {
 	p, err := ReadPageNumber(query)
 	if err != nil {
@@ -102,13 +103,14 @@ func (p Page) Matches(b *Batch) bool {
 	return p.reference == "" || b.ClientReference != nil && *b.ClientReference == p.reference
 }
 
-// Includes reports whether a time is in the range of the query: at or after start_date and before end_date.
+// Includes reports whether a time is in the range of the query: at or after start_date and before end_date. A Page from
+// ReadPageNumber includes all times.
 func (p Page) Includes(at time.Time) bool {
 	return !at.Before(p.start) && (p.end.IsZero() || at.Before(p.end))
 }
 
-// Bounds returns which elements of a list of length n are on the page: list[from:to]. Both are n beyond the end of the
-// list.
+// Bounds returns which elements of a list of length n are on the page: list[from:to]. If the page is beyond the end of
+// the list, from and to are n.
 func (p Page) Bounds(n int) (from, to int) {
 	from = min(p.Number*p.size, n)
 	return from, min(from+p.size, n)

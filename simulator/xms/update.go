@@ -15,8 +15,8 @@ type Update struct {
 	add, remove []string                   // numbers as digits, or group ids
 }
 
-// ReadUpdate parses the body of a request that changes some fields of a batch. It returns an *Error if the body is
-// invalid. Update.ApplyTo checks the values of most fields.
+// ReadUpdate parses the body of a request that changes some fields of a batch. It returns an *Error if the body is not
+// a JSON object, or if to_add or to_remove is invalid. Update.ApplyTo checks the other fields.
 func ReadUpdate(body []byte) (Update, error) {
 	var u Update
 	if err := Decode(body, &u.named); err != nil {
