@@ -10,9 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of the info that Convert returns. Convert cuts a longer report kind, Sinch's delivery_report, to maxKind
-// bytes, and drops all phone numbers after the first maxNumbers. The batches that Sinch accepts are far below both
-// limits.
+// Limits of the info that Convert returns. Convert shortens the report kind (Sinch's delivery_report) to maxKind bytes,
+// and keeps only the first maxNumbers phone numbers. The batches that Sinch accepts are far below both limits.
 const (
 	maxKind    = 64      // bytes of the report kind, the value of delivery_report in the request
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
