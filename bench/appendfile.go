@@ -18,8 +18,8 @@ type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 
-// fileSize is the size in bytes of the file to which a fileStore writes. At its end, the store continues at the
-// beginning and overwrites the oldest reports.
+// fileSize is the size in bytes of the file to which a fileStore writes. When the file is full, the fileStore continues
+// at the beginning of the file and overwrites the oldest reports.
 const fileSize = 64 << 20
 
 // fileStore is a store that only writes the bodies of reports to one file, and never reads them. Reports that arrive at
@@ -50,8 +50,8 @@ func newFileStore(dir string) (*fileStore, error) {
 	return f, nil
 }
 
-// Record writes the body of a report to the file and blocks until it is on disk. It returns an error if the arrival is
-// not a report.
+// Record writes the body of a report to the file and blocks until it is on disk. a.Entry must be a report: for any
+// other entry, such as a batch info, Record returns an error.
 func (f *fileStore) Record(ctx context.Context, a store.Arrival) error {
 	r, ok := a.Entry.(store.Report)
 	if !ok {

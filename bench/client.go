@@ -32,9 +32,9 @@ type measurement struct {
 // throughput returns the number of reports per second that were answered after the warm-up.
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends reports to the webhook at address, such as 127.0.0.1:8080. It returns when the time of load l is over or
-// all reports are sent. It returns an error if ctx ends, if an answer is not an empty 200, or if all reports are sent
-// during the warm-up.
+// drive sends reports to the webhook at address, such as 127.0.0.1:8080, until the time of load l is over or no report
+// is left. It fails if ctx ends, or at the first answer other than an empty 200. It also fails if it has measured no
+// response time, for example because all reports were sent during the warm-up.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)
@@ -80,8 +80,8 @@ type driver struct {
 	from, until time.Time // bounds of the measurement
 }
 
-// connection sends reports over one HTTP connection, one at a time. It records the response times after the warm-up. It
-// also counts all acknowledged reports (answered with 200) by status.
+// connection sends reports over one HTTP connection, one at a time. It records the response times after the warm-up.
+// For each delivery status, it also counts all reports that the program acknowledged (answered with 200).
 type connection struct {
 	*traffic.Connection
 	driver       *driver

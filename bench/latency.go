@@ -9,8 +9,8 @@ import (
 // from the histogram is therefore at most 1/64 too low.
 const precision = 6
 
-// latencies is a histogram of response times, from which a value is read with an error of at most 1/64. The zero value
-// is empty and ready to use. It is not safe for concurrent use.
+// latencies is a histogram of response times. Its buckets are so narrow that the results of method quantile are at most
+// 1/64 too low. The zero value is empty and ready to use. It is not safe for concurrent use.
 type latencies struct {
 	counts [(64 - precision + 1) << precision]uint32
 	total  int
@@ -41,7 +41,7 @@ func (l *latencies) quantile(q float64) time.Duration {
 }
 
 // bucketOf returns the index of the histogram bucket that counts a response time in nanoseconds. Each time below 128 ns
-// has a bucket of its own. A longer time shares its bucket with those that differ by less than 1/64.
+// has a bucket of its own. Above, the times in one bucket differ by less than 1/64 of the shortest of them.
 func bucketOf(latency uint64) int {
 	shift := max(bits.Len64(latency)-precision-1, 0)
 	return shift<<precision + int(latency>>shift) // selected by the bit length and the seven leading bits

@@ -70,7 +70,8 @@ func (c *cluster) create(ctx context.Context, name string) (string, error) {
 }
 
 // database returns the URL of the PostgreSQL database for the next measurement of program s, or "" if the program uses
-// none. The caller must call drop after the measurement. drop removes the database unless later measurements use it.
+// none. The caller must call drop after the measurement. drop removes the database unless later measurements use it. If
+// there is no database, drop does nothing.
 func (r *run) database(ctx context.Context, s subject) (url string, drop func() error, err error) {
 	drop = func() error { return nil }
 	switch s {
@@ -105,9 +106,9 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 	return nil
 }
 
-// startCluster starts the PostgreSQL server r.cluster if a program to be measured uses it. If one of them needs a
-// database with stored recipients, it also stores this number of them. The caller must call end, which stops the server
-// or, if none was started, does nothing.
+// startCluster starts the PostgreSQL server r.cluster if a program to be measured uses PostgreSQL. If subjectStored is
+// one of the programs, startCluster also fills its database with this number of recipients. The caller must call end,
+// which stops the server. If no server was started, end does nothing.
 func (r *run) startCluster(ctx context.Context, recipients int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil

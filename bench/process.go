@@ -20,9 +20,9 @@ type process struct {
 	stdin   io.Closer
 }
 
-// start runs program s in a child process and blocks until it accepts connections. The other parameters are, in this
-// order: the directory for its files, the base URL of Sinch's API, the id of its service plan, the URL of its database
-// ("" for none), and the directory for its profiles ("" for none). The caller must call stop on the result.
+// start runs program s in a child process and blocks until the program accepts connections. plan is the id of the
+// service plan, upstream the base URL of Sinch's API. The program keeps its files in directory dir. database (a URL)
+// and profiles (a directory) are empty if not used. The caller must call stop on the result.
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

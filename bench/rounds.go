@@ -45,7 +45,8 @@ type figures struct {
 type results map[int]map[subject][]figures
 
 // measureAll measures every program with every number of connections, once in each round (repetition). It calls
-// progress with a status message before each measurement. After the first error it stops and returns no results.
+// progress with a status message before each measurement. If a measurement fails, it stops and returns nil and the
+// error.
 func (r *run) measureAll(ctx context.Context, progress func(string)) (results, error) {
 	all := make(results)
 	for _, n := range r.connections {
@@ -67,8 +68,8 @@ func (r *run) measureAll(ctx context.Context, progress func(string)) (results, e
 }
 
 // measureOnce measures program s once: it starts the program, sends reports over this number of connections, and stops
-// the program. It then removes the program's files. If a complete dlrloop server has lost a report, measureOnce returns
-// an error.
+// the program. It then removes the program's files. Unless the program is only a webhook (without an API), measureOnce
+// returns an error if the program has lost a report.
 func (r *run) measureOnce(ctx context.Context, s subject, connections int) (f figures, err error) {
 	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
@@ -110,9 +111,9 @@ func (r *run) measureOnce(ctx context.Context, s subject, connections int) (f fi
 	}, nil
 }
 
-// load sends reports to process p, which runs program s, and returns the measured response times. If the program is a
-// complete dlrloop server, load also checks that it has stored all acknowledged reports, and waits until it has sent
-// all feedback and events. It returns an error if any is missing.
+// load sends reports to process p, which runs program s, and returns the measured response times. Unless the program is
+// only a webhook (without an API), load then checks that all acknowledged reports are stored, and waits until all
+// feedback and events are sent. It returns an error if a report, feedback or event is missing.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {

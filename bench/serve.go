@@ -60,9 +60,9 @@ func (s subject) onPostgres() bool {
 // events.
 func (s subject) delivers() bool { return s == subjectDestination || s == subjectPostgresDestination }
 
-// feeds reports whether the program is dlrloop with stored events, which an application can read or receive. Without
-// events, dlrloop stores only the reports.
-func (s subject) feeds() bool {
+// hasEvents reports whether the program stores events, which an application can read or receive. The other programs
+// store at most the reports.
+func (s subject) hasEvents() bool {
 	return s == subjectFeed || s == subjectPostgresFeed || s.delivers()
 }
 
@@ -107,7 +107,7 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	p.ID, p.BaseURL, p.Token = o.plan, o.upstream, "bench-token"
 	p.Webhook.Auth.HMAC.Secrets = []config.Secret{traffic.Secret}
 	c.Plans = []config.Plan{p}
-	if !o.serve.feeds() {
+	if !o.serve.hasEvents() {
 		c.Events.Keep = 0
 	}
 	if o.serve.delivers() {

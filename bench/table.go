@@ -24,9 +24,9 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons defines the columns of the results table that compare programs. Each shows a figure of the row's program
-// divided by the same figure of one fixed program, the baseline. column is the index of the figure in the variable
-// columns.
+// comparisons defines the columns of the results table that compare a program with a fixed one, the baseline. For
+// example, the first shows the throughput of the program divided by the throughput of subjectAppend. column is the
+// index of the compared figure in the variable columns.
 var comparisons = []struct {
 	baseline subject
 	column   int
@@ -85,8 +85,9 @@ var databaseColumns = []struct {
 
 func perReport(f figures, total float64) float64 { return total / float64(f.reports) }
 
-// databaseTable writes to out what each program that stores reports in PostgreSQL used per report, such as processor
-// time and disk space. Other programs have no row. Each value is the median over all rounds (repetitions).
+// databaseTable writes a table to out, with one row for each number of connections and each program that stores reports
+// in PostgreSQL. It shows, for example, the processor time and the disk space per report. Each value is the median over
+// all rounds (repetitions).
 func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")

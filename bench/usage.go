@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// usage holds what a PostgreSQL server has used so far, such as processor time, and the present size of one database.
-// Method since returns what was used between two usages.
+// usage is a reading of what a PostgreSQL server has used since its start, such as processor time, and of the present
+// size of one database. Method since returns the difference of two readings.
 type usage struct {
 	cpu            time.Duration // of all server processes
 	wal            int64         // bytes written to the write-ahead log
@@ -45,8 +45,8 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// since returns what the PostgreSQL server used between the reading of earlier and that of u. Only the number of
-// connections is not a difference: it is that of u.
+// since returns the difference of two readings: what the server used, and how much the database grew, between the
+// readings earlier and u. The result has the number of connections of u.
 func (u usage) since(earlier usage) usage {
 	return usage{
 		u.cpu - earlier.cpu, u.wal - earlier.wal, u.table - earlier.table, u.indexes - earlier.indexes,

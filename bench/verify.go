@@ -39,8 +39,8 @@ func verify(ctx context.Context, address, plan string, acknowledged [traffic.Num
 const feedbackTimeout = 30 * time.Second
 
 // verifyFeedback blocks until dlrloop has sent delivery feedback for this number of delivered recipients. It returns an
-// error after feedbackTimeout, or as soon as dlrloop counts more or fewer recipients than that. address is that of
-// dlrloop's API, such as 127.0.0.1:8081.
+// error after feedbackTimeout. It also returns an error if the recipients with sent or pending feedback are not exactly
+// this many. address is the address of dlrloop's API, such as 127.0.0.1:8081.
 func verifyFeedback(ctx context.Context, address, plan string, delivered int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, feedbackTimeout, errors.New("timeout: feedback was not sent"))
 	defer cancel()
@@ -66,9 +66,10 @@ func verifyFeedback(ctx context.Context, address, plan string, delivered int) er
 // returns an error.
 const deliveryTimeout = 30 * time.Second
 
-// verifyDelivered blocks until dlrloop has delivered all events to the application u, and returns how many were
-// undelivered at first. It returns an error after deliveryTimeout or if a delivery failed. It also returns an error if
-// u has not received exactly one event for each delivered recipient. address is that of dlrloop's API.
+// verifyDelivered blocks until dlrloop has delivered all events to the application u. waiting is how many events were
+// undelivered at the call. verifyDelivered returns an error after deliveryTimeout or if a delivery failed. It also
+// returns an error unless u has received exactly one event for each delivered recipient. address is the address of
+// dlrloop's API.
 func verifyDelivered(ctx context.Context, address string, u *traffic.Upstream, delivered int) (waiting int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, errors.New("timeout: events were not delivered"))
 	defer cancel()

@@ -43,8 +43,9 @@ func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, throug
 	return direct, through, nil
 }
 
-// drive sends batches of messages to the server at origin, such as http://127.0.0.1:8081, and returns percentiles of
-// its response times. Before, it sends a tenth more as a warm-up. Any answer other than 201 is an error.
+// drive sends l.sends batches of messages to the server at origin, such as http://127.0.0.1:8081, and returns
+// percentiles of the response times. Before these batches, it sends l.sends/10 batches as a warm-up. Any answer other
+// than 201 is an error.
 func drive(ctx context.Context, origin string, l load) (times, error) {
 	to := make([]string, l.recipients)
 	for i := range to {

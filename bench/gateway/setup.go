@@ -82,8 +82,8 @@ func (w *setup) end() error {
 	return errors.Join(<-w.ended, w.upstream.Close())
 }
 
-// verify blocks until dlrloop has recorded exactly the batches sent through its gateway. After about a minute, it
-// returns an error with both numbers of batches.
+// verify blocks until dlrloop has recorded exactly as many batches as were sent through its gateway. It checks this
+// once a second. If the numbers still differ at the 60th check, verify returns an error that contains both numbers.
 func (w *setup) verify(ctx context.Context) (err error) {
 	for range 60 {
 		if err = w.verifyOnce(ctx); err == nil {

@@ -46,15 +46,15 @@ func (s *source) full() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.Number), traffic.Recipients}
 }
 
-// fullInOrder returns a callback like those of full, but with consecutive phone numbers. It fills the store before a
-// measurement.
+// fullInOrder returns a callback with one delivery report for all 1000 recipients of a new batch. Unlike those of full,
+// the phone numbers are consecutive. The bench sends such callbacks to fill the store before a measurement.
 func (s *source) fullInOrder() callback {
 	// As in production, new reports change another part of the phone number index than the stored ones.
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.ConsecutiveNumber), traffic.Recipients}
 }
 
-// recipient returns a callback with a report for one recipient, the next one of a random order. The order mixes the
-// recipients of 100 batches, and continues with 100 new batches after them.
+// recipient returns a callback with a report for one recipient. Successive calls return all reports for the recipients
+// of 100 new batches, in random order, then those of the next 100 new batches, and so on.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,8 +86,9 @@ type sent struct {
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run sends callbacks until the load ends, and sends each refused one again. It returns an error if a connection fails
-// or ctx ends. The result is never nil, and counts correctly even with an error.
+// run sends callbacks until l.until, or until l.recipients recipients are acknowledged (0 means no limit). It sends
+// each refused callback again. It returns an error if a connection fails or ctx ends. The first result is never nil: on
+// an error, it counts the callbacks sent before the error.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}
 	group, ctx := errgroup.WithContext(ctx)
@@ -136,8 +137,9 @@ func (s *source) connection(ctx context.Context, l load, result *sent) error {
 	return ctx.Err()
 }
 
-// send sends one HTTP request to dlrloop and returns the connection, for the next request. If c is nil, it opens a new
-// connection. After an error, such as a *traffic.RefusedError, it closes the connection and returns nil.
+// send sends one HTTP request to dlrloop over connection c, or over a new one if c is nil. It returns the connection,
+// which the caller can pass to the next call. On an error, such as a *traffic.RefusedError, it closes the connection
+// and returns nil instead.
 func send(
 	ctx context.Context, c *traffic.Connection, address string, request []byte,
 ) (*traffic.Connection, error) {

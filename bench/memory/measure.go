@@ -101,8 +101,9 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settledTotals blocks for the duration of the option -settle, in which dlrloop is idle. It then returns dlrloop's
-// totals (counts of recipients and reports) and the size of its store.
+// settledTotals first waits for the duration of the option -settle, so that dlrloop can finish its work and release
+// memory. No callbacks may be sent meanwhile. It then returns dlrloop's totals (counts of recipients and reports) and
+// the size of its store.
 func (r *run) settledTotals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):
@@ -112,8 +113,8 @@ func (r *run) settledTotals(ctx context.Context) (*traffic.Totals, *traffic.Stor
 	return r.program.totals(ctx)
 }
 
-// drive sends callbacks until the load ends, then blocks until all accepted reports are in dlrloop's database. The
-// result is never nil: on an error, it counts what was sent so far.
+// drive sends the callbacks of load l, then blocks until all accepted reports are in dlrloop's database. The first
+// result is never nil: on an error, it counts what was sent before the error.
 func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	s, err := r.source.run(ctx, l)
 	r.acknowledged += s.recipients.Load()
@@ -151,9 +152,9 @@ func (r *run) ingest(ctx context.Context, f *figures) error {
 	return nil
 }
 
-// fullReports returns a load (what to send, and for how long) whose reports each list all recipients of a batch. It
-// begins now and lasts for the duration of the option -burst.
-func (r *run) fullReports() load {
+// burstLoad returns the load for the burst: callbacks with full reports, each for all recipients of a new batch. The
+// load ends when the duration of the option -burst has passed since the call of burstLoad.
+func (r *run) burstLoad() load {
 	return load{
 		address: r.program.public, connections: burstConnections, next: r.source.full,
 		until: time.Now().Add(r.burstFor),
@@ -166,7 +167,7 @@ func (r *run) burst(ctx context.Context, f *figures) error {
 		return err
 	}
 	f.burst, err = during(ctx, r.program.command.Process.Pid, func() error {
-		f.full, err = r.drive(ctx, r.fullReports())
+		f.full, err = r.drive(ctx, r.burstLoad())
 		return err
 	})
 	if err != nil {
@@ -194,7 +195,7 @@ func (r *run) crash(ctx context.Context, f *figures) error {
 	}
 	results := make(chan result, 1)
 	go func() {
-		s, err := r.source.run(bursting, r.fullReports())
+		s, err := r.source.run(bursting, r.burstLoad())
 		results <- result{s, err}
 	}()
 	select {

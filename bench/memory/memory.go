@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// memory holds the memory usage of a process in bytes, as Linux reports it: heap and stacks, mapped files, and the
-// largest sum of both so far.
+// memory holds the memory usage of a process in bytes, as Linux reports it: that of heap and stacks, and that of mapped
+// files. It also holds the peak, the largest sum of these two since the process started or since the last call of
+// function watch.
 type memory struct {
 	anon      int64 // anonymous: heap and stacks
 	files     int64 // mapped files, mostly the database; the kernel can reclaim them
@@ -72,8 +73,8 @@ func (p *peak) add(m memory) {
 // ready.
 const interval = 20 * time.Millisecond
 
-// watch samples the memory usage of a process until ctx or the process ends. It returns the maximum since the call, or
-// an error if it could not take a sample.
+// watch samples the memory usage of a process until ctx or the process ends, and returns the maximum since the call. It
+// returns an error if it cannot take the first sample, for example because the process has already ended.
 func watch(ctx context.Context, pid int) (p peak, err error) {
 	if err := os.WriteFile(procFile(pid, "clear_refs"), []byte("5"), 0); err != nil { // resets VmHWM
 		return p, err
@@ -97,8 +98,8 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 	}
 }
 
-// during calls function phase, one phase of the measurement, and returns the peak memory usage of the process with id
-// pid meanwhile. It returns the error of phase, or one if the memory cannot be read.
+// during calls function phase and samples the memory usage of the process with id pid until phase returns. It returns
+// the peak memory usage in this time. It returns an error if phase fails or the memory usage cannot be read.
 func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

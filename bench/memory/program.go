@@ -132,8 +132,9 @@ func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	return s, err
 }
 
-// read reads dlrloop's log to its end, and counts the warnings and errors. It sends nil to the channel serving after
-// dlrloop has logged its listen addresses, which read stores in p. If the log ends earlier, it sends an error.
+// read reads dlrloop's log to its end, and counts the warnings and errors in p.logged. When dlrloop logs its listen
+// addresses, read stores them in p and sends nil to the channel serving. If the log ends before that, read sends an
+// error instead.
 func (p *program) read(logs io.Reader, serving chan<- error) {
 	var once sync.Once
 	signal := func(err error) { once.Do(func() { serving <- err }) }

@@ -71,9 +71,9 @@ func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// report records the reports Dispatched and Delivered for each recipient of some batches, in random order within each
-// status. first is the number of the first batch, and count the number of batches. The reports Dispatched have the time
-// now, and those with Delivered come 8 seconds later.
+// report records two reports for each recipient of the batches first to first+count-1. All Dispatched reports are
+// recorded first, with the time now, then all Delivered reports, with a time 8 seconds later. The order of the
+// recipients is random.
 func (w *periodRun) report(ctx context.Context, first, count int, now time.Time) error {
 	for _, s := range []struct {
 		status dlr.Status

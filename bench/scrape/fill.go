@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// plans are the ids of the service plans to which the stored batches belong, in turn.
+// plans are the ids of the service plans of the stored batches. Batch number b belongs to plans[b%len(plans)].
 var plans = []string{"plan-a", "plan-b", "plan-c", "plan-d", "plan-e"}
 
 // writers is the number of goroutines that record batches at the same time.
@@ -23,7 +23,8 @@ const writers = 4
 const missing = 10
 
 // fill creates a store at this path and records this number of batches in it. In each batch, a few recipients have no
-// report, and the delivery feedback for the others is not sent yet. It returns an error if the store lacks a recipient.
+// report, and the delivery feedback for the others is not sent yet. fill then counts the stored recipients, and returns
+// an error unless there are 1000 for each batch.
 func fill(ctx context.Context, path string, batches int) (err error) {
 	s, err := boltstore.Open(ctx, boltstore.Config{Path: path, Policies: policies})
 	if err != nil {
@@ -34,7 +35,7 @@ func fill(ctx context.Context, path string, batches int) (err error) {
 	for w := range writers {
 		group.Go(func() error {
 			for b := w; b < batches; b += writers {
-				for _, a := range batch(b) {
+				for _, a := range arrivalsOf(b) {
 					if err := record(filling, s, a); err != nil {
 						return err
 					}
@@ -74,9 +75,9 @@ func policies(string) store.Policy {
 	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch returns what to record for the batch with this number, as two arrivals: the batch's properties, and a report on
-// all but a few of its recipients.
-func batch(b int) []store.Arrival {
+// arrivalsOf returns the two arrivals to record for the batch with number b: the properties of the batch, and a report
+// on all but a few of its recipients.
+func arrivalsOf(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)
 	for i := range numbers {

@@ -104,8 +104,8 @@ func read(body []byte) scraped {
 	return s
 }
 
-// verify returns an error unless the metrics count the pending feedback tasks and the missing messages of this number
-// of batches, as function fill has stored them.
+// verify returns an error unless the metrics show what function fill has stored. That is one pending feedback task and
+// 10 messages without a final report for each batch.
 func (s scraped) verify(batches int) error {
 	if s.pending != float64(batches) || s.missing != float64(batches*missing) {
 		return fmt.Errorf("the scrape shows %.0f tasks and %.0f missing messages; stored were %d batches,"+

@@ -70,8 +70,8 @@ func (r Report) Body() []byte {
 		number)
 }
 
-// Planned returns all recipient reports of this number of batches, numbered from first on. Each of the 1000 recipients
-// of a batch has two reports, Dispatched and Delivered. The order is random, but equal arguments give the same order.
+// Planned returns all recipient reports of the batches first to first+batches-1. Each of the 1000 recipients of a batch
+// has two reports, Dispatched and Delivered. The order is random, but equal arguments give the same order.
 func Planned(first, batches int, seed uint64) []Report {
 	all := make([]Report, 0, 2*batches*Recipients)
 	for b := range batches {
@@ -95,7 +95,8 @@ func FullBody(batch int, number func(n int) string) []byte {
 		FullFailed, quoted(batch, 0, FullFailed, number), Recipients)
 }
 
-// quoted returns the phone numbers of recipients begin to end-1 of a batch as JSON strings, separated by commas.
+// quoted returns the phone numbers of recipients begin to end-1 of a batch as JSON strings, separated by commas. Each
+// batch has recipients 0 to 999. Function number, which generates the phone numbers, is Number or ConsecutiveNumber.
 func quoted(batch, begin, end int, number func(n int) string) []byte {
 	list := make([]byte, 0, (end-begin)*len(`"447700000000",`))
 	for r := begin; r < end; r++ {
