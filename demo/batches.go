@@ -36,8 +36,9 @@ const (
 	roundPause = 5 * time.Second
 )
 
-// sendBatches sends every batch in scenario. If once is true, it returns when all feedback and events are delivered.
-// Otherwise it repeats the scenario until ctx ends, and then returns nil.
+// sendBatches sends every batch in scenario, and then an inbound message to dlrloop. If once is true, it returns the
+// result of waitUntilIdle after that. Otherwise it repeats the scenario until ctx ends, and then returns nil. If a
+// batch or the message cannot be sent, it returns an error at once.
 func (w *world) sendBatches(ctx context.Context, once bool) error {
 	for number := 1; ; {
 		for _, b := range scenario {
@@ -90,8 +91,9 @@ func (w *world) send(ctx context.Context, b batch, number int) error {
 	return nil
 }
 
-// receiveStop makes a simulated phone send the message STOP, and blocks until dlrloop's API shows this message. number
-// selects the phone. It returns an error if ctx ends first.
+// receiveStop makes a simulated phone send the message STOP, and blocks until dlrloop's API shows this message. As in
+// send, number determines the phone number: it is that of the first recipient. receiveStop returns an error if ctx ends
+// first or the API fails.
 func (w *world) receiveStop(ctx context.Context, number int) error {
 	from := fmt.Sprintf("1202555%04d", number*100%10000)
 	id, err := w.sinch.Receive(simulator.Inbound{Plan: plan, From: from, To: "12025550100", Body: []byte(`"STOP"`)})
@@ -118,8 +120,9 @@ func (w *world) receiveStop(ctx context.Context, number int) error {
 	}
 }
 
-// waitUntilIdle blocks until the simulated Sinch has no callback left to send and has accepted all owed feedback, and
-// the application knows the final state of each message. It returns an error if this takes longer than idleTimeout.
+// waitUntilIdle blocks until the simulated Sinch has no callback left to send and has accepted the feedback for all
+// recipients that the method feedback expects, and the simulated application has accepted all events. It returns an
+// error if this takes longer than idleTimeout or ctx ends first.
 func (w *world) waitUntilIdle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()

@@ -27,9 +27,9 @@ type Config struct {
 const idleTimeout = 60 * time.Second
 
 // Run sends batches through dlrloop to a simulated Sinch and delivers events to a simulated application, all in this
-// process, and prints what happens. It blocks until ctx ends or, with c.Once, until all feedback and events are sent.
-// With c.Once, it returns an error if feedback or events are missing, if Sinch accepted feedback that was not owed, or
-// if the application found a fault in the events.
+// process, and prints what happens. Without c.Once, it blocks until ctx ends, and then returns nil. With c.Once, it
+// returns when all feedback and events have arrived. It returns an error if they do not arrive within a minute, if
+// Sinch accepted feedback that should not be sent, or if the application found a fault in the events.
 func Run(ctx context.Context, c Config) (err error) {
 	dir, err := os.MkdirTemp("", "dlrloop-demo-")
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 )
 
 // accepted prints an event that the simulated application accepted for the first time. A completed batch and an inbound
-// message get a line of their own; other events are counted by type and printed together after reportWindow.
+// message get a line of their own. Other events are counted by type; reportWindow after the first of them, printEvents
+// prints the counts.
 func (p *printer) accepted(e application.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -46,8 +47,8 @@ func (p *printer) printEvents() {
 	p.line(plain, "⇨", "events", "the application accepted %s", strings.Join(parts, ", "))
 }
 
-// undelivered returns how many events the simulated application still has to accept: final statuses that dlrloop learns
-// from Sinch, and inbound messages that dlrloop acknowledged.
+// undelivered returns how many events the simulated application has not accepted yet. It must accept one for each final
+// status that dlrloop can know from reports, and one for each inbound message that dlrloop acknowledged to Sinch.
 func (w *world) undelivered() (n int) {
 	statuses := make(map[ledger.BatchRecipient]string)
 	inbound := 0

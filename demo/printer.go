@@ -22,8 +22,8 @@ const (
 	minGap = 400 * time.Millisecond
 )
 
-// printer prints a line for each notable change in the demo. Its methods may be called concurrently, as the simulator
-// and the store do.
+// printer prints what happens in the demo, such as a sent batch or a failed feedback call, one line each. It is safe
+// for concurrent use, because the simulator and the store call it from goroutines of their own.
 type printer struct {
 	out     io.Writer
 	color   bool
@@ -68,8 +68,8 @@ func (p *printer) paint(color, text string) string {
 	return color + text + reset
 }
 
-// line prints the seconds since the start, a sign and a word in the given color, and a formatted text. After the method
-// close it prints nothing. The caller must hold p.mu.
+// line prints one line: the seconds since the start of the demo, sign and what in the given color, and the formatted
+// text. It prints nothing if close has been called. The caller must hold p.mu.
 func (p *printer) line(color, sign, what, format string, args ...any) {
 	if p.closed {
 		return
@@ -79,8 +79,8 @@ func (p *printer) line(color, sign, what, format string, args ...any) {
 		fmt.Sprintf(format, args...))
 }
 
-// mayPrint reports whether the last line of this kind was at least minGap ago, so that another one may be printed. If
-// so, it records now as the time of the last line. The caller must hold p.mu.
+// mayPrint reports whether the last line of this kind, such as "late" or "duplicate", was at least minGap ago. If so,
+// the caller may print another one, and mayPrint records now as its time. The caller must hold p.mu.
 func (p *printer) mayPrint(kind string) bool {
 	now := time.Now()
 	if now.Sub(p.last[kind]) < minGap {
@@ -106,7 +106,8 @@ func (p *printer) printHeader(w *world) {
 	fmt.Fprintln(p.out)
 }
 
-// short returns the last six characters of a batch id, which are enough to distinguish the demo's batches.
+// short returns "…" and the last six characters of id, a batch id or phone number. In the demo, these characters are
+// enough to distinguish them.
 func short(id string) string { return "…" + id[max(0, len(id)-6):] }
 
 func (p *printer) sent(id string, b batch) {
@@ -119,7 +120,7 @@ func (p *printer) sent(id string, b batch) {
 	p.line(bold, "→", "sent", "batch %s to %d recipients, reports: %s%s", short(id), b.recipients, b.kind, wanted)
 }
 
-// received prints that the phone with the number from sent STOP, an inbound message.
+// received prints that a phone sent the inbound message STOP. from is the number of the phone.
 func (p *printer) received(from string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,9 +134,10 @@ func (p *printer) stored(from, text string) {
 	p.line(green, "✉", "inbound", "%q from %s is stored", text, short(from))
 }
 
-// folded prints what changed in dlrloop's store: duplicates, late reports and reports that dlrloop fetched. It only
-// counts other reports, and prints the counts after reportWindow. The store calls it after it has applied new reports.
-func (p *printer) folded(changes []store.Changes) {
+// changed prints what new reports changed in dlrloop's store. The store calls it after it has applied them. Late and
+// repeated reports, and those that dlrloop fetched from Sinch, get lines of their own. The messages of all applied
+// reports are counted by status; reportWindow after the first of them, printReports prints the counts.
+func (p *printer) changed(changes []store.Changes) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range changes {
@@ -160,8 +162,8 @@ func (p *printer) folded(changes []store.Changes) {
 	}
 }
 
-// fetchedFinal returns how many messages became final by a report that dlrloop fetched from Sinch, because no callback
-// came.
+// fetchedFinal returns how many messages since the start of the demo got their final status from a report that dlrloop
+// fetched from Sinch, and not from a callback.
 func (p *printer) fetchedFinal() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -253,8 +255,8 @@ func failure(e ledger.Entry) string {
 	return how
 }
 
-// close prints the counts of reports and events that are not printed yet. After close, the printer prints no line about
-// changes.
+// close prints the counts of reports and events that are not printed yet. After close, the method line prints nothing,
+// but printSummary still does.
 func (p *printer) close() {
 	p.mu.Lock()
 	pending, pendingEvents := len(p.reports) > 0, len(p.events) > 0

@@ -128,8 +128,9 @@ func countMissing(want, have map[ledger.BatchRecipient]bool) (n int) {
 	return n
 }
 
-// verdict returns an error if owed feedback is missing, if accepted feedback was not owed, if no feedback was owed, or
-// if the application found a fault in the events.
+// verdict returns an error unless Sinch accepted feedback for exactly the expected recipients, which are the delivered
+// ones whose batch wants feedback. It is also an error if no feedback was expected, or if the application found a fault
+// in the events.
 func (s Summary) verdict() error {
 	if s.missing > 0 || s.unexpected > 0 || s.FeedbackRecipientsExpected == 0 {
 		return fmt.Errorf("demo: feedback for %d recipients was owed, %d of them never reached Sinch, and %d were not owed",

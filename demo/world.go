@@ -87,7 +87,7 @@ func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, 
 	w.server, err = server.Start(ctx, w.config(secret, eventSecret), server.Options{
 		Version: c.Version,
 		Log:     slog.New(slog.DiscardHandler), // the printer prints the same
-		Folded:  p.folded,
+		Folded:  p.changed,
 	})
 	if err != nil {
 		return nil, err
@@ -102,8 +102,9 @@ func newEventSecret() string {
 	return "whsec_" + base64.StdEncoding.EncodeToString(key)
 }
 
-// config returns a configuration of dlrloop for the demo, with short delays. secret is the key with which Sinch signs
-// callbacks, eventSecret the key with which dlrloop signs events.
+// config returns dlrloop's configuration for the demo. Feedback, retries and the fetch of missing reports begin sooner
+// than by default. secret is the key with which Sinch signs callbacks, eventSecret the key with which dlrloop signs
+// events.
 func (w *world) config(secret, eventSecret string) *config.Config {
 	c := config.Default()
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
@@ -134,8 +135,8 @@ type simulatedServer struct {
 	listener net.Listener
 }
 
-// listen returns an HTTP server for h that listens on a free loopback port. Call serve to serve requests. The caller
-// must close the server and the listener.
+// listen returns an HTTP server for h that listens on a free loopback port. Call serve to serve requests. If err is
+// nil, the caller must close the server and the listener, even if it never calls serve.
 func listen(ctx context.Context, h http.Handler) (s simulatedServer, err error) {
 	s.http = &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -153,8 +154,8 @@ func (s simulatedServer) serve() error {
 // origin returns the URL of the server without a path, such as http://127.0.0.1:40213.
 func (s simulatedServer) origin() string { return "http://" + s.listener.Addr().String() }
 
-// run runs dlrloop, the simulator and their HTTP servers until ctx ends or one of them fails. It returns when all of
-// them have stopped.
+// run runs dlrloop, the simulator and their HTTP servers until ctx ends or one of them fails. When all of them have
+// stopped, it returns the error of the one that failed first, or nil if none failed.
 func (w *world) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range w.servers {

@@ -53,7 +53,8 @@ type Code struct {
 }
 
 // LookupCode returns the description of code n. It never fails: Sinch adds codes without notice, so n may be
-// undocumented. The Class of such a code is ClassMMS if n is 2000 to 2599, else ClassOther. NoCode also has ClassOther.
+// undocumented. Then the Name says so, the Permanence is Unset, and the Class is ClassMMS if n is 2000 to 2599, else
+// ClassOther. The description of NoCode, which stands for a missing code, has the Name "no code" and ClassOther.
 func LookupCode(n int) Code {
 	if n >= 0 && n < len(codes) && codes[n].name != "" {
 		return codes[n].code(n)

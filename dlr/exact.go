@@ -18,9 +18,9 @@ func UnmarshalStrict(body []byte, into any) error {
 	return exactDecoder{strict: true}.unmarshal(body, into)
 }
 
-// exactDecoder rewrites JSON before json.Unmarshal decodes it. Of an object for a struct, it keeps only members whose
-// name is exactly that of a field, and of members with the same name only the last. If strict is set, a member without
-// a field is an error.
+// exactDecoder rewrites JSON before json.Unmarshal decodes it. From an object that is decoded into a struct, it removes
+// the members whose name is not exactly that of a field; if strict is set, such a member is an error. If an object has
+// several members with the same name, only the last remains.
 type exactDecoder struct{ strict bool }
 
 func (e exactDecoder) unmarshal(body []byte, into any) error {
@@ -36,8 +36,9 @@ func (e exactDecoder) unmarshal(body []byte, into any) error {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// value appends raw, a JSON value for a target of type t, to b without the members that must not be decoded. It appends
-// a value that does not fit the type unchanged; json.Unmarshal later returns the error.
+// value rewrites raw, a JSON value that is decoded into a variable of type t, as described at exactDecoder. It appends
+// the result to b and returns the longer slice. A value that does not fit t, such as a string for a struct, is not
+// changed; json.Unmarshal later returns the error.
 func (e exactDecoder) value(b, raw []byte, t reflect.Type) ([]byte, error) {
 	switch kind := t.Kind(); {
 	case reflect.PointerTo(t).Implements(unmarshaler):

@@ -60,7 +60,8 @@ func parseInbound(t Type, object []byte) (Callback, error) {
 
 var errLongID = fmt.Errorf("the id has more than %d bytes", MaxBatchID)
 
-// cutNumber returns the first 64 bytes (MaxNumber) of a phone number as valid UTF-8, or all of a shorter one.
+// cutNumber returns the first 64 bytes (MaxNumber) of a phone number, without a character that would be cut in two. It
+// returns a shorter number unchanged.
 func cutNumber(t text) string {
 	if len(t) <= MaxNumber {
 		return string(t)

@@ -30,8 +30,8 @@ func Text(value []byte) (s string, ok bool) {
 	return "", false
 }
 
-// Integer decodes value, a JSON number such as 3, 3.0 or 3e2, or a JSON string that contains one. For any other value
-// ok is false, and so it is for numbers of more than 32 bits, because no documented code or count is so large.
+// Integer decodes value, a whole JSON number such as 3, 3.0 or 3e2, or a JSON string that contains one. For any other
+// value, and for a number that does not fit an int32, ok is false. All documented codes and counts fit.
 func Integer(value []byte) (n int, ok bool) {
 	if len(value) == 0 {
 		return 0, false // without the allocations of two errors
@@ -91,8 +91,8 @@ func isPlain(b []byte) bool {
 	return true
 }
 
-// wholeNumber rewrites a number such as 3.0 or 1.2e10 as an integer. It returns other text unchanged, and so it does
-// with a number of 2^53 or more, which floating point does not represent exactly.
+// wholeNumber rewrites a whole number that is written like 3.0 or 1.2e10 as an integer. Any other text is returned
+// unchanged, and so is a number of 2^53 or more, because a float64 cannot represent every such number.
 func wholeNumber(s string) string {
 	if !strings.ContainsAny(s, ".eE") || strings.Trim(s, "+-.0123456789eE") != "" {
 		return s
@@ -106,7 +106,7 @@ func wholeNumber(s string) string {
 
 // Members iterates over the members of object in order, and yields name and value. object must be a valid JSON object
 // without white space around it. The name is unquoted and valid until the next iteration. The value is a subslice of
-// object, which begins at the index cap(object)-cap(value).
+// object; its first byte is object[cap(object)-cap(value)].
 func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for _, element := range elements(object) {
@@ -136,8 +136,9 @@ func stringEnd(b []byte) int {
 	}
 }
 
-// elements iterates over the comma-separated elements of list, a valid JSON list or object. It yields the index in list
-// at which the element begins, and the element without white space around it, a subslice of list.
+// elements iterates over the elements of a JSON list, or over the members of a JSON object, each with name and value.
+// It yields the index in list at which the element begins, and the element without white space around it, a subslice
+// of list. list must be valid JSON.
 func elements(list []byte) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		rest := bytes.TrimSpace(list[1 : len(list)-1])

@@ -26,8 +26,8 @@ func Digits(number string) string {
 // maxMSISDN is the maximum number of digits of a phone number (ITU-T E.164). MSISDN rejects more.
 const maxMSISDN = 15
 
-// MSISDN returns the digits of number. ok is true if number consists of 1 to 15 digits and of separators such as + and
-// spaces. So ok is true for a short code, but false for a masked number and for an alphanumeric sender.
+// MSISDN returns the result of Digits. ok is true if this consists of 1 to 15 digits and nothing else: so for a phone
+// number and a short code, but not for a masked number or an alphanumeric sender.
 func MSISDN(number string) (digits string, ok bool) {
 	digits = Digits(number)
 	return digits, digits != "" && len(digits) <= maxMSISDN && isDigits(digits)

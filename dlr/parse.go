@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Callback is the decoded body of a callback from Sinch: either a delivery report or an inbound message. If decoding
-// failed, only Type may be set.
+// Callback is the decoded body of a callback from Sinch: either a delivery report or an inbound message. If Parse
+// returns an error, Report and Inbound are nil.
 type Callback struct {
 	Type    Type     // as received, at most 64 bytes; empty if absent
 	Report  *Report  // nil for an inbound message
@@ -67,8 +67,8 @@ func (e *ParseError) Error() string {
 
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// Limits of values in a report, in bytes. Parse truncates a longer type, and treats any other longer value as missing,
-// because it would not fit into a database key. Sinch's own values are far shorter.
+// Limits of values in a report, in bytes. Parse treats a longer batch id, phone number or status as missing, because it
+// would not fit into a database key. A longer type is truncated. Sinch's own values are far shorter.
 const (
 	MaxBatchID = 255
 	MaxNumber  = 64 // of a recipient's phone number, as received
@@ -80,20 +80,20 @@ const (
 // entry for each status and code that occurs, and there are hundreds of codes.
 const maxStatuses = 4096
 
-// maxRecipients is the maximum number of recipients in a batch report; Parse rejects a report with more. Sinch sends a
-// batch to at most 1000 numbers or groups. A body with so many recipients is about 16 MB long, the default limit of a
-// callback's body.
+// maxRecipients is the maximum number of recipients in a batch report; Parse rejects a report with more. A body with
+// maxRecipients phone numbers is about 16 MB long, the default limit of a callback's body. Sinch sends a batch to at
+// most 1000 numbers or groups.
 const maxRecipients = 1 << 20
 
 // maxText is the number of characters to which Parse truncates strings such as client_reference. That is also Sinch's
 // limit for a client_reference.
 const maxText = 2048
 
-// Parse decodes the body of one callback. If it returns a *ParseError, its only kind of error, the caller must keep the
-// body and still accept the callback. A recipient report needs a batch id, a recipient and a status. A batch report
-// needs a batch id and a list of at most 4096 entries, each with a status, with at most 1 048 576 recipients in all. An
-// inbound message needs an id. Other members that are missing or unreadable become zero values; a missing code becomes
-// NoCode.
+// Parse decodes the body of one callback. Every error is a *ParseError; the caller must then keep the body and still
+// accept the callback. The body must be a JSON object with a type that Sinch documents. A recipient report must have a
+// batch id, a recipient and a status. A batch report must have a batch id and a list of entries, each with a status; it
+// may have at most 4096 entries and 1 048 576 recipients. An inbound message must have an id. Other members that are
+// missing or unreadable become zero values; a missing code becomes NoCode.
 func Parse(body []byte) (Callback, error) {
 	object, err := objectOf(body)
 	if err != nil {

@@ -18,8 +18,8 @@ type State struct {
 	OperatorAt time.Time // the time in the carrier's delivery receipt
 }
 
-// Time returns the time by which the states of a recipient are ordered: OperatorAt if set, else At. It returns the zero
-// time if neither is set.
+// Time returns the time by which the states of a recipient are ordered: the time in the carrier's delivery receipt
+// (OperatorAt) or, if that is zero, the time of Sinch's report (At). It returns the zero time if both are zero.
 func (s State) Time() time.Time {
 	if s.OperatorAt.IsZero() {
 		return s.At
@@ -34,9 +34,9 @@ func (s State) SameReport(t State) bool {
 }
 
 // Compare tells which of two states of a recipient the store keeps: s if the result is positive, t if it is negative.
-// It returns 0 only if they are equal. A final status wins over an intermediate one, then the later Time wins, then the
-// status with the higher rank; Delivered has the highest. The other fields break ties, so that the order of reports is
-// irrelevant.
+// It returns 0 only if s and t are equal. A final status wins over an intermediate one. Otherwise the later Time wins,
+// then the status with the higher rank; Delivered has the highest. The other fields decide between states that are
+// equal in these, so that the result does not depend on the order in which reports arrive.
 func (s State) Compare(t State) int {
 	if s.Status.Final() != t.Status.Final() { // Sinch guarantees no order: Delivered may arrive before Dispatched
 		if s.Status.Final() {

@@ -21,7 +21,8 @@ const (
 	Unknown    Status = "Unknown"
 )
 
-// Other stands for all undocumented statuses together where the values are a closed set, as in metrics and counts.
+// Other stands for any undocumented status in places that know only a fixed set of statuses, such as metric labels and
+// counts.
 const Other Status = "other"
 
 // statuses lists the documented statuses in ascending rank: first the two intermediate ones, then the final ones. Of

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Unique returns a JSON document, as a new slice, without white space between values and without repeated members. Of
-// several members of an object with the same name it keeps the last, as UnmarshalExact does. It returns an error if
-// document is not JSON.
+// Unique returns a copy of a JSON document without white space between values and without repeated members. Of several
+// members of an object with the same name it keeps the last, as UnmarshalExact does. It returns an error if document is
+// not valid JSON.
 func Unique(document []byte) ([]byte, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, document); err != nil {

@@ -82,8 +82,8 @@ func (r *rawReport) recipientEntry() ([]Entry, Reason) {
 }
 
 // readEntries decodes the list of entries in a batch report. It returns a Reason if list is not a JSON list, has more
-// than maxStatuses entries or more than limit recipients, or if an entry has no status. It allocates only what it
-// returns, so that a few megabytes of empty entries do not take a hundred times as much memory.
+// than maxStatuses entries or more than limit recipients, or if an entry has no status. It stops at the first of these
+// faults, so that a body with millions of entries does not take much memory.
 func readEntries(list []byte, limit int) ([]Entry, Reason) {
 	if len(list) == 0 || list[0] != '[' {
 		return nil, NoStatus

@@ -87,8 +87,8 @@ func (a *Access) Check(r *http.Request) error {
 	return ErrCredentials
 }
 
-// CheckOrigin refuses requests that a page of another web site made a browser send (cross-site request forgery): it
-// returns a problem with status 403 for them, and nil for all others. GET, HEAD and OPTIONS are always allowed.
+// CheckOrigin prevents cross-site request forgery. It returns a problem with status 403 if a browser sent the request
+// for a page of another web site, otherwise nil. GET, HEAD and OPTIONS are always allowed.
 func (a *Access) CheckOrigin(r *http.Request) error {
 	if a.crossOrigin.Check(r) == nil {
 		return nil
@@ -96,9 +96,9 @@ func (a *Access) CheckOrigin(r *http.Request) error {
 	return problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused")
 }
 
-// CheckHost stops DNS rebinding, by which a web page reads answers of this machine through a host name of its own. It
-// is for listeners without credentials. It returns nil for an IP address, localhost and names that end in .localhost,
-// and a problem with status 421 for any other value of the Host header.
+// CheckHost checks the Host header of a request to a listener without credentials. It returns nil if host, with or
+// without a port, is an IP address, localhost or a name that ends in .localhost, otherwise a problem with status 421.
+// This stops DNS rebinding: a web site resolves its own host name to this machine, so that its pages can read answers.
 func CheckHost(host string) error {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

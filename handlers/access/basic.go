@@ -41,8 +41,8 @@ func (Basic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a password.
 func (Basic) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Digests returns the digests of user:password for each encoding that a client may use: UTF-8 and, if the text can be
-// encoded so and the bytes differ, ISO 8859-1. So the result has one or two elements.
+// Digests returns the digest of user:password in UTF-8, followed by its digest in ISO 8859-1, because a client may use
+// either encoding. The second is left out if the text cannot be encoded in ISO 8859-1 or its bytes are the same.
 func (b Basic) Digests() []Digest {
 	pair := b.User + ":" + b.Password
 	found := []Digest{DigestOf(pair)}

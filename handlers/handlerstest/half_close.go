@@ -16,8 +16,8 @@ import (
 )
 
 // HalfClose tests that h answers a client that closes its sending side early. It sends request, raw HTTP, to h over
-// TCP, closes that side while h waits for the operation op of the store s, and lets the store continue once net/http
-// has canceled the request's context. It returns the answer.
+// TCP, and closes the client's sending side while h waits for the operation op of the store s. The operation continues
+// after net/http has canceled the request's context. HalfClose returns the answer; the test fails if there is none.
 func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.Operation,
 	request string,
 ) (status int, body string) {

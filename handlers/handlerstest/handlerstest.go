@@ -19,8 +19,8 @@ import (
 )
 
 // OpenStore returns an empty store in a temporary directory, which is closed when the test ends. It collects delivery
-// feedback for one second before the feedback is due. A batch's missing reports are due to be fetched after an hour
-// without a report.
+// feedback for one second before the feedback is due. If reports of a batch are missing, a fetch from Sinch is due one
+// hour after the last callback.
 func OpenStore(t *testing.T) *boltstore.Store {
 	t.Helper()
 	return OpenStoreWith(t, func(string) store.Policy {

@@ -7,9 +7,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Detach returns a copy of a request's context that ends after limit or when the returned function is called, but not
-// when the client disconnects. It is needed because net/http cancels the original as soon as the client closes its
-// sending side, although the client may still wait for the answer.
+// Detach returns a copy of a request's context that ends after limit, but not when the client disconnects. The caller
+// must call the returned function, which ends the copy, when the request is done. Detach is needed because net/http
+// cancels the original as soon as the client closes its sending side, although it may still wait for the answer.
 func Detach(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }

@@ -140,8 +140,8 @@ func BadBody(detail string) error { return &Problem{Kind: KindBadBody, Detail: d
 // handler must also set the header WWW-Authenticate.
 func Unauthorized(detail string) error { return &Problem{Kind: KindUnauthorized, Detail: detail} }
 
-// Forbidden returns a *Problem about a request that is refused even with valid credentials. The status must be 403 or
-// 421. The client gets the detail.
+// Forbidden returns a *Problem about a request that is refused even with valid credentials. The status must be 403 or,
+// if the Host header is wrong, 421. The client gets the detail.
 func Forbidden(status int, detail string) error {
 	return &Problem{Kind: KindForbidden, Status: status, Detail: detail}
 }
@@ -171,8 +171,8 @@ func Of(err error) *Problem {
 }
 
 // OfStore returns a new problem with status 503 for a store call that failed with err. The kind is KindBusy if the
-// store was busy, closed or too slow, otherwise KindUnavailable. The text of err must name the call. The caller may
-// change the Detail.
+// store was busy, closed or too slow, otherwise KindUnavailable. The text of err must name the call, because only the
+// log shows it. The client gets the Detail, which the caller may change.
 func OfStore(err error) *Problem {
 	if Of(err).Kind == KindBusy {
 		return &Problem{Kind: KindBusy, Detail: "retry later", Cause: err}
