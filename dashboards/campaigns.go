@@ -22,8 +22,8 @@ func campaigns() board {
 	}
 }
 
-// endedIn returns a query for the fraction of messages, from 0 to 1, with the given final status. It relates to all
-// messages that became final in the dashboard's time range, without cancelled ones.
+// endedIn returns a query for the messages that got the given final status in the dashboard's time range, as a fraction
+// from 0 to 1 of all messages that became final in this time. Cancelled messages do not count.
 func endedIn(status string) query {
 	return query{expr: share(
 		`sum(increase(dlrloop_messages_total{<plan>, status="`+status+`"}[$__range]))`,

@@ -62,7 +62,8 @@ func results() palette {
 	}
 }
 
-// of returns a new palette with only the given names of series and their colors. All names must be in p.
+// of returns a new palette with only the given names of series and their colors. All names must be in p; a name that is
+// not gets the color "", which is invalid.
 func (p palette) of(names ...string) palette {
 	chosen := make(palette, len(names))
 	for _, name := range names {

@@ -14,8 +14,8 @@ const columns = 24
 // is an empty dashboard.
 type skyline [columns]uint32
 
-// put reserves space for a panel at the highest free position, the leftmost if there are several. It returns the
-// position and the size, in columns and rows of the grid.
+// put reserves space for a panel below the filled rows: as near to the top as possible, and there as far left as
+// possible. It returns the position and the size of the panel, in columns and rows of the grid.
 func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	best := dashboard.GridPos{W: width, H: height, Y: ^uint32(0)}
 	for x := range columns - width + 1 {

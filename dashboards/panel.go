@@ -9,8 +9,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 )
 
-// panel describes one panel of a Grafana dashboard: its texts, its size, its queries, and how values are displayed. A
-// zero field means Grafana's default or none.
+// panel describes one panel of a Grafana dashboard: its texts, its size, its queries, and how values are displayed. If
+// an optional field is zero, the panel uses Grafana's default or leaves this part out.
 type panel struct {
 	title       string
 	description string // what the panel shows, and what a good value is
@@ -63,8 +63,8 @@ func (p panel) draw() (dashboard.Panel, error) {
 	return drawn, nil
 }
 
-// fields sets Grafana's defaults for the values of the panel in f: unit, limits, colors and texts. drawnAs is Grafana's
-// name for the panel type, such as stat.
+// fields sets in f how Grafana displays the panel's values, unless an override for a series says otherwise: unit,
+// limits, colors and texts. drawnAs is Grafana's name for the panel type, such as stat.
 func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	f.Unit, f.Min = new(p.unit), new(0.0)
 	if p.max != 0 {

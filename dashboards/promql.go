@@ -20,8 +20,8 @@ type query struct {
 	mayBeEmpty bool // an empty result is normal, even in a busy system
 }
 
-// allowEmpty marks queries whose result may be empty even in a busy system, and returns the same slice. A check that
-// expects data from every query then leaves them out.
+// allowEmpty marks queries whose result may be empty even in a busy system. It changes queries and returns the same
+// slice. The end-to-end tests wait for a result of every query except these.
 func allowEmpty(queries ...query) []query {
 	for i := range queries {
 		queries[i].mayBeEmpty = true
@@ -84,8 +84,8 @@ func quantiles(histogram string) []query {
 	}
 }
 
-// overWholeRange reports whether the query returns one value for the dashboard's whole time range, instead of a value
-// for each point of a graph. Grafana can then evaluate it only once.
+// overWholeRange reports whether the query returns one value for the dashboard's whole time range. Grafana then
+// evaluates it once, instead of once for each point of a graph.
 func (q query) overWholeRange() bool {
 	return strings.Contains(q.expr, "["+wholeRange+"]") && !strings.Contains(q.expr, "@ end()")
 }
