@@ -72,8 +72,9 @@ func (l *loader) checkBounds() {
 	})
 }
 
-// eachValue calls visit for every single value and every list of strings in block, a struct of the configuration, and
-// in the structs inside it. blockKey is the key of block, such as plans[0], or "" for the whole configuration.
+// eachValue calls visit for every field of block, a struct of the configuration, that holds a single value or a list of
+// texts. It does the same for all structs inside block, also for those in lists. blockKey is the key of block, such as
+// plans[0], or "" for the whole configuration.
 func eachValue(blockKey string, block reflect.Value, visit func(key string, f reflect.StructField, v reflect.Value)) {
 	for i := range block.NumField() {
 		f, v := block.Type().Field(i), block.Field(i)

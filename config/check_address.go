@@ -60,8 +60,9 @@ func isNetwork(text string) bool {
 	return err == nil
 }
 
-// conflict reports whether two listen addresses, host:port, need the same port of the same host. Port 0 never
-// conflicts, because it means any free port.
+// conflict reports whether two listen addresses, host:port, cannot be in use together: the ports are equal, and the
+// hosts are the same, or one of them stands for all addresses of the machine. Port 0 never conflicts, because it means
+// any free port. For a malformed address conflict returns false.
 func conflict(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -73,7 +74,9 @@ func conflict(a, b string) bool {
 	return sameHost(hostA, hostB) || isWildcard(hostA) || isWildcard(hostB)
 }
 
-// sameHost reports whether two hosts are the same address. It treats localhost as equal to 127.0.0.1 and to ::1.
+// sameHost reports whether two hosts are the same IP address or the same name. It treats localhost as equal to
+// 127.0.0.1 and to ::1, and resolves no other name. An address that stands for all addresses, such as 0.0.0.0, is equal
+// only to itself.
 func sameHost(a, b string) bool {
 	ipA, errA := netip.ParseAddr(a)
 	ipB, errB := netip.ParseAddr(b)
@@ -97,8 +100,8 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// checkURL returns the URL in text without a trailing slash. If text is not a URL, it records a problem with the key
-// and returns text unchanged.
+// checkURL returns the URL in text without trailing slashes. It must begin with http:// or https:// and have only a
+// host and a path. If it is invalid, checkURL records a problem with the key and returns text unchanged.
 func (l *loader) checkURL(key, text string) string {
 	if strings.ContainsAny(text, "@?") { // the URL may contain a password
 		l.source.maskedLines[l.source.places[key].line] = true
@@ -141,8 +144,8 @@ func (l *loader) checkPublicURL() {
 	}
 }
 
-// cutWebhookPath returns what is before the webhook's path at the end of a URL path: /webhooks, /webhooks/{plan} or
-// /webhooks/{plan}/{token}, for any configured plan. It returns false if path does not end with a webhook's path.
+// cutWebhookPath reports whether the path of a URL ends with the webhook's path: /webhooks, or /webhooks/{plan} or
+// /webhooks/{plan}/{token} for a configured plan. If so, before is the part of path in front of it, otherwise "".
 func (l *loader) cutWebhookPath(path string) (before string, found bool) {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
@@ -158,7 +161,8 @@ func (l *loader) isPlan(id string) bool {
 	return slices.ContainsFunc(l.config.Plans, func(p Plan) bool { return p.ID == id })
 }
 
-// isExample reports whether a host is reserved for documentation: example.com, .net or .org.
+// isExample reports whether host is example.com, example.net or example.org, or a name below one of them, such as
+// www.example.com. These names are reserved for documentation.
 func isExample(host string) bool {
 	return regexp.MustCompile(`(?i)(^|\.)example\.(com|net|org)$`).MatchString(host)
 }

@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// checkDir records a problem if path is a file or lies below one, and warns if the current user cannot write there. The
-// directory need not exist. In a call of Check, checkDir also creates the files of a store there and removes them.
+// checkDir records a problem if path is a file or lies below one. It warns if the current user cannot write to path,
+// or, while path does not exist, to the nearest existing directory above it. If nothing is wrong and the function Check
+// was called, it also records a problem if tryDir cannot create a store at path.
 func (l *loader) checkDir(key, path string) {
 	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)

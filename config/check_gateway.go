@@ -43,8 +43,9 @@ func (l *loader) checkGatewayListener(g Gateway) {
 	}
 }
 
-// checkPlanGateway checks gateway.token of a service plan. If the gateway calls Sinch with the plan's token, the plan
-// must have credentials, and private.credentials must be set; otherwise every caller could send messages.
+// checkPlanGateway records a problem if gateway.token of a service plan is invalid. With PlanToken it also records one
+// if the plan has no credentials. It does the same if private.credentials is not set, because every caller of the
+// gateway could then send messages with the plan's credentials.
 func (l *loader) checkPlanGateway(key string, p Plan) {
 	token := below(key, "gateway.token")
 	checkOneOf(l, token, p.Gateway.Token, CallerToken, PlanToken)
@@ -61,7 +62,7 @@ func (l *loader) checkPlanGateway(key string, p Plan) {
 }
 
 // checkTLS records a problem if HTTPS is configured for a listener but cannot work. It warns if clients will reject the
-// certificate. If neither file is set, it does nothing.
+// certificate. It does nothing if HTTPS is not configured, that is, if t names neither a certificate nor a key file.
 func (l *loader) checkTLS(key string, t TLS) {
 	certFile, keyFile := below(key, "cert_file"), below(key, "key_file")
 	switch {

@@ -43,8 +43,8 @@ func (l *loader) checkID(key, id string, before []Plan) {
 	}
 }
 
-// checkCredentials records a problem unless the plan has either an API token or a project's access key. If feedback is
-// off, the plan may have neither. If environment variables set one of the two, it removes the other.
+// checkCredentials records a problem if the plan has both an API token and a project's access key, or neither although
+// feedback is on. If both are set, but only one of them by environment variables, it removes the other from p instead.
 func (l *loader) checkCredentials(key string, p *Plan) {
 	token, project := p.Token != "" || p.TokenFile != "", p.Project.Used()
 	if token && project {
@@ -77,8 +77,8 @@ func (l *loader) checkProject(key string, p Project) {
 	}
 }
 
-// checkOrigin records a problem unless the plan has either a region or a base URL of Sinch's API. If an environment
-// variable sets one of the two, it removes the other.
+// checkOrigin records a problem if the plan has both a region and a base URL of Sinch's API, or neither, or an invalid
+// one. If both are set, but only one of them by an environment variable, it removes the other from p instead.
 func (l *loader) checkOrigin(key string, p *Plan) {
 	region, base := below(key, "region"), below(key, "base_url")
 	if p.Region != "" && p.BaseURL != "" {
@@ -106,8 +106,8 @@ func (l *loader) checkOrigin(key string, p *Plan) {
 	}
 }
 
-// checkBaseURL checks the base URL of a plan, and removes /xms/v1 and the id from its end, because the Sinch client
-// adds them. If the URL cannot be used, it records a problem with the key.
+// checkBaseURL checks the base URL of a plan. It removes /xms/v1, with or without the id of the plan or project, from
+// its end, because the Sinch client adds both. If the URL cannot be used, it records a problem with the key.
 func (l *loader) checkBaseURL(key string, p *Plan) {
 	p.BaseURL = l.checkURL(key, p.BaseURL)
 	id := p.ID
@@ -140,9 +140,9 @@ func (l *loader) checkAuth(key string, a Auth) {
 	}
 }
 
-// problemRecorder returns a function for the Check methods of other packages. The function records a problem with a
-// member of the configuration block at key. It does nothing if a problem with the member's value, or with the file of
-// the secret, is already recorded.
+// problemRecorder returns a function that the Check methods of other packages call for each invalid setting. member is
+// the name of the setting in the configuration block at key. The function records text as a problem with it, unless the
+// setting, or the setting that names its file (token_file for token), is already marked as invalid.
 func (l *loader) problemRecorder(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")

@@ -61,8 +61,9 @@ func (l *loader) checkPostgresStore(s Store) {
 	}
 }
 
-// checkRetention records a problem if kept, the value of store.retention, is too short. It must exceed the time for
-// which any plan's feedback or any destination's events are retried by at least a day.
+// checkRetention records a problem if kept, the value of store.retention, is too short. It must exceed the setting
+// give_up of every destination, and of every plan with feedback, by at least a day, because dead events and dead
+// feedback must be kept for a day.
 func (l *loader) checkRetention(kept Duration) {
 	const after = 24 * time.Hour
 	for i, p := range l.config.Plans {
@@ -81,8 +82,8 @@ func (l *loader) checkRetention(kept Duration) {
 	}
 }
 
-// checkReplica records a problem unless the name of the replica needs no escaping in logs, metric labels and queries.
-// An empty name is valid: dlrloop then generates one.
+// checkReplica records a problem unless the name of the replica consists of at most 64 letters, digits, dots, - and _.
+// Such a name needs no escaping in logs, metric labels and queries. An empty name is valid: dlrloop then generates one.
 func (l *loader) checkReplica() {
 	if name := l.config.Replica; !regexp.MustCompile(`^[A-Za-z0-9._-]{0,64}$`).MatchString(name) {
 		l.problem("replica", "%q is not a valid name of a replica; use at most 64 letters, digits, dots, - and _, "+

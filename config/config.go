@@ -66,8 +66,8 @@ type Public struct {
 	TLS            TLS      `yaml:"tls"`
 }
 
-// TLS turns HTTPS on. While neither file is set, the listener serves HTTP. Changed files are read again within 10
-// seconds, and on SIGHUP.
+// TLS turns HTTPS on. If neither `cert_file` nor `key_file` is set, the listener serves HTTP. Changed files are read
+// again within 10 seconds, and on SIGHUP. While the files are invalid, the previous certificate stays in use.
 type TLS struct {
 	// The certificate chain, PEM.
 	CertFile string `yaml:"cert_file"`
@@ -189,7 +189,7 @@ const (
 )
 
 // Memory limits the memory of the whole process. Request bodies and queues have fixed shares of the limit. When a share
-// is used up, dlrloop refuses or delays work.
+// is used up, dlrloop refuses callbacks, which Sinch then retries, or delays other work until memory is free.
 type Memory struct {
 	// The limit. Bodies, queues, the journal's backlog and the fold have fixed shares of it, and Go's garbage
 	// collector keeps the process below it. The page cache is not part of it. `0`: the lowest limit of the process's

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// Default returns a new configuration with the default of every value. It is incomplete, because it has no plan. Load
-// replaces the two memory limits that are 0.
+// Default returns a new configuration with the default of every value. It is incomplete, because it has no plan.
+// Memory.Limit and Public.Memory are 0; Load replaces them by values that suit the memory of the machine.
 func Default() *Config {
 	return &Config{
 		Public: Public{

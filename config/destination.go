@@ -9,8 +9,8 @@ import (
 )
 
 // Destination is a URL of your application to which dlrloop delivers events: each at least once, and those of a batch
-// in order. A new destination gets the events from its first start on. An answer other than 2xx is retried; after 410
-// dlrloop pauses the destination until its events are requeued.
+// in order. A new destination gets no events from before dlrloop first started with it. After an answer other than 2xx
+// dlrloop retries the events. An answer of 410 pauses the destination until `dlrloop destination requeue`.
 type Destination struct {
 	// The name, which identifies what is already delivered: do not change it. `a` to `z`, digits, `.`, `_` and `-`, at
 	// most 64.

@@ -13,8 +13,9 @@ import (
 
 const prefix = "DLRLOOP"
 
-// variables returns the DLRLOOP_ variables that set configuration values, by name, and separately the value of
-// DLRLOOP_CONFIG. It skips empty variables. environ has the format of os.Environ.
+// variables returns the DLRLOOP_ variables in environ that may set configuration values, as a map from the name to the
+// value, and the value of DLRLOOP_CONFIG as file. It leaves out empty variables, those that Kubernetes and Docker set,
+// and those for the tests of dlrloop. environ has the format of os.Environ.
 func variables(environ []string) (found map[string]string, file string) {
 	found = make(map[string]string)
 	for _, entry := range environ {
@@ -63,8 +64,9 @@ func (l *loader) environment() {
 	}
 }
 
-// override sets target, the value of a key, and all values inside it from environment variables. It appends list
-// entries that only variables define. It adds to known the name of every variable that could set one of the values.
+// override sets target, the value of key, from environment variables. In a block or a list of blocks it sets the values
+// inside. If a variable sets a value in the entry after the last one of a list, override appends this entry. It adds to
+// known the names of all variables that could set one of these values, even of those that are not set.
 func (l *loader) override(key string, target reflect.Value, known map[string]bool) {
 	switch {
 	case target.Kind() == reflect.Struct:

@@ -7,9 +7,9 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Limits of the configuration file, far above what is needed. A file that exceeds one is invalid; of its problems only
-// the first maxProblems are reported. The memory of the YAML library grows with the square of nesting and keys, so
-// checkYAML counts both before the library parses the file.
+// Limits of the configuration file, far above what is needed. A file that exceeds one of them is invalid. maxProblems
+// is different: it only limits how many problems are reported. The memory of the YAML library grows with the square of
+// nesting and keys, so checkYAML counts both before the library parses the file.
 const (
 	maxMarks    = 100_000 // characters that may begin or end a token
 	maxNesting  = 32      // nested blocks, lists, anchors and tags
@@ -38,8 +38,8 @@ func checkYAML(text string) (*token.Token, error) {
 	return nil, nil
 }
 
-// marks returns how many characters of text may begin or end a YAML token. The number of tokens in text is bounded by
-// this count.
+// marks counts the characters of text that may begin or end a YAML token, such as punctuation and line breaks. The more
+// there are, the more memory the YAML library may need to parse text.
 func marks(text string) (n int) {
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -84,8 +84,8 @@ func (n *nesting) count(t *token.Token) {
 	}
 }
 
-// enterBlock records a key or dash that begins in column at of the text. It closes all blocks that are indented
-// further, and opens a block unless one begins in this column.
+// enterBlock updates the open blocks for a key or dash that begins in column at of the YAML text. It closes all blocks
+// that begin further to the right. It then opens a block in this column, unless one is already open there.
 func (n *nesting) enterBlock(at int) {
 	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
 		n.blocks = n.blocks[:len(n.blocks)-1]

@@ -59,8 +59,8 @@ func (l *loader) load(path string) (*Config, error) {
 	return l.config, nil
 }
 
-// finish sorts the problems, and adds to each its line of the file with secrets masked. Call it last, because only then
-// all lines with secrets are known.
+// finish sorts the problems, and adds to each its line of the file with secrets masked. Call it after all checks,
+// because each of them may find further lines with secrets.
 func (l *loader) finish(p Problems) {
 	for i := range p {
 		p[i].Source = l.source.excerpt(p[i].Line)
@@ -69,7 +69,8 @@ func (l *loader) finish(p Problems) {
 }
 
 // PrivateListen returns private.listen, the address of the private listener, even from a configuration that Load
-// rejects. It reads no files with secrets. If the file cannot be read, it returns the default.
+// rejects. It reads no files with secrets. If the file cannot be read or is not YAML, it returns the default, even if
+// an environment variable sets the address.
 func PrivateListen(path string, environ []string) string {
 	l := newLoader(environ)
 	l.readSources(path)
@@ -265,9 +266,9 @@ func below(key, name string) string {
 // element returns the key of entry i, counted from 0, in the list with this key: plans[0] for the key plans and i = 0.
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
-// resolve returns path, the value of key, so that it can be opened. A relative path in the file is relative to the
-// file's directory, so resolve joins both. It returns an absolute path, and a path from an environment variable,
-// unchanged.
+// resolve returns path, the value of key, as a path relative to the working directory: it joins the directory of the
+// configuration file with a relative path from this file. It returns an absolute path, an empty one and one from an
+// environment variable unchanged.
 func (l *loader) resolve(key, path string) string {
 	if path == "" || filepath.IsAbs(path) || l.inEnvironment(strings.TrimRight(key, "[0123456789]")) {
 		return path

@@ -18,8 +18,8 @@ const (
 	minMemory ByteSize = 64 << 20
 )
 
-// fillMemory replaces memory.limit and public.memory by their defaults if they are 0. If it sets public.memory, it may
-// also lower public.max_body, unless that key is set.
+// fillMemory replaces memory.limit and public.memory by their defaults if they are 0. If it replaces public.memory, it
+// also lowers public.max_body to what this memory allows, unless the user has set public.max_body.
 func (l *loader) fillMemory() {
 	m, p := &l.config.Memory, &l.config.Public
 	if m.Limit == 0 {
@@ -62,8 +62,9 @@ func (l *loader) isSet(key string) bool {
 	return variable || file
 }
 
-// systemMemory returns the default of memory.limit in bytes. It is processLimit, the limit of the process, if that is
-// lower than the memory of the machine; else DefaultMemory, but at most the memory of the machine.
+// systemMemory returns the default of memory.limit in bytes. machine is the memory of the machine, and processLimit the
+// memory limit of the process. If processLimit is lower than machine, it is the result. Otherwise the result is
+// DefaultMemory or machine, whichever is lower.
 func systemMemory(machine, processLimit ByteSize) ByteSize {
 	if processLimit < machine {
 		return processLimit

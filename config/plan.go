@@ -51,8 +51,9 @@ type Webhook struct {
 	Auth Auth `yaml:"auth"`
 }
 
-// Auth configures how callbacks are verified. A callback must pass every method that is set. A method that has
-// several secrets accepts any of them, so that a secret can be rotated without rejecting a callback.
+// Auth configures how callbacks are verified. A callback must pass every method that is set. Without a method the
+// configuration is invalid, unless `none` is true. A method that has several secrets accepts any of them, so that a
+// secret can be rotated without rejecting a callback.
 type Auth struct {
 	HMAC HMAC `yaml:"hmac"`
 	// HTTP Basic: the user names and passwords that are accepted.
@@ -138,14 +139,16 @@ type Feedback struct {
 type Batches string
 
 // The values of Batches. With KnownBatches, dlrloop sends feedback only for batches that are known to want it, and asks
-// Sinch about all others. With AllBatches it does not ask.
+// Sinch about batches for which this is unknown. With AllBatches it does not ask, but sends feedback for these batches,
+// too.
 const (
 	KnownBatches Batches = "known" // those with feedback_enabled according to the gateway, the application or Sinch
 	AllBatches   Batches = "all"   // all but those that are known to lack feedback_enabled
 )
 
 // Backoff is the wait after a failed attempt: a random time up to a maximum, which is `base` at first and doubles with
-// every attempt up to `cap`. For a plan, the reconciler, which fetches missing reports, waits in the same way.
+// every attempt up to `cap`. The backoff of a plan's feedback also applies when dlrloop fails to fetch missing reports
+// of the plan from Sinch.
 type Backoff struct {
 	// The maximum wait after the first failure.
 	Base Duration `yaml:"base" range:"1ms..1h"`

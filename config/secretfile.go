@@ -35,9 +35,9 @@ func (l *loader) passwords(key string, pairs []Basic) {
 	}
 }
 
-// secret reads a secret from the file at path into *into, unless path is empty, and then calls check with the secret.
-// The key of the path is the secret's key followed by _file, such as token_file. If both keys are set, and only one of
-// them by an environment variable, that one is used. Otherwise both together are a problem.
+// secret reads a secret from the file at path into *into, unless path is empty, and then calls check with the key and
+// the secret. The key of the path is the secret's key followed by _file, such as token_file. Setting both keys is a
+// problem, unless an environment variable sets exactly one of them; then that one is used.
 func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {
@@ -51,8 +51,8 @@ func (l *loader) secret(key string, into *Secret, path string, check func(string
 	check(key, *into)
 }
 
-// secrets appends the secrets in the files at paths to the list *into, and calls check for every secret in the list.
-// check gets the key of the secret or of its file: the files of the list tokens have the key token_files.
+// secrets appends the secrets in the files at paths to the list *into. It calls check for every secret in the list,
+// with its key: tokens[0] for the first secret that is set directly, token_files[0] for the secret in the first file.
 func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(string, Secret)) {
 	for i, s := range *into {
 		if s == "" {
@@ -110,8 +110,9 @@ func looksLikeSecret(name string) bool {
 	return len(name) >= 16 && !strings.ContainsAny(name, "./\\")
 }
 
-// either chooses between two groups of keys that exclude each other, if keys of both are set. If environment variables
-// set keys of only one group, it chooses that group. Otherwise it records a problem and returns true for both.
+// either decides which of two groups of keys to use, for keys that exclude each other. Call it only if keys of both
+// groups are set. If environment variables set keys of only one group, the result for that group is true and the other
+// is false. Otherwise either records a problem and returns true for both.
 func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:

@@ -62,14 +62,15 @@ func (s *source) maskLines(n ast.Node) { ast.Walk(masker{s}, n) }
 // masker is the ast.Visitor that hides the lines of YAML nodes from error messages; the method maskLines uses it.
 type masker struct{ *source }
 
-// Visit marks the lines of the YAML node n as masked, so that no error message quotes a secret in them. The lines end
-// before the next token, or with its line if that may be the last line of a multi-line text.
+// Visit marks the lines of the YAML node n as masked, so that no error message quotes a secret in them. It marks the
+// line of the node's token and all lines before the next token. If the next token can share a line with the end of a
+// multi-line text, it marks that line, too.
 func (h masker) Visit(n ast.Node) ast.Visitor {
 	first := n.GetToken()
 	end := len(h.lines)
 	if next := first.Next; next != nil {
 		end = next.Position.Line
-		if !closes(next) {
+		if !canShareLine(next) {
 			end--
 		}
 	}
@@ -79,9 +80,9 @@ func (h masker) Visit(n ast.Node) ast.Visitor {
 	return h
 }
 
-// closes reports whether the token t can be on the last line of the multi-line text before it, as a comma, a bracket or
-// a comment can.
-func closes(t *token.Token) bool {
+// canShareLine reports whether the token t can be on the same line as the end of a multi-line text before it. This is
+// true for a comma, a closing bracket and a comment.
+func canShareLine(t *token.Token) bool {
 	switch t.Type {
 	case token.CollectEntryType, token.MappingEndType, token.SequenceEndType, token.CommentType:
 		return true

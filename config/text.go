@@ -83,8 +83,9 @@ func characterName(r rune) string {
 	return fmt.Sprintf("U+%04X", r)
 }
 
-// checkTexts records a problem for every text of the configuration with invisible characters, and for placeholders. It
-// also removes a byte order mark before a secret and line breaks after it, so call it before the other checks.
+// checkTexts records a problem for every text of the configuration that has invisible characters. It also records one
+// for every placeholder, except for secrets, which readSecrets checks. From secrets it removes a byte order mark at the
+// start and line breaks at the end. Call it before the other checks, which need the result.
 func (l *loader) checkTexts() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		switch {

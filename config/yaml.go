@@ -15,8 +15,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxDepth is the maximum nesting of blocks and lists while the configuration file is decoded. Only a YAML alias that
-// contains itself exceeds it, and is then an error.
+// maxDepth is the maximum nesting of blocks and lists while the configuration file is decoded. No valid configuration
+// is nested that deeply. Deeper nesting is reported as a YAML alias that contains itself, its usual cause.
 const maxDepth = 16
 
 // yaml decodes content, the text of the configuration file, into the configuration. It records a problem for every
@@ -94,7 +94,8 @@ func (l *loader) refuse(key string, n ast.Node, message string) {
 	l.markInvalid(key)
 }
 
-// report records a problem with a key, at the line and column of a YAML node.
+// report records a problem with a key, at the line and column of a YAML node. Unlike the method problem, it does so
+// even if the key is marked as invalid.
 func (l *loader) report(key string, n ast.Node, message string) {
 	at := placeOf(firstToken(n))
 	l.add(Problem{File: l.source.name, Line: at.line, Column: at.column, Key: key, Message: message})
@@ -116,8 +117,9 @@ func (r decoder) Visit(n ast.Node) ast.Visitor {
 	return r
 }
 
-// value decodes the YAML node n, the value of key, into target. It records a problem if n does not fit. depth is the
-// number of blocks and lists around n.
+// value decodes the YAML node n, the value of key, into target. A null leaves target unchanged. If n does not have the
+// type of target, such as a list where a number is needed, value records a problem. depth is the number of blocks and
+// lists around n.
 func (r decoder) value(key string, n ast.Node, target reflect.Value, depth int) {
 	if *r.values++; *r.values > maxValues {
 		r.stop(n, fmt.Sprintf("the file and its aliases set more than %d values, the limit for a configuration", maxValues))
@@ -151,7 +153,8 @@ func (r decoder) value(key string, n ast.Node, target reflect.Value, depth int) 
 	}
 }
 
-// stop records a problem at the place of the YAML node n, and ends the decoding of the whole file.
+// stop records a problem at the place of the YAML node n. It sets broken, so that value decodes nothing more of the
+// file and Load skips its checks.
 func (r decoder) stop(n ast.Node, message string) {
 	if !r.broken {
 		r.report("", n, message)
@@ -263,8 +266,9 @@ func fieldOf(block reflect.Value, name string) reflect.Value {
 	return reflect.Value{}
 }
 
-// unknown records the problem that a block has no key with this name. It masks the lines of n, the key and its value,
-// because the value or even the supposed key may be a secret.
+// unknown records the problem that the block has no key called name. The message tells the user which key may be meant;
+// known lists all keys of the block. It hides the lines of n, the name and its value, from error messages, because the
+// value or even the name may be a secret.
 func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []string) {
 	r.source.maskLines(n)
 	if !isKeyName(strings.ToLower(name)) {
