@@ -41,7 +41,7 @@ func (o Outcome) String() string {
 // hasType reports whether callbacks with this outcome are counted by report type. Only those answered with 200 are.
 func (o Outcome) hasType() bool { return o <= Quarantined }
 
-// possible reports whether a callback of type t can have the outcome. If so, the counter for both is created at zero.
+// possible reports whether callbacks of type t can have outcome o. If so, the counter for t and o is created at zero.
 // The type other stands for unknown types, unparsed bodies, and callbacks that are not counted by type.
 func (o Outcome) possible(t dlr.Type) bool {
 	switch o {
@@ -112,14 +112,14 @@ func operationLabels() []string {
 	return []string{"commit", "fold", "read", "expire", "replica", "damage", other}
 }
 
-// The values of the label result of feedback_recipients_total: what happened to the delivery feedback that a recipient
-// earned.
+// The values of the label result of feedback_recipients_total: what happened to the delivery feedback about a
+// recipient.
 const (
-	resultEarned   = "earned"
-	resultAccepted = "accepted"
-	resultDead     = "dead"
-	resultRequeued = "requeued"
-	resultDeleted  = "deleted"
+	resultEarned   = "earned"   // to be sent to Sinch, if the batch wants feedback
+	resultAccepted = "accepted" // Sinch accepted it
+	resultDead     = "dead"     // given up
+	resultRequeued = "requeued" // an operator had dead feedback sent again
+	resultDeleted  = "deleted"  // dead feedback, deleted by retention
 )
 
 func resultLabels() []string {

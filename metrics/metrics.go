@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config says which label values get series of their own, and the constants that are exported. A plan that is not
-// listed counts as "other".
+// Config lists the plans and destinations that get series of their own, and holds settings that gauges show. A plan
+// that is not listed counts as "other".
 type Config struct {
 	Plans      []string // the configured plans
 	Version    string   // version of this program
@@ -136,8 +136,8 @@ func (m *Metrics) registerReports() {
 	m.routes = m.newRoutes()
 }
 
-// final holds, for one final delivery status, the result under which a country's messages count, and the histogram of
-// delivery times.
+// final holds what is needed to count a message that has reached one final delivery status: the label result in
+// route_messages_total, and the histogram of delivery_latency_seconds.
 type final struct {
 	result  result
 	latency prometheus.Observer
@@ -240,7 +240,8 @@ func (m *Metrics) Circuit(plan, state string) {
 }
 
 // BatchLookup counts one request to Sinch that finds out whether a batch wants delivery feedback. result is found,
-// unknown, unknown_plan or failed; any other text counts as other.
+// unknown (Sinch does not know the batch), unknown_plan (Sinch does not know the plan) or failed (any other error). Any
+// other text counts as other.
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.get(result).Inc() }
 
 // ReconcileRead counts one attempt to fetch the missing reports of a batch from Sinch, by its result.

@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Observer returns functions that a store must call after commits, changes, errors and deletions. They update the
-// metrics, and are safe for concurrent use.
+// Observer returns the functions by which a store reports commits, changes of batches, errors and deletions to the
+// metrics. store.Observer says when the store must call each one. They are safe for concurrent use.
 func (m *Metrics) Observer() store.Observer {
 	return store.Observer{
 		Committed: func(arrivals, _ int, took time.Duration, err error) {

@@ -79,8 +79,8 @@ func (r *routes) count(number string, ended result, messages int) {
 	r.series.at(r.countries.countryOf(number))[ended].Add(float64(messages))
 }
 
-// lazySeries holds Prometheus series that are created at their first use, by number. Later uses find a series without a
-// lock. It is safe for concurrent use.
+// lazySeries holds Prometheus series, each of which is created at its first use. Method at finds a series by its
+// number, such as the index of a country, without a lock once it exists. It is safe for concurrent use.
 type lazySeries[S any] struct {
 	found  []atomic.Pointer[S]
 	mu     *sync.Mutex        // serializes create

@@ -41,8 +41,8 @@ func (b Backoff) Delay(attempts int, retryAfter time.Duration, random float64) t
 	return max(time.Duration(random*most), retryAfter)
 }
 
-// CapRetryAfter returns retryAfter, the Retry-After of an answer, but at most Cap. If r says that Sinch answered 429
-// (store.ReasonRateLimited), it returns at most Cap or store.MaxRetryAfter, whichever is longer.
+// CapRetryAfter returns retryAfter, the Retry-After of an answer with reason r, or a limit if that is shorter. The
+// limit is b.Longest() if the answer is 429 (store.ReasonRateLimited), otherwise b.Cap.
 func (b Backoff) CapRetryAfter(r store.Reason, retryAfter time.Duration) time.Duration {
 	if r == store.ReasonRateLimited {
 		return min(retryAfter, b.Longest())

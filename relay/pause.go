@@ -8,8 +8,8 @@ type Pause struct {
 	Until time.Time
 }
 
-// Extend makes the pause end d after now, unless it ends later already. b is needed to find out whether the clock was
-// set back, as in Left.
+// Extend makes the pause end d after now, unless it already ends later. A pause of more than b.Longest is replaced,
+// since it counts as over (see Left).
 func (p *Pause) Extend(now time.Time, d time.Duration, b Backoff) {
 	if d > p.Left(now, b) {
 		p.Until = now.Add(d)

@@ -17,8 +17,8 @@ type Duration struct {
 	Value time.Duration
 }
 
-// CheckPlan returns an error that names the first invalid setting of a service plan, or nil. Invalid are an empty id, a
-// nil client, a rate below 0 or above maxRate, and a backoff that its Check reports. The rate is in calls per second.
+// CheckPlan returns an error that names the first invalid setting of a service plan, or nil. The id must not be empty,
+// the client not nil, and the rate from 0 to maxRate calls per second. b must pass its method Check.
 func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
 	switch {
 	case id == "":

@@ -14,7 +14,8 @@ import (
 // are right.
 const planKnownFor = 10 * time.Minute
 
-// batchRetention is how long Sinch keeps a batch. A PlanCheck asks Sinch for a batch that was sent within this time.
+// batchRetention is how long Sinch keeps a batch. A PlanCheck asks Sinch for the batches sent within this time; if
+// Sinch lists one, the service plan is configured correctly.
 const batchRetention = 14 * 24 * time.Hour
 
 var (
@@ -44,11 +45,10 @@ func (p *PlanCheck) Succeeded() {
 	p.unknown.Succeed()
 }
 
-// Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown to Sinch. It lists the
-// plan's batches to find out if no call succeeded within planKnownFor, or if refusalLimit different batches in a row
-// got a 404. If Sinch refuses the listing or lists no batch, UnknownPlan is true for the returned error. If Sinch gives
-// no definite answer, Check404 returns the error of the listing. The listing is a function that Check404 passes to
-// call, which must run it and return its error.
+// Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown to Sinch. If no call
+// succeeded within planKnownFor, or refusalLimit different batches in a row got a 404, it lists the plan's batches at
+// Sinch. If Sinch refuses or the list is empty, UnknownPlan is true for the returned error. Any other error means that
+// Sinch gave no definite answer. call must run its argument, which makes a request to Sinch, and return its error.
 func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func() error) error) error {
 	many := p.unknown.Refuse(batchID)
 	if last := p.last.Load(); last != 0 && !many && time.Since(time.Unix(0, last)) < planKnownFor {

@@ -36,7 +36,9 @@ func ReasonOf(err error) store.Reason {
 	return store.ReasonNetwork
 }
 
-// reasonOfAnswer classifies an error answer of Sinch, or an answer that cannot be decoded, mostly by its HTTP status.
+// reasonOfAnswer classifies an error answer of Sinch, or an answer that cannot be decoded, by its HTTP status. If this
+// is not 408, 429 or 5xx, an answer that does not come from Sinch counts as a network error, and one to a request for a
+// token or about a blocked account counts as wrong credentials (store.ReasonAuth).
 func reasonOfAnswer(e *sinch.Error) store.Reason {
 	switch status := e.HTTPStatus; {
 	case status == http.StatusTooManyRequests:

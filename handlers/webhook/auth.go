@@ -93,8 +93,9 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-// Check calls report for each invalid setting, with its name in the configuration, such as header.name, and a text that
-// says how to correct it. The name is "" if no method is set. An empty list of secrets is invalid unless it is nil.
+// Check calls report for each invalid setting. member is the name of the setting in the configuration, such as
+// header.name, or "" if no method is set at all; text says how to correct it. An empty list of secrets is invalid. A
+// nil list is valid, unless another setting of its method is set.
 func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
 	switch set := kinds > 0 || a.Header.Name != ""; {
@@ -119,8 +120,8 @@ func (a Auth) Check(report func(member, text string)) {
 	}
 }
 
-// checkSecrets calls report for each empty secret. It also reports an empty list, unless the list is nil and not
-// required. member is the name of the list in the configuration, such as hmac.secrets.
+// checkSecrets calls report for each empty secret and for an empty list. A nil list is reported only if required is
+// true. member is the name of the list in the configuration, such as hmac.secrets.
 func checkSecrets(member string, secrets []string, required bool, report func(member, text string)) {
 	if len(secrets) == 0 && (required || secrets != nil) {
 		name := member[strings.Index(member, ".")+1:]
@@ -139,10 +140,10 @@ func IsPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// head authenticates a callback by its URL and headers, before the body is read. token is the path segment after the
-// plan id. Of a signature, which covers the body, it checks only the format and the age; check the rest after reading
-// the body.
-func (v *verifier) head(r *http.Request, token string) error {
+// checkHead authenticates a callback by its URL and headers, before the body is read. token is the part of the URL's
+// path after the plan id; it is checked if the plan has PathTokens. Of a signature it checks only the format and the
+// age. After reading the body, verify the signature with v.hmac.verifies.
+func (v *verifier) checkHead(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()
 		switch {
@@ -159,7 +160,7 @@ func (v *verifier) head(r *http.Request, token string) error {
 		return errPathToken
 	}
 	if v.hmac != nil {
-		return v.hmac.head(r.Header)
+		return v.hmac.checkHead(r.Header)
 	}
 	return nil
 }

@@ -42,8 +42,9 @@ var (
 )
 
 // verify reports whether the signature in the headers h covers the decompressed content of a gzip body from client c.
-// It waits while too many others decompress; after a second (turnPatience) it returns errNoTurn. It returns an error if
-// the content has more than limit bytes or takes too much time.
+// It returns false if body is not valid gzip data. It returns errNoTurn after waiting for a second (turnPatience), or
+// at once if too many others wait. Another error means that the content is too large (limit is in bytes) or takes too
+// much time.
 func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64, c client) (bool, error) {
 	queue := u.small
 	if len(body) > mediumBody {
@@ -62,16 +63,17 @@ func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64
 		}
 		time.AfterFunc((turnCost-1)*time.Since(begun), queue.release)
 	}()
-	verified, err := s.unpacked(h, body, limit, begun.Add(gzipTime))
+	verified, err := s.verifiesContent(h, body, limit, begun.Add(gzipTime))
 	return verified, err
 }
 
-// unpacked reports whether the signature in the headers h covers the decompressed content of body, which must have one
-// gzip member. It returns errGzipTime after the deadline, errRatio if the content is larger than both 64 KiB and 32
-// times the body, and a problem with status 413 if it is larger than limit bytes.
-func (s *signatures) unpacked(h http.Header, body []byte, limit int64, deadline time.Time) (bool, error) {
+// verifiesContent reports whether the signature in the headers h covers the decompressed content of body. It returns
+// false if body is not valid gzip data or has more than one gzip member. It returns errGzipTime after the deadline, and
+// a problem with status 413 if the content has more than limit bytes. If the content is larger than 64 KiB and than 32
+// times the body, it returns errRatio.
+func (s *signatures) verifiesContent(h http.Header, body []byte, limit int64, deadline time.Time) (bool, error) {
 	from := &deadlineReader{bytes.NewReader(body), deadline}
-	z := unzipper(from)
+	z := getGzipReader(from)
 	if z == nil {
 		return false, from.late()
 	}
@@ -94,19 +96,22 @@ func (s *signatures) unpacked(h http.Header, body []byte, limit int64, deadline 
 	return verified && errors.Is(behind, io.EOF), from.late()
 }
 
-// unzip is a gzip reader with its buffers, which is reused for many bodies. Function unzipper returns one from a pool.
-type unzip struct {
+// gzipReader is a gzip reader with its buffers. It is reused for many bodies: getGzipReader takes one from a pool, and
+// putBack returns it to the pool.
+type gzipReader struct {
 	gzip.Reader
 	from *bufio.Reader
 	room []byte // scratch buffer
 }
 
-var unzips = sync.Pool{New: func() any { return &unzip{from: bufio.NewReader(nil), room: make([]byte, 32<<10)} }}
+var gzipReaders = sync.Pool{New: func() any {
+	return &gzipReader{from: bufio.NewReader(nil), room: make([]byte, 32<<10)}
+}}
 
-// unzipper returns a reader of the gzip data in r from a pool, or nil if r does not begin with a gzip header. Call
+// getGzipReader returns a reader of the gzip data in r from a pool, or nil if r does not begin with a gzip header. Call
 // putBack after the last use.
-func unzipper(r io.Reader) *unzip {
-	z := unzips.Get().(*unzip)
+func getGzipReader(r io.Reader) *gzipReader {
+	z := gzipReaders.Get().(*gzipReader)
 	z.from.Reset(r)
 	if z.Reset(z.from) != nil {
 		z.putBack()
@@ -115,9 +120,9 @@ func unzipper(r io.Reader) *unzip {
 	return z
 }
 
-func (z *unzip) putBack() {
+func (z *gzipReader) putBack() {
 	z.from.Reset(nil)
-	unzips.Put(z)
+	gzipReaders.Put(z)
 }
 
 // deadlineReader reads from a byte slice until a deadline. After the deadline, Read returns errGzipTime.

@@ -24,7 +24,8 @@ const (
 	headerAlgorithm = "X-Sinch-Webhook-Signature-Algorithm"
 )
 
-// signatureOf returns the headers with which Sinch signed a callback, unverified, or nil if the callback is not signed.
+// signatureOf returns the values of Sinch's signature headers, without verifying them. It returns nil if the header
+// with the signature itself is missing. If another one is missing, its value is "".
 func signatureOf(h http.Header) *store.Signature {
 	s := store.Signature{
 		Algorithm: h.Get(headerAlgorithm), Nonce: h.Get(headerNonce), Timestamp: h.Get(headerTimestamp),
@@ -51,9 +52,9 @@ func newSignatures(h HMAC) *signatures {
 	return s
 }
 
-// head checks the signature headers of a callback before the body is read. It returns an error if one is missing or
-// malformed, or if the timestamp is too far from our clock (HMAC.MaxAge). It does not verify the signature.
-func (s *signatures) head(h http.Header) error {
+// checkHead checks the signature headers of a callback before the body is read. It returns an error if one is missing
+// or malformed, or if the timestamp is too far from our clock (HMAC.MaxAge). It does not verify the signature.
+func (s *signatures) checkHead(h http.Header) error {
 	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if signature == "" || nonce == "" || timestamp == "" {
 		return errNoSignature
@@ -82,8 +83,8 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
-// verifies reports whether the signature in the headers h covers the body, with any one of the configured secrets. Call
-// head before.
+// verifies reports whether the signature in the headers h covers the body, with any one of the configured secrets. It
+// checks neither the format of the headers nor the age of the signature, so call checkHead before.
 func (s *signatures) verifies(h http.Header, body []byte) bool {
 	for _, key := range s.keys {
 		m := key.begin()
@@ -97,8 +98,9 @@ func (s *signatures) verifies(h http.Header, body []byte) bool {
 	return false
 }
 
-// verifiesStream reads r to its end and reports whether the signature in the headers h covers the bytes read. n is
-// their number. The error is one that r returned. buf is scratch space.
+// verifiesStream reads r to its end and reports whether the signature in the headers h covers the bytes read; n is
+// their number. If r returns an error, verified is false and err is that error. buf is scratch space. Call checkHead
+// before, as for verifies.
 func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
 	macs := make([]io.Writer, len(s.keys))
 	for i, key := range s.keys {

@@ -22,8 +22,8 @@ const (
 	slowest    = 16 << 10 // bytes per second; a slower body uses up its time-out
 )
 
-// bodies holds what the bodies of all callbacks share: the maximum size, the time to arrive, and the memory for all of
-// them together.
+// bodies holds what all callbacks share for reading their bodies: the maximum size of one body, the time within which
+// it must arrive, and the limits on the memory of all bodies together.
 type bodies struct {
 	limit      int64 // bytes of one body, also after decompression
 	budget     budget
@@ -34,8 +34,8 @@ type bodies struct {
 	shed       int           // status of the answer if the memory is used up; 0 is 503
 }
 
-// bodyReader reads the body of one callback into memory that it reserves in the common budget. Call releaseAll at the
-// end of the callback.
+// bodyReader reads the body of one callback. It reserves the memory for its buffers in bodies.budget, which limits the
+// memory of all bodies together. Call releaseAll at the end of the callback.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
@@ -54,8 +54,8 @@ func (in *bodyReader) drop() {
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
-// speed returns the average speed at which the body has arrived until now, in bytes per second. It adds one second at
-// the minimum speed (16 KiB per second), so that a new body does not look slow.
+// speed returns the average speed at which the body has arrived until now, in bytes per second. It is computed as if
+// another 16 KiB had arrived in one more second (the minimum speed), so that a new body does not look slow.
 func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
@@ -113,7 +113,7 @@ func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
 	}
-	z := unzipper(bytes.NewReader(sent))
+	z := getGzipReader(bytes.NewReader(sent))
 	if z == nil {
 		return sent, nil
 	}
@@ -128,8 +128,9 @@ func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	return sent, nil
 }
 
-// fill reads length bytes from r into a new buffer, or all bytes until EOF if length is unknown (-1). After each read
-// before the end it calls progress with the number of new bytes. If progress fails, fill returns that error.
+// fill reads length bytes from r into a new buffer, or all bytes until EOF if length is unknown (-1). After each
+// successful read it calls progress with the number of bytes read. It returns the error of r or of progress, or a
+// problem if the body is too large or no memory becomes free within 250 ms.
 func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, progress func(n int) error) ([]byte, error) {
 	most := length
 	if length == unknown {
@@ -178,8 +179,9 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	return in.resize(ctx, buf, int64(len(buf)))
 }
 
-// resize returns a copy of buf with a capacity of size bytes, and releases the memory of buf. If the memory for bodies
-// is used up, it waits up to 250 ms (in.patience) and then returns a problem with status 503 or 429.
+// resize returns a copy of buf with a capacity of size bytes, at least len(buf), and releases the memory reserved for
+// buf. If the memory for bodies is used up, it waits up to 250 ms (in.patience) and then returns a problem with status
+// 503 or 429.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err

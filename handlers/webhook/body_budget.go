@@ -9,11 +9,11 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// budget limits the memory of the bodies of all callbacks together. A quarter is for small buffers (up to border
-// bytes), the rest for larger ones. Tiny buffers (up to free bytes) are not counted.
+// budget limits the memory of the buffers for the bodies of all callbacks together. Buffers up to tiny bytes are not
+// counted. A quarter of the memory is for other buffers up to border bytes, the rest for larger ones.
 type budget struct {
 	parts        [2]*semaphore.Weighted // of bytes; large bodies thus never keep ordinary callbacks out
-	free, border int64                  // bytes; the limit on connections bounds buffers up to free
+	tiny, border int64                  // bytes; the limit on connections bounds buffers up to tiny
 }
 
 // MemoryRatio is the minimum of Config.Memory (for all bodies together) divided by Config.MaxBody (for one body). New
@@ -25,7 +25,7 @@ func newBudget(memory int64) budget {
 	border := min(mediumBody, quarter/4) // the quarter must hold three of its largest bodies, too
 	return budget{
 		parts: [2]*semaphore.Weighted{semaphore.NewWeighted(quarter), semaphore.NewWeighted(memory - quarter)},
-		free:  border / 16, border: border,
+		tiny:  border / 16, border: border,
 	}
 }
 
@@ -33,7 +33,7 @@ func newBudget(memory int64) budget {
 // buffer, 1 for a larger one. It returns -1 for a tiny buffer, which is not counted.
 func (b *budget) part(size int64) int {
 	switch {
-	case size <= b.free:
+	case size <= b.tiny:
 		return -1
 	case size <= b.border:
 		return 0
@@ -63,17 +63,18 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	return nil
 }
 
-// decodedSize is an estimate of how many bytes of memory parsing takes per byte of a body, in addition to the body.
-const decodedSize = 3 // includes the numbers of recipients, and the copy for the journal
+// parsingFactor is how many bytes of memory parsing takes for each byte of a body, in addition to the body itself. It
+// is an estimate.
+const parsingFactor = 3 // includes the numbers of recipients, and the copy for the journal
 
-// decode reserves the memory for parsing a body of size bytes. The caller must call done to release it. If too little
-// is free, decode waits up to 250 ms (in.patience) and then returns a problem with status 503 or 429.
-func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
+// acquireForParsing reserves the memory for parsing a body of size bytes. The caller must call done to release it. If
+// too little is free, it waits up to 250 ms (in.patience) and then returns a problem with status 503 or 429.
+func (in *bodyReader) acquireForParsing(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.part(size)
 	if i < 0 {
 		return func() {}, nil
 	}
-	part, size := in.decoded.parts[i], decodedSize*size
+	part, size := in.decoded.parts[i], parsingFactor*size
 	if !part.TryAcquire(size) {
 		ctx, cancel := context.WithTimeoutCause(ctx, in.patience, errOutOfMemory)
 		defer cancel()

@@ -88,7 +88,7 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 	if err != nil {
 		return "", 0, err
 	}
-	done, err := in.decode(c.Request.Context(), int64(len(body)))
+	done, err := in.acquireForParsing(c.Request.Context(), int64(len(body)))
 	if err != nil {
 		return "", 0, err
 	}
@@ -99,7 +99,7 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 // receive authenticates a callback, reads its body, and returns the body decompressed. token is the path segment after
 // the plan id. The error is the *problem.Problem to answer.
 func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bodyReader) ([]byte, error) {
-	if err := h.verifier.head(c.Request, token); err != nil {
+	if err := h.verifier.checkHead(c.Request, token); err != nil {
 		return nil, h.authFailed(c, err)
 	}
 	if h.verifier.hmac != nil {
@@ -140,7 +140,7 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 
 // record parses the body of an authenticated callback and blocks until it is durable. A body that cannot be parsed is
 // stored in the quarantine, for a person to look at. If Config.DiscardInbound is set, inbound messages are not stored.
-// The results are the report type and the outcome for the metrics.
+// It returns the report type and the outcome for the metrics. The error is that of the store; after it ignore both.
 func (p *Webhook) record(
 	ctx context.Context, h *endpoint, header http.Header, body []byte,
 ) (dlr.Type, metrics.Outcome, error) {
@@ -152,7 +152,7 @@ func (p *Webhook) record(
 		return callback.Type, metrics.Inbound, nil
 	case failed:
 		outcome, entry = metrics.Quarantined, store.Quarantined{Reason: misread.Reason, Type: misread.Type, Raw: body}
-		h.quarantined(ctx, misread)
+		h.logQuarantined(ctx, misread)
 	case callback.Inbound != nil:
 		outcome, entry = metrics.Inbound, store.Inbound{Inbound: callback.Inbound, Raw: body}
 	default:
@@ -167,9 +167,9 @@ func (p *Webhook) record(
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 
-// quarantined logs that a callback could not be parsed and why. It logs at most one line every five seconds
-// (problem.LogEvery) and counts the lines between.
-func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
+// logQuarantined logs that a callback could not be parsed and why. It writes at most one line every five seconds
+// (problem.LogEvery). Each line says how many were left out since the previous one.
+func (h *endpoint) logQuarantined(ctx context.Context, err *dlr.ParseError) {
 	if unlogged, ok := h.sampler.Allow(problem.KindBadBody); ok {
 		h.failures.Log.LogAttrs(ctx, slog.LevelWarn, "callback could not be parsed, kept in quarantine",
 			slog.String("reason", string(err.Reason)), slog.Any("error", err), slog.Int64("unlogged", unlogged))
@@ -189,9 +189,9 @@ func (h *endpoint) authFailed(c *gin.Context, err error) error {
 	return &problem.Problem{Kind: problem.KindUnauthorized, Detail: "authentication failed", Cause: cause}
 }
 
-// asUnverified marks a problem as one with a body whose sender is not authenticated yet; the metrics count these
-// separately. It returns err unchanged if the plan requires no signature, because authentication is then complete
-// before the body.
+// asUnverified changes err, the error of a body whose signature is not verified yet. If the body is too large or there
+// is no memory for it, the problem gets a kind that the metrics count separately. If the plan requires no signature,
+// err is returned unchanged, because the sender was authenticated before the body was read.
 func (h *endpoint) asUnverified(err error) error {
 	refused, ok := errors.AsType[*problem.Problem](err)
 	if !ok || h.verifier.hmac == nil { // without HMAC, authentication precedes the body
@@ -226,8 +226,9 @@ func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome
 	return outcomeOf(refused.Kind)
 }
 
-// lossy reports whether a callback is lost after an answer with problem p, because Sinch repeats a callback only after
-// 5xx and 429. It returns false if the sender was not authenticated, since anybody can send such a callback.
+// lossy reports whether a callback is lost after an answer with problem p. Sinch repeats a callback only after 5xx and
+// 429, so it is lost after any other status. If the sender was not authenticated, lossy returns false, since anybody
+// can send such a callback.
 func lossy(p *problem.Problem) bool {
 	if p.Kind == problem.KindUnauthorized || p.Kind == problem.KindTooLargeUnverified {
 		return false

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The limits of the queue for decompressing bodies (type turns). Above maxWaiting or maxWaitingClient, a caller gets
-// errNoTurn at once. Above maxTrusted, the queue forgets a client.
+// The limits of the queue for decompressing bodies (type turns). A caller above maxWaiting or maxWaitingClient gets
+// errNoTurn at once. A trusted client above maxTrusted takes the place of another one, which loses its priority.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
 	maxWaitingClient = 32  // waiting callers of one client
@@ -28,8 +28,8 @@ type turns struct {
 	trusted map[client]struct{}
 }
 
-// client is the network address of a sender of callbacks, as the key of limits. For IPv6 it is the /64 network, which
-// usually belongs to one machine.
+// client identifies a sender of callbacks by its network address, so that each sender can be limited separately. It is
+// one address for IPv4, and the /64 network for IPv6, which usually belongs to one machine.
 type client = netip.Prefix
 
 // clientOf returns the client with the given IP address. All invalid addresses count as one client, the zero value.
@@ -105,8 +105,9 @@ func (t *turns) enqueueClient(c client) {
 	t.order = append(t.order, c)
 }
 
-// cancel takes a caller that no longer wants to wait out of the queue and returns errNoTurn. If its turn has just come,
-// it returns nil, and the caller has the turn.
+// cancel removes a waiting caller of client c from the queue and returns errNoTurn. turn is the channel that the caller
+// got from acquireOrEnqueue. If it is closed already, cancel returns nil: the caller may decompress, and must call
+// release.
 func (t *turns) cancel(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -145,7 +146,7 @@ func (t *turns) release() {
 }
 
 // markTrusted remembers that client c has sent a valid signature, so that c comes first from now on. If 256 clients
-// (maxProven) are remembered already, an arbitrary one is forgotten.
+// (maxTrusted) are remembered already, an arbitrary one is forgotten.
 func (t *turns) markTrusted(c client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

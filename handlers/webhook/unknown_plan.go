@@ -24,8 +24,8 @@ type unknownPlans struct {
 }
 
 // allow reports whether to log a callback for a plan id that is not configured. Each of the first 100 ids is logged
-// once. All further ids together are logged once every five seconds; unlogged is how many of their callbacks were left
-// out since then.
+// once. All further ids together get one log line every five seconds; unlogged is how many of their callbacks were not
+// logged since the previous such line.
 func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -31,8 +31,8 @@ func newUnverified() *unverified { return &unverified{clients: make(map[client]i
 var errDropped = errors.New("the body arrived more slowly than all others when there were too many bodies, " +
 	"or too little memory for them; public.memory bounds it")
 
-// enter adds a body that begins to arrive. If its client, or all clients together, have too many bodies in the set, it
-// first drops the slowest of these.
+// enter adds a body that begins to arrive. If u holds maxUnverifiedClient bodies of the same client, it first drops the
+// slowest of that client. Otherwise, if u holds maxUnverified bodies, it first drops the slowest of all.
 func (u *unverified) enter(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -47,7 +47,8 @@ func (u *unverified) enter(body *bodyReader) {
 	u.clients[body.client]++
 }
 
-// leave removes a body from the set after it has arrived or failed. It does nothing if the body is not in the set.
+// leave removes a body that has arrived or failed. It does nothing if u does not hold the body. Unlike remove, it locks
+// u.mu.
 func (u *unverified) leave(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -69,8 +70,9 @@ func (u *unverified) remove(body *bodyReader) {
 	}
 }
 
-// makeRoom drops the slowest bodies in the set until size bytes of memory become free for body. If body is in the set,
-// too, it drops only slower ones. part is the index in budget.parts: 0 for small buffers, 1 for large ones.
+// makeRoom drops the slowest bodies in u until those dropped held size bytes of memory, or no other may be dropped. It
+// does not wait until the memory is free. part is the index in budget.parts where the memory is needed: 0 for small
+// buffers, 1 for large ones. If u holds body, too, bodies faster than it are kept.
 func (u *unverified) makeRoom(body *bodyReader, part int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -38,7 +38,7 @@ type Config struct {
 }
 
 // Plan configures the callbacks of one service plan at Sinch. Sinch must be set up to send them to the path
-// /webhooks/ID.
+// /webhooks/ID, or to /webhooks/ID/TOKEN if Auth has PathTokens.
 type Plan struct {
 	ID   string
 	Auth Auth
@@ -137,8 +137,8 @@ func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, 
 	return p, nil
 }
 
-// Handler returns the HTTP handler that serves callbacks below /webhooks/ and /healthz. TRACE and CONNECT are answered
-// 405.
+// Handler returns the HTTP handler that serves /healthz and the callbacks, whose paths are below /webhooks/. TRACE and
+// CONNECT are answered 405.
 func (p *Webhook) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
 
 // SetPlans replaces all plans and their credentials for callbacks that arrive from now on. If a plan is invalid, it

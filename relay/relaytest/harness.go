@@ -177,8 +177,9 @@ func (h *Harness) Stats(plan string) store.PlanStats {
 	return store.PlanStats{Plan: plan}
 }
 
-// Metric returns the value of the first counter or gauge with this name and these labels. name has no prefix dlrloop_,
-// and labels are pairs of name and value. The test fails if there is none.
+// Metric returns the value of the first counter or gauge with this name and these labels. name is without the prefix
+// dlrloop_. labels are pairs of name and value; labels that are not given may have any value. The test fails if there
+// is no such metric.
 func (h *Harness) Metric(name string, labels ...string) float64 {
 	h.T.Helper()
 	families, err := h.registry.Gather()

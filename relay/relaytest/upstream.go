@@ -43,8 +43,8 @@ type Call struct {
 	Accepted   bool     // feedback that was answered with 202
 }
 
-// fault makes a handler answer the next requests for one operation, such as PostFeedback, in place of the Upstream,
-// until times of them have been answered.
+// fault makes a handler answer requests for one operation, such as PostFeedback, in place of the Upstream. times is how
+// many more requests it answers.
 type fault struct {
 	plan      string // empty: every plan
 	operation string
