@@ -19,9 +19,9 @@ type advised struct {
 
 func (a advised) Unwrap() error { return a.error }
 
-// advise adds advice for the user to an error of the Sinch client if it has any, for example for a 401 answer or a
-// timeout. The error for an invalid id, sinch.ErrID, becomes a usageError. advise returns all other errors, and nil,
-// unchanged.
+// advise adds advice for the user to an error of the Sinch client, for example after a 401 answer or a timeout. It
+// returns nil, and errors about which it has no advice, unchanged. The exception is sinch.ErrID, the error for an
+// invalid id: it becomes a usageError.
 func advise(err error) error {
 	if err == nil || errors.As(err, new(advised)) {
 		return err

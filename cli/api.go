@@ -40,7 +40,8 @@ func addAPIFlags(c *cobra.Command) *apiFlags {
 }
 
 // api returns a client of dlrloop's private HTTP API, and the configuration, which holds the API's credentials. If
-// --api is set and there is no configuration, the configuration is nil and the client sends no credentials.
+// --api is set, the configuration may be missing: api then returns nil for it, and the client sends no credentials.
+// Without --api a missing configuration is an error.
 func (f *apiFlags) api() (*api, *config.Config, error) {
 	if f.timeout <= 0 {
 		return nil, nil, usageError{errors.New("--timeout must be greater than 0")}
@@ -155,7 +156,7 @@ func (a *api) connectionError(err error) error {
 }
 
 // apiError is the error for an answer of dlrloop's private API with a status other than 2xx. Its exported fields are
-// members of the answer's JSON body, and empty if the answer has none.
+// decoded from the answer's JSON body. A field is empty if the body does not have it or is not JSON.
 type apiError struct {
 	base, status string
 	code         int

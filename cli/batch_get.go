@@ -39,9 +39,9 @@ document.
 	return batchCall(c, (*sinch.Client).Cancel)
 }
 
-// batchCall completes c, a command whose argument is a batch id, and returns it. The command passes the id to call, a
-// method of the Sinch client, and prints the batch that call returns. batchCall also adds --json and the flags that
-// select a service plan.
+// batchCall adds flags and a RunE function to c, a command whose argument is a batch id, and returns c. The function
+// passes the id to call, a method of the Sinch client, and prints the batch that call returns. The flags are --json and
+// those that select a service plan.
 func batchCall(
 	c *cobra.Command, call func(*sinch.Client, context.Context, string) (*sinch.Batch, error),
 ) *cobra.Command {

@@ -51,7 +51,7 @@ func limitFlag(c *cobra.Command, limit *int) {
 }
 
 // pageSize returns how many entries of a list to request from Sinch at once; limit is the value of --limit. It returns
-// 0, which means Sinch's maximum of 100, unless limit is 1 to 99.
+// limit if that is 1 to 99, otherwise 0, which means Sinch's maximum of 100.
 func pageSize(limit int) int {
 	if limit > 0 && limit < 100 {
 		return limit
@@ -59,8 +59,8 @@ func pageSize(limit int) int {
 	return 0
 }
 
-// listing tells printList how to print entries of type T: table and row make a table for people, and document writes an
-// entry as JSON.
+// listing tells printList how to print entries of type T. For people, table makes an empty table, and row adds an entry
+// to it. For --json, document writes an entry as JSON.
 type listing[T any] struct {
 	table    func(io.Writer) *table
 	row      func(*table, T)

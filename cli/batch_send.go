@@ -99,9 +99,9 @@ func batchDryRunCommand() *cobra.Command {
 	})
 }
 
-// messageCall completes c, a command with a message to send, and returns it. The command builds and validates the
-// message, makes a Sinch client, and passes both to call. messageCall also adds the flags that define the message and
-// those that select a service plan.
+// messageCall adds flags and a RunE function to c, a command with a message to send, and returns c. The function builds
+// and validates the message, makes a Sinch client, and passes the client and the message to call. The flags define the
+// message and select a service plan.
 func messageCall(
 	c *cobra.Command, call func(*cobra.Command, []string, *sinch.Client, sinch.Message) error,
 ) *cobra.Command {

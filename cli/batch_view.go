@@ -90,8 +90,8 @@ func feedbackOf(b *sinch.Batch) string {
 	return "not wanted"
 }
 
-// batchTable returns an empty table with the headings of dlrloop batch list, which prints it to w. The function
-// batchRow adds a batch as a row.
+// batchTable returns a table with the headings of dlrloop batch list and no rows. The function batchRow adds a row, and
+// the table's method print writes the table to w.
 func batchTable(w io.Writer) *table {
 	return newTable(w, "BATCH", "CREATED", "STATE", "TYPE", "TO", "FROM", "REPORT", "FEEDBACK", "CLIENT REFERENCE")
 }

@@ -51,7 +51,8 @@ Exit codes: 0 the configuration is valid, 2 it is not.`,
 	}
 }
 
-// printProblems prints each problem after prefix, and below it the problem's line of the file with ^ under the column.
+// printProblems prints each problem of the configuration after prefix, such as "warning: ". If the problem has a line
+// in the configuration file, it also prints that line, with ^ under the column of the problem.
 func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	for _, p := range problems {
 		fmt.Fprintf(w, "%s%s\n", prefix, p.Error())

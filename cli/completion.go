@@ -6,8 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// completed makes shells complete the value of the named flag with the results of the function values. The flag must
-// exist.
+// completed makes shells complete the value of the named flag with the results of the function values. It does nothing
+// if the flag does not exist or already has a completion.
 func completed(c *cobra.Command, name string, values cobra.CompletionFunc) {
 	_ = c.RegisterFlagCompletionFunc(name, values) // fails only if the flag does not exist or has a completion
 }

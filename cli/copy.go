@@ -143,8 +143,8 @@ type copySummary struct {
 	Kinds   map[string]copiedKind `json:"kinds"`
 }
 
-// copiedKind says how many entries of one kind, such as recipients, were copied. Checksum covers all of them, in
-// hexadecimal digits. Both values were verified in the destination.
+// copiedKind says how many entries of one kind, such as recipients, were copied, and the checksum of all of them in
+// hexadecimal digits. The entries in the destination were verified to have this Count and Checksum.
 type copiedKind struct {
 	Count    int    `json:"count"`
 	Checksum string `json:"checksum"`

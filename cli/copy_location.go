@@ -14,7 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// location says where a store is: in dir if it is a bolt store, or at url if it is PostgreSQL. The other is empty.
+// location says where a store is. dir is the directory of a bolt store and empty for PostgreSQL; url is the URL of a
+// PostgreSQL database and empty for a bolt store.
 type location struct {
 	dir string
 	url string
@@ -54,7 +55,8 @@ func databaseLocation(flag, url string) (location, error) {
 	return location{url: url}, nil
 }
 
-// String returns the location for messages. For a database it has only the host and the name, so it holds no password.
+// String returns the location for output: "bolt:" and the directory, or a URL with only the host and the name of the
+// database, without user and password. If p.url has no host, it returns "the database".
 func (p location) String() string {
 	if p.dir != "" {
 		return "bolt:" + p.dir
@@ -89,7 +91,8 @@ func (p location) sink(ctx context.Context, c *config.Config) (copying.Sink, err
 }
 
 // postgres returns the options for opening the PostgreSQL database at p.url. If c is a configuration with the driver
-// postgres, they include its dialect, its number of slots, and whether to migrate the schema. c may be nil.
+// postgres, it takes from c the dialect, the number of slots (hash partitions) of a new schema, and whether to migrate
+// the schema. Otherwise, for example if c is nil, these options have their defaults.
 func (p location) postgres(c *config.Config) pgstore.Config {
 	of := pgstore.Config{URL: p.url, Replica: "copy"}
 	if c != nil && c.Store.Driver == config.DriverPostgres {

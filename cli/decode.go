@@ -12,7 +12,7 @@ import (
 var errHalfCharacter = errors.New("the UTF-16 text ends in the middle of a character")
 
 // decodeText decodes text from an editor or a spreadsheet: UTF-8 or UTF-16, with or without a byte order mark. Text
-// that is neither is decoded as ISO 8859-1. The only error is errHalfCharacter.
+// that is neither is decoded as ISO 8859-1. The only error is errHalfCharacter, for UTF-16 with an odd number of bytes.
 func decodeText(content []byte) (string, error) {
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	if order := utf16Order(content); order != nil {

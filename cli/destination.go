@@ -35,19 +35,18 @@ var oneDestination = exactlyOne("one destination, such as app; dlrloop destinati
 // paths below it.
 const destinationsPath = "/api/v1/destinations"
 
-// destination is a URL to which dlrloop delivers events, as the private API lists it: how many events wait, are
-// deferred or are dead. Oldest is zero if no event waits, and PausedAt is zero unless the destination is paused.
+// destination is a URL to which dlrloop delivers events, as the private API lists it.
 type destination struct {
 	Name       string    `json:"name"`
 	Configured bool      `json:"configured"`
-	Waiting    int       `json:"waiting"`
-	Oldest     time.Time `json:"oldest_at"`
-	Deferred   int       `json:"deferred"`
-	Dead       int       `json:"dead"`
-	PausedAt   time.Time `json:"paused_at"`
+	Waiting    int       `json:"waiting"`   // events to deliver, including the deferred ones
+	Oldest     time.Time `json:"oldest_at"` // of the waiting events; zero if there are none
+	Deferred   int       `json:"deferred"`  // events to deliver later, for example after a failed attempt
+	Dead       int       `json:"dead"`      // events that dlrloop has given up
+	PausedAt   time.Time `json:"paused_at"` // zero unless the destination is paused
 }
 
-// state returns "not configured", "paused" or "active".
+// state returns "not configured" if the destination is no longer in dlrloop's configuration, else "paused" or "active".
 func (d destination) state() string {
 	switch {
 	case !d.Configured:
@@ -183,8 +182,8 @@ the answer is one JSON document: the number of events that were dead.
 	return c
 }
 
-// requeuedEvents is the API's answer to a request to deliver the dead and deferred events of a destination now. Events
-// is the number of events that were dead.
+// requeuedEvents is the API's answer to a request to deliver events of a destination now: the dead ones, which dlrloop
+// had given up, and the deferred ones, which it would deliver later. Events counts only the dead ones.
 type requeuedEvents struct {
 	Events int `json:"events"`
 }

@@ -92,9 +92,9 @@ type explanation struct {
 	asJSON  bool
 }
 
-// recipients prints the state of the phone number in each batch, and the reports that named the number. If the API has
-// more than e.limit batches, it prints a hint on standard error. It prints a message, not an error, if there is no
-// batch.
+// recipients prints the state of the phone number in each batch, and the reports that named the number. After e.limit
+// batches it stops, and says on standard error that there are more. If there is no batch, it returns nil; without
+// --json it also prints that no batch has the number.
 func (e *explanation) recipients() error {
 	out, shown := e.command.OutOrStdout(), 0
 	path := "/api/v1/recipients" + escaped(e.number)
@@ -128,8 +128,8 @@ func (e *explanation) noBatch() string {
 	return "batch " + printable(e.batch) + " does not have this number"
 }
 
-// inbound prints the inbound messages from and to the number. If the API has more than e.limit messages, it prints a
-// hint on standard error.
+// inbound prints the inbound messages from and to the number. After e.limit messages it stops, and says on standard
+// error that there are more.
 func (e *explanation) inbound() error {
 	out, table, shown := e.command.OutOrStdout(), inboundTable(e.command.OutOrStdout()), 0
 	query := url.Values{"number": {e.number}}
@@ -159,8 +159,8 @@ func (e *explanation) inbound() error {
 	return table.print("no inbound messages")
 }
 
-// print writes an item of the API to out: with --json as a line of JSON with kind as the key and raw as the value, else
-// by calling people.
+// print writes one result of the API to out. With --json it writes an object with the single key kind; the value is
+// raw, the result's JSON. Otherwise it calls people, which writes the result for people.
 func (e *explanation) print(out io.Writer, kind string, raw json.RawMessage, people func(io.Writer) error) error {
 	if e.asJSON {
 		return printJSON(out, map[string]json.RawMessage{kind: raw})
@@ -207,8 +207,8 @@ func (s reportView) code() string {
 	return strconv.Itoa(*s.Code) + " " + s.Name
 }
 
-// effect says in words whether the report determines the recipient's state, and if not, why. It returns a value of
-// Effect that it does not know unchanged.
+// effect says in words whether the report determines the recipient's state, and if not, why. If s.Effect has an unknown
+// value, effect returns that value.
 func (s reportView) effect() string {
 	switch s.Effect {
 	case "holds":

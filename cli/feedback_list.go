@@ -10,7 +10,8 @@ import (
 )
 
 // feedbackBatch is a batch with pending or dead feedback, as the private API lists it. Owed, Sent and Dead count
-// recipients. Task is nil if no feedback is pending, and DeadInfo is nil if none is dead.
+// recipients: those whose feedback is still to be sent, was accepted by Sinch, or was given up. Task is nil if no
+// feedback is pending, and DeadInfo is nil if none is dead.
 type feedbackBatch struct {
 	Plan     string `json:"plan"`
 	ID       string `json:"id"`
@@ -94,9 +95,9 @@ func pendingRow(t *table, i item[feedbackBatch]) {
 		shortened(detail, 80))
 }
 
-// recipientsCell returns the text of a table cell for the feedback of a batch in one state, such as "3" or "whole
-// batch, 3". recipients is the number of recipients in that state. wholeBatch says whether feedback for the whole batch
-// is in that state.
+// recipientsCell returns the text of a table cell, such as "3" or "whole batch, 3", about feedback in one state, for
+// example dead. recipients is the number of recipients whose feedback is in that state. wholeBatch is true if the
+// feedback for the whole batch is in that state.
 func recipientsCell(recipients int, wholeBatch bool) string {
 	switch {
 	case !wholeBatch:

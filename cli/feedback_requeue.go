@@ -10,7 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// requeue is the body of a request to send pending and dead feedback now, for one batch, one service plan or all.
+// requeue is the body of a request to send pending and dead feedback now: of one batch (Plan and BatchID), of all
+// batches of a service plan (Plan), or of all batches (All).
 type requeue struct {
 	Plan    string `json:"plan,omitempty"`
 	BatchID string `json:"batch_id,omitempty"`
@@ -79,8 +80,8 @@ were dead.
 	return c
 }
 
-// planOf returns named, the value of --plan, or if that is empty, the id of the only plan in the configuration. It
-// returns a usageError if c is nil or has several plans.
+// planOf returns named, the value of --plan, if it is not empty. Otherwise it returns the id of the only plan in the
+// configuration c, or a usageError if c is nil or has several plans.
 func planOf(c *config.Config, named string) (string, error) {
 	if named != "" {
 		return named, nil

@@ -38,8 +38,8 @@ var otherShapes = regexp.MustCompile(strings.Join([]string{
 	`\d\.\d+ +-?\d+\.\d`, // coordinates
 }, "|"))
 
-// otherLocalShapes matches text with the shape of, for example, a card number or a post code. checkShape rejects such
-// text, but not if it begins with + or 00, as international phone numbers do.
+// otherLocalShapes matches text such as a card number or a post code, which checkShape rejects. It also matches some
+// international phone numbers, so checkShape does not use it for text that begins with + or 00.
 var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
 	`^\d{1,3}\. `, `^\(?[2-689]\)?[^\d]`, `\d[^\d]+\d{12,}$`, // an entry number before the phone number
 	`^[1-9]\d{0,2}(?:[ .]\d{3}){2}$`,                              // 1.234.567
@@ -52,8 +52,9 @@ var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
 // checkShape rejects them, because the country is unknown.
 var nationalShape = regexp.MustCompile(`^(?:\d{3}[-. ]|\(\d{3}\) ?)\d{3}[-. ]?\d{4}$|^\d{5}[- ]\d{5}$`)
 
-// withoutFraction removes a fraction of zeros, such as ".0", from a number. Spreadsheets add the fraction in columns of
-// floating-point numbers. Such numbers are exact up to 15 digits, and a phone number has at most 15.
+// withoutFraction removes a fraction of zeros, such as ".0", from a phone number. Spreadsheets add the fraction in
+// columns of floating-point numbers. The other digits are right: floating-point numbers are exact up to 15 digits, and
+// a phone number has at most 15.
 func withoutFraction(cell string) string {
 	if float := floatShape.FindStringSubmatch(cell); float != nil {
 		return float[1]
@@ -84,8 +85,9 @@ func checkShape(cell, digits string) *cellError {
 	return checkCountryCode(digits)
 }
 
-// checkCountryCode returns an error if the digits after the country code cannot be right. It accepts short codes, which
-// have no country code, and digits that begin with 0, which numberOf rejects.
+// checkCountryCode returns an error if the number is too short or too long for the country code 1 or 7, or has a 0
+// after its country code, except in zeroCountries. It returns nil for short codes, which have no country code, and for
+// digits that begin with 0, which numberOf rejects.
 func checkCountryCode(digits string) *cellError {
 	if len(digits) < shortestNumber || digits[0] == '0' {
 		return nil

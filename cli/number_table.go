@@ -121,6 +121,7 @@ func (t numberTable) recipients() ([]string, error) {
 }
 
 // refuseLongRows returns an error if a row has more cells than the heading, for example because of a comma in a number.
+// It returns nil if there is no heading.
 func (t numberTable) refuseLongRows() error {
 	if t.heading.cells == nil {
 		return nil

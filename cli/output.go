@@ -22,7 +22,7 @@ const (
 	jsonList = "print JSON, one document a line (NDJSON)"
 )
 
-// printJSON writes v as JSON on one line. It does not escape <, > and &, as encoding/json does by default for HTML.
+// printJSON writes v as JSON on one line. Unlike json.Marshal, it does not replace <, > and & with escape sequences.
 func printJSON(w io.Writer, v any) error {
 	var document bytes.Buffer
 	e := json.NewEncoder(&document)
@@ -33,8 +33,8 @@ func printJSON(w io.Writer, v any) error {
 	return printRaw(w, document.Bytes()) // raw JSON from Sinch may repeat a member
 }
 
-// printRaw writes a JSON document on one line, without white space between values. Of members of an object with the
-// same name it keeps only the last.
+// printRaw writes a JSON document on one line, without white space between values. If an object has several members
+// with the same name, it writes only the last of them. It returns an error if document is not JSON.
 func printRaw(w io.Writer, document []byte) error {
 	line, err := dlr.Unique(document)
 	if err != nil {

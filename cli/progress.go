@@ -31,9 +31,8 @@ type bar struct {
 
 func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
 
-// show writes p, the progress of a copy, unless the last line is too recent: less than barEvery ago on a terminal, or
-// lineEvery elsewhere. If the output is not a terminal, it always writes p at the start of a phase (copying or
-// verifying).
+// show writes p, the progress of a copy: on a terminal at most once every barEvery, otherwise at most once every
+// lineEvery. If the output is not a terminal, it also writes p at the start of each phase (copying or verifying).
 func (b *bar) show(p copying.Progress) {
 	now := time.Now()
 	if p.Phase != b.phase {

@@ -17,8 +17,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// reconciliation is one run of dlrloop reconcile: it registers batches with a running dlrloop, which then fetches their
-// missing reports from Sinch, and may wait for the reports.
+// reconciliation is one run of dlrloop reconcile. It registers batches with a running dlrloop, which then fetches their
+// missing reports from Sinch. With --wait the run also waits for these reports.
 type reconciliation struct {
 	api     *api
 	plan    string
@@ -38,7 +38,7 @@ type missingBatch struct {
 }
 
 // batchState is the state of a batch, as the private API returns it. Missing is the number of messages without a final
-// report. Check says when dlrloop fetches the missing reports; it is nil if none is missing.
+// report. Fetch says when dlrloop fetches the missing reports; it is nil if none is missing.
 type batchState struct {
 	Missing int                `json:"missing"`
 	Counts  map[dlr.Status]int `json:"counts"`
@@ -68,8 +68,8 @@ const (
 )
 
 // register registers the batches with the running dlrloop and makes it fetch their missing reports. It reads the state
-// of each batch before the fetch, so that r.summary counts every report that the fetch brings. It prints and skips an
-// entry that cannot be used.
+// of each batch before the fetch, so that r.summary counts every report that the fetch brings. If an entry of batches
+// cannot be used, register prints the reason and continues with the next entry.
 func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.Batch, error]) error {
 	seen, chunk, size := map[string]bool{}, []*missingBatch(nil), 0
 	for b, err := range batches {

@@ -65,8 +65,9 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	return s.Run(ctx)
 }
 
-// replicaLogger returns a logger that adds the configured name of this replica to each line, or log itself if there is
-// none. It is for use before the server starts, because the server adds the name to its own lines.
+// replicaLogger returns a logger that adds the configured name of this replica to each line. It returns log itself if
+// no name is configured or the store is not PostgreSQL. It is for use before the server starts, because the server adds
+// the name to its own lines.
 func replicaLogger(c *config.Config, log *slog.Logger) *slog.Logger {
 	if c.Store.Driver != config.DriverPostgres || c.Replica == "" {
 		return log

@@ -184,7 +184,8 @@ func (s simulation) announce(w io.Writer, api, control net.Addr) {
 	fmt.Fprintln(w, "Press Ctrl-C to stop.")
 }
 
-// serveHTTP serves HTTP on the listener l until ctx ends. It then gives requests in flight 2 seconds to finish.
+// serveHTTP serves HTTP on the listener l until ctx ends. It then waits up to 2 seconds for requests in flight, ends
+// those that remain, and returns nil. It returns an error earlier if l fails.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	const grace = 2 * time.Second
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}

@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/application"
 )
 
-// simulatedApplication is an application that receives events, which dlrloop simulate --destination runs. Its first
-// fields are the values of flags.
+// simulatedApplication is the application that dlrloop simulate --destination runs. It receives events from dlrloop.
+// The fields wanted, listen, secret and faults are the values of flags.
 type simulatedApplication struct {
 	wanted bool
 	listen string

@@ -74,8 +74,8 @@ func (s *sinchFlags) client() (*sinch.Client, string, error) {
 	return client, c.Plan, nil
 }
 
-// run returns a RunE function for a cobra command. The function makes a Sinch client for the selected plan and passes
-// it to f, together with its own arguments.
+// run returns a RunE function for a cobra command. The function makes a Sinch client for the selected plan and calls f
+// with the command, the command's arguments and the client.
 func (s *sinchFlags) run(f func(*cobra.Command, []string, *sinch.Client) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		client, _, err := s.client()
@@ -167,7 +167,7 @@ func (s *sinchFlags) token() (config.Secret, error) {
 }
 
 // configured reports whether there is a configuration, valid or not: path is not empty, config.yaml exists in the
-// working directory, or an environment variable names a file or sets a plan.
+// working directory, DLRLOOP_CONFIG is set, or a variable such as DLRLOOP_PLANS_0_ID sets a plan.
 func configured(path string) bool {
 	if path != "" || slices.ContainsFunc(os.Environ(), func(s string) bool {
 		name, value, _ := strings.Cut(s, "=")

@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// keptEvents returns a text for people: for how long the event feed of the private API has events, or that there is no
-// feed.
+// keptEvents returns a text for people: for how long events are kept in the event feed of the private API, or that
+// there is no feed.
 func keptEvents(c *config.Config) string {
 	if c.Events.Keep == 0 {
 		return "not kept: there is no feed"
@@ -37,8 +37,9 @@ func withoutQuery(text string) string {
 	return u.String()
 }
 
-// signed returns a text for people about how a destination can verify that requests are from dlrloop or Sinch: by
-// signature, bearer token or client certificate.
+// signed returns a text for people about how a destination can verify the requests that it gets from dlrloop: by a
+// signature, a bearer token or a client certificate. The signature is Sinch's own if the destination gets Sinch's
+// callbacks instead of events.
 func signed(d config.Destination) string {
 	how := "signed by Sinch"
 	if !d.SendsCallbacks() {

@@ -12,7 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The values of tail --after that are not a cursor: begin with the next event, or with the oldest event that is kept.
+// The special values of tail --after: afterNow begins with the next event, afterOldest with the oldest event that is
+// kept. Other values are cursors, which are positions in the feed.
 const (
 	afterNow    = "now"
 	afterOldest = "oldest"

@@ -116,8 +116,8 @@ func (c codeOfStatus) text() string {
 	return fmt.Sprintf("%d %s", *c.Code, c.Name)
 }
 
-// finalCounts returns how many messages have each final status, such as "80 Delivered, 3 Failed". A message counts in
-// each status that a report gave it.
+// finalCounts returns how many messages were reported with each final status, such as "80 Delivered, 3 Failed". A
+// message that was reported with several final statuses counts in each of them.
 func finalCounts(counts []statusCount) string {
 	var order []dlr.Status
 	sum := map[dlr.Status]int{}

@@ -29,9 +29,9 @@ type tail struct {
 	log       io.Writer // gets messages about lost and restored connections
 }
 
-// run prints events until ctx ends, and then returns nil. Without t.follow it returns after the newest event. If the
-// connection breaks, it connects again. It returns an error if the first connection fails, or if another attempt cannot
-// help.
+// run prints events until ctx ends, and then returns nil. Without t.follow it returns after the newest event or the
+// first error. With t.follow it connects again after an error, but it returns an error that comes before the first line
+// or is not temporary.
 func (t *tail) run(ctx context.Context) error {
 	delay, connected := t.reconnect, false
 	for {
@@ -71,8 +71,8 @@ func (t *tail) run(ctx context.Context) error {
 
 var errFeedEnded = errors.New("dlrloop shuts down")
 
-// take prints the event in a line of the feed; a heartbeat has none. It then stores the line's cursor, so that the next
-// connection continues after this line.
+// take prints the event in line, unless line is a heartbeat, which has no event. It then stores the cursor of line, its
+// position in the feed, so that the next connection continues after line.
 func (t *tail) take(line feedLine) error {
 	if line.Event != nil {
 		if err := t.show(line); err != nil {
