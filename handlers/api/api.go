@@ -47,8 +47,8 @@ func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// defaultPatience limits how long a request waits for the store if Config.Patience is zero; then it is answered 503. It
-// must be shorter than the WriteTimeout of the http.Server, which would cut off the answer.
+// defaultPatience is used if Config.Patience is zero: a request that waits longer for the store is answered 503.
+// defaultPatience must be shorter than the WriteTimeout of the http.Server, which would cut off the answer.
 const defaultPatience = 10 * time.Second
 
 // API is the handler of the private listener: it serves the HTTP API, the metrics and the health checks. Its answers
@@ -162,8 +162,9 @@ func setHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// guard returns a middleware that answers requests without valid credentials with 401, requests that a page of another
-// site made the browser send with 403, and a suspicious Host header with 421. It lets all others pass.
+// guard returns a middleware that answers 401 to requests without valid credentials, and 403 to a POST or DELETE that a
+// page of another web site made a browser send. If no credentials are configured, it answers 421 unless the Host header
+// is localhost or an IP address. All other requests pass.
 func (p *API) guard(a *access.Access) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		err := a.Check(c.Request)

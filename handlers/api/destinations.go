@@ -18,8 +18,8 @@ const (
 )
 
 // destinationView is the JSON of one destination, a URL to which dlrloop sends events. Waiting counts the events that
-// the destination has not accepted and that are not dead. Oldest is roughly when the first of these happened; zero if
-// none wait.
+// are neither accepted by the destination nor dead (given up). Oldest is roughly the time of the oldest waiting event;
+// zero if no event waits.
 type destinationView struct {
 	Name       string  `json:"name"`
 	Configured bool    `json:"configured"`
@@ -67,8 +67,9 @@ func (p *API) destinations(ctx context.Context, a *request) (any, error) {
 	return pageView[destinationView]{Items: views}, nil
 }
 
-// backlog counts the stored events that follow a destination's cursor, its place in the event log. It also returns the
-// time of the first of these events. If retention has deleted some, backlog counts the others and returns no error.
+// backlog counts the events after cursor, a place in the event log. The Oldest of the result is the time of the first
+// of them, or zero if there are none. If retention has deleted some of these events, backlog counts those that are left
+// and returns no error.
 func (p *API) backlog(ctx context.Context, cursor string) (store.EventBacklog, error) {
 	b, err := p.store.EventBacklog(ctx, cursor)
 	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
@@ -122,7 +123,8 @@ type requeuedView struct {
 }
 
 // requeueDestination answers POST /api/v1/destinations/{name}/requeue. It makes the dead events of the destination due
-// now and ends a pause in which the destination gets nothing. An unknown destination is answered 404.
+// now, and ends its pause, if any, during which nothing is sent to it. A destination that is not configured is answered
+// 409 if the store has it, else 404.
 func (p *API) requeueDestination(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
@@ -138,8 +140,8 @@ func (p *API) requeueDestination(ctx context.Context, a *request) (any, error) {
 	return requeuedView{n}, nil
 }
 
-// checkConfigured returns nil if the destination is configured. Otherwise its events could not be sent: the error is a
-// problem with status 409 if the store has the destination, else one with status 404.
+// checkConfigured returns nil if the destination of this name is configured. Otherwise the error is a problem: with
+// status 409 if the store still has the destination, whose events dlrloop does not send any more, else with status 404.
 func (p *API) checkConfigured(ctx context.Context, name string) error {
 	if slices.Contains(p.config.Destinations, name) {
 		return nil

@@ -25,8 +25,8 @@ type EventLog interface {
 	EventsEnd(ctx context.Context) (string, error)
 }
 
-// maxFeeds limits how many requests to GET /api/v1/events, each of which may stay open for hours, are answered at a
-// time. A further request is answered 503.
+// maxFeeds limits how many answers to GET /api/v1/events are open at a time, since each may stay open for hours. A
+// further request is answered 503.
 const maxFeeds = 64
 
 // feedTimes holds the time limits and intervals of GET /api/v1/events, which stays connected to send new events. The
@@ -45,8 +45,9 @@ var defaultFeedTimes = feedTimes{
 	poll: 200 * time.Millisecond, heartbeat: 15 * time.Second, write: 30 * time.Second, large: 2 * time.Minute,
 }
 
-// feed answers GET /api/v1/events with the events after a cursor and then, unless the parameter follow is false, with
-// new events until the client disconnects. The answer is NDJSON, or server-sent events if the client accepts these.
+// feed answers GET /api/v1/events with the events after the place in the event log (cursor) that the client names, by
+// default with all stored events. Unless the parameter follow is false, it then sends new events until the client
+// disconnects. The answer is NDJSON, or server-sent events if the client accepts these.
 func (p *API) feed(c *gin.Context) {
 	q, err := p.feedQuery(c.Request)
 	if err != nil {
@@ -153,8 +154,8 @@ func acceptsEventStream(r *http.Request) bool {
 	return false
 }
 
-// feedFailed converts an error of the first read of the event log into the problem to answer. The text does not quote
-// the client's cursor. Once events were sent, an error cannot be answered any more, so feedFailed is not used then.
+// feedFailed converts an error of reading the event log into the problem to answer. Use it only before the answer has
+// begun. The text does not quote the cursor, which may be any text that the client sent.
 func feedFailed(q feedQuery, err error) error {
 	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
 		return &problem.Problem{
@@ -170,12 +171,12 @@ func feedFailed(q feedQuery, err error) error {
 	return problem.OfStore(err)
 }
 
-// connectionKey is the key under which withConnection stores a request's original context as a value in its new one.
+// connectionKey is the context key under which withConnection stores, and connection finds, the context that net/http
+// gave to a request. That context ends when the client disconnects.
 type connectionKey struct{}
 
-// withConnection returns a handler that calls next and lets the function connection find the request's original
-// context, which ends when the client disconnects. It is needed because package listener replaces the context by one
-// that does not end then.
+// withConnection returns a handler that calls next and lets the function connection find the context that net/http gave
+// to the request. Package listener gives handlers another context, which does not end when the client disconnects.
 func withConnection(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
@@ -183,8 +184,9 @@ func withConnection(next http.Handler) http.Handler {
 	})
 }
 
-// connection returns a context that ends when the client closes its connection or its sending side. ctx must be the
-// context of a request that passed withConnection. The caller must call the returned function to release resources.
+// connection returns a context that ends when the client closes its connection, completely or only for sending. ctx
+// must be the context of a request that passed withConnection. The caller must call the returned function to release
+// resources.
 func connection(ctx context.Context) (context.Context, context.CancelFunc) {
 	if client, ok := ctx.Value(connectionKey{}).(context.Context); ok {
 		ctx = client

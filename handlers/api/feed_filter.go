@@ -37,9 +37,9 @@ func (q *query) list(name string) []string {
 	return strings.Split(s, ",")
 }
 
-// statuses returns the query parameter of this name, a comma-separated list of delivery statuses, without regard to
-// case. Each must be a documented status or dlr.Other; anything else is recorded as a fault. The result is nil if the
-// parameter is missing.
+// statuses returns the query parameter of this name, a comma-separated list of delivery statuses in upper or lower
+// case. Each must be a documented status or dlr.Other; anything else is recorded as a fault, which the method err
+// returns. The result is nil if the parameter is missing.
 func (q *query) statuses(name string) (statuses []dlr.Status) {
 	for _, text := range q.list(name) {
 		s := dlr.ParseStatus(text)
@@ -88,8 +88,8 @@ func (f *eventFilter) selects(e *store.Event) bool {
 		(f.digits == "" || f.names(e))
 }
 
-// names reports whether the event contains the filter's phone number, as a recipient or as sender or receiver of an
-// inbound message. Numbers are compared by their digits only.
+// names reports whether the event contains the phone number f.digits, which must not be empty: as a recipient, or as
+// sender or receiver of an inbound message. Only the digits of the numbers are compared.
 func (f *eventFilter) names(e *store.Event) bool {
 	switch e.Type {
 	case store.RecipientStatus:

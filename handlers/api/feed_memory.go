@@ -35,9 +35,9 @@ func newFeedMemory(budget int64) feedMemory {
 	return feedMemory{make(chan struct{}, feedReads), semaphore.NewWeighted(budget), budget}
 }
 
-// readPage reads the events after the cursor into s.page: as many as fit into feedKept bytes, or one that is larger.
-// For a larger one it waits until its memory can be reserved; release frees the memory. It returns the error of the
-// store, or of ctx if ctx ends first.
+// readPage replaces s.page with the events after s.cursor: as many as fit into feedKept bytes, or a single larger one.
+// For a larger event it reserves memory, and blocks until enough is free; release frees the memory. It returns the
+// error of the store, or that of ctx if ctx ends first.
 func (s *feedStream) readPage(ctx context.Context) error {
 	s.release()
 	size, err := s.readSome(ctx)
@@ -55,8 +55,9 @@ func (s *feedStream) readPage(ctx context.Context) error {
 	return err
 }
 
-// readSome reads up to s.most events after the cursor into s.page. It keeps only as many as fit into feedKept bytes,
-// but at least one, and returns their size in bytes. If ctx ends before it may read, it returns the cause.
+// readSome reads up to s.most events after s.cursor. It keeps in s.page as many as fit into feedKept bytes, but at
+// least one, and returns their size in bytes. At most feedReads calls read at the same time; if ctx ends while readSome
+// waits for its turn, it returns the cause of ctx.
 func (s *feedStream) readSome(ctx context.Context) (size int, err error) {
 	select {
 	case s.memory.reads <- struct{}{}:

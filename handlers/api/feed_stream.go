@@ -118,8 +118,8 @@ func (s *feedStream) run(ctx context.Context) error {
 	}
 }
 
-// read replaces s.page by the events that follow the cursor. It returns the context's error if that takes longer than
-// Config.Patience.
+// read replaces s.page with the events after s.cursor. It returns the error of the store, or that of the context if
+// reading takes longer than Config.Patience.
 func (s *feedStream) read(ctx context.Context) error {
 	return s.withPatience(ctx, s.readPage)
 }
@@ -130,8 +130,9 @@ func (s *feedStream) withPatience(ctx context.Context, f func(context.Context) e
 	return f(ctx)
 }
 
-// send writes the events of s.page that pass the filter to the buffer, and moves the cursor behind them. It returns
-// true once the request's maximum number of events is reached.
+// send writes the events of s.page that pass the filter to the buffer, and advances s.cursor past each event, written
+// or left out. It returns true once the maximum number of events that the client asked for is reached. The error is
+// that of encoding an event or of sending a full buffer.
 func (s *feedStream) send() (done bool, err error) {
 	for i := range s.page.Events {
 		e := &s.page.Events[i]
@@ -157,7 +158,7 @@ func (s *feedStream) send() (done bool, err error) {
 }
 
 // event writes one event, encoded as line, and the cursor after it to the buffer: in the format of server-sent events
-// or as a line of NDJSON. It returns the error if the buffer could not be sent.
+// or as a line of NDJSON. A full buffer is sent to the client at once; event returns the error of sending.
 func (s *feedStream) event(t store.EventType, line []byte) error {
 	if s.sse {
 		_, _ = s.out.WriteString("id: " + s.cursor + "\nevent: " + string(t) + "\ndata: ")
@@ -182,8 +183,8 @@ func (s *feedStream) heartbeat() {
 	}
 }
 
-// flush sends everything that was written to the client, first of all the headers. It returns an error if the client
-// does not accept the bytes in time.
+// flush sends the contents of the buffer to the client; the first call also sends the headers. It returns an error if
+// the client does not accept the data within the time limits of feedWriter.
 func (s *feedStream) flush() error {
 	s.last = time.Now()
 	if err := s.out.Flush(); err != nil {
@@ -216,8 +217,9 @@ type feedWriter struct {
 	end        time.Time // a limit for several chunks together; zero for none
 }
 
-// limitEvent limits how long the client may take to accept everything that is written from now on, in addition to the
-// limit for each piece. Zero removes this limit.
+// limitEvent limits how long the client may take to accept all data that is written from now on, such as a large event.
+// The time limit for each piece of feedChunk bytes still applies. If d is zero, limitEvent removes the limit of an
+// earlier call.
 func (w *feedWriter) limitEvent(d time.Duration) {
 	if w.end = (time.Time{}); d > 0 {
 		w.end = time.Now().Add(d)
@@ -252,8 +254,8 @@ func controllerOf(w gin.ResponseWriter) *http.ResponseController {
 	return http.NewResponseController(w)
 }
 
-// extend sets the connection's write deadline to w.limit from now, or to w.end if that is earlier. It returns nil if
-// the connection has no deadlines, which happens only in tests.
+// extend sets the deadline for writing the next piece: w.limit from now, or w.end, the deadline that limitEvent has
+// set, if that is earlier. It returns nil if the connection does not support deadlines, which happens only in tests.
 func (w *feedWriter) extend() error {
 	deadline := time.Now().Add(w.limit)
 	if !w.end.IsZero() && w.end.Before(deadline) {

@@ -49,9 +49,9 @@ type requeueRequest struct {
 	All     bool   `json:"all"`
 }
 
-// requeueView is the answer to POST /api/v1/feedback/requeue: for how many batches feedback is due now, and for how
-// many of their recipients it had been given up. If More is true, time ran out and the client should repeat the
-// request.
+// requeueView is the answer to POST /api/v1/feedback/requeue. Batches counts the batches whose feedback is due now.
+// Recipients counts the recipients whose feedback had been given up before. If More is true, the request stopped early
+// because it took too long, and the client should repeat it.
 type requeueView struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
@@ -177,8 +177,9 @@ type requeuing struct {
 	more                bool // it stopped before the last page
 }
 
-// requeuePending makes the feedback of a service plan due now, except feedback that was given up. If all of it is due
-// already, it still requeues one batch, because a requeue also ends a pause of the plan's calls to Sinch.
+// requeuePending makes the waiting feedback of a service plan due now. It does not change feedback that was given up.
+// If all waiting feedback is due already, it still requeues one batch, because a requeue also ends a pause of the
+// plan's calls to Sinch.
 func (r *requeuing) requeuePending(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.requeueAll(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
@@ -197,8 +198,8 @@ func (r *requeuing) requeuePending(ctx context.Context, plan string) error {
 	return nil
 }
 
-// requeueAll requeues every batch that the query selects, page by page. It stops after a page that ends later than
-// r.enough; if pages are left, it sets r.more. It returns the first error.
+// requeueAll requeues every batch that q selects, page by page. It begins no further page after the time r.enough; if
+// pages are left then, it sets r.more. It returns the first error.
 func (r *requeuing) requeueAll(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)

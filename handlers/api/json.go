@@ -34,8 +34,8 @@ func showRaw(b []byte) rawBytes {
 	return rawBytes{Base64: b}
 }
 
-// pageView is the JSON of one page of a list. NextCursor is the query parameter cursor for the next page; it is empty
-// on the last page.
+// pageView is the JSON of one page of a list. To get the next page, the client sends NextCursor as the query parameter
+// cursor. NextCursor is empty on the last page.
 type pageView[T any] struct {
 	Items      []T    `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty"`

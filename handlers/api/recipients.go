@@ -67,8 +67,9 @@ func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	return pageView[recipientView]{Items: views, NextCursor: page.Next}, nil
 }
 
-// flag returns whether the recipient's batch wants delivery feedback. It reads the batch only if feedback for the
-// recipient is owed. Otherwise it returns FlagUnknown, since the API's answer is then the same for every flag.
+// flag returns whether the batch wants delivery feedback. The answer to the client depends on this only if the feedback
+// for the recipient is still to be sent (store.FeedbackOwed). Otherwise flag does not read the batch and returns
+// FlagUnknown, as it does for a batch that has been deleted.
 func (p *API) flag(ctx context.Context, in store.RecipientInBatch) (store.Flag, error) {
 	if in.Recipient.Feedback != store.FeedbackOwed {
 		return store.FlagUnknown, nil

@@ -73,8 +73,8 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	return r.finish(read(r, c))
 }
 
-// fetchNow reports whether the query parameter check is "now", which makes dlrloop ask Sinch at once for the missing
-// reports of the batches. Any other value is recorded as a fault.
+// fetchNow reports whether the client sent check=now, so that dlrloop asks Sinch at once for the missing reports of the
+// batches. It returns false if the parameter check is missing. Any other value is recorded as a fault.
 func (q *query) fetchNow() bool {
 	s := q.text("check")
 	if s != "" && s != "now" {
@@ -163,9 +163,9 @@ func (r *registration) moveDeadlines() {
 	_ = r.connection.SetWriteDeadline(time.Now().Add(3 * r.config.Patience))
 }
 
-// submit parses the JSON of one batch and records the batch in the background. It blocks while registrationWorkers
-// batches are being recorded. If the JSON is not a batch, it returns a problem with status 400. It does not keep the
-// bytes.
+// submit parses body, the JSON of one batch, and records the batch in the background; the recording fails if ctx ends.
+// submit blocks while registrationWorkers batches are being recorded. If body is not a batch, it returns a problem with
+// status 400. The caller may reuse body after the call.
 func (r *registration) submit(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {

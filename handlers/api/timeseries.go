@@ -18,8 +18,9 @@ const (
 	maxRange  = 366 * 24 * time.Hour
 )
 
-// timeseriesView is the answer to GET /api/v1/timeseries. It divides the time range into intervals of StepSeconds.
-// Times holds the start of each interval, and each series has the number of messages reported in each.
+// timeseriesView is the answer to GET /api/v1/timeseries. It divides the time range into intervals of StepSeconds;
+// Times holds the start of each. An element of Series holds, for one service plan and one delivery status, the number
+// of messages reported in each interval.
 type timeseriesView struct {
 	From        instant      `json:"from"`
 	To          instant      `json:"to"`

@@ -117,9 +117,9 @@ func viewBatch(b *store.Batch) batchView {
 	}
 }
 
-// counts returns the number of messages by status. For a final status, that is the larger of two numbers: recipients in
-// that status, and messages in batch reports, which may leave out the recipients. For any other status it counts only
-// recipients, because a batch report's number does not decrease when recipients leave the status.
+// counts returns the number of messages of a batch by status. For a final status it is the larger of two numbers: the
+// recipients in that status, and the messages that batch reports count, often without naming recipients. For any other
+// status it counts only recipients, because those that a batch report counted may have left the status since then.
 func counts(b *store.Batch) map[dlr.Status]int {
 	counts := recipientsByStatus(b)
 	claimed := make(map[dlr.Status]int)

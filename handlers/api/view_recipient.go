@@ -83,8 +83,9 @@ func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.Recipi
 	return v
 }
 
-// feedbackState returns the API's name for a recipient's feedback state. Feedback that is owed is called "dropped" if
-// the batch does not want feedback (FlagUnwanted), since it will never be sent.
+// feedbackState returns the API's name for the feedback state of a recipient or of a whole batch. Feedback that is
+// still to be sent (FeedbackOwed) is called "dropped" if the batch does not want feedback (FlagUnwanted), since dlrloop
+// will never send it.
 func feedbackState(s store.FeedbackState, flag store.Flag) string {
 	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
 		return "dropped"
