@@ -37,14 +37,15 @@ func (p *proxiedRequest) completeSend() error {
 	return nil
 }
 
-// insertion is one change of a JSON body: text takes the place of replaced bytes at the offset at.
+// insertion is one change of a JSON body. It puts text at an offset, in place of a number of bytes of the body, which
+// may be zero.
 type insertion struct {
 	at, replaced int // offset in the body, and number of bytes; replaced may be 0
 	text         string
 }
 
-// spliced returns a reader of the body with the insertions applied, which must be sorted by offset. The body is not
-// copied, so do not modify it before the reader has been read.
+// spliced returns a reader of body with the insertions applied. The insertions must be sorted by offset. The reader
+// uses body without copying it, so do not modify body while the reader is in use.
 func spliced(body []byte, insertions []insertion) io.Reader {
 	var parts []io.Reader
 	from := 0
@@ -59,9 +60,9 @@ func spliced(body []byte, insertions []insertion) io.Reader {
 // feedback_enabled. It makes Sinch report the final status of each recipient.
 const reportDefault = "per_recipient_final"
 
-// completion returns the insertions that add the missing members to body, the JSON of a call that creates a batch,
-// sorted by offset; completeSend says which. A member that is null counts as missing; callback is the callback_url to
-// add. If body is not a JSON object, the result is nil.
+// completion returns the insertions, sorted by offset, with which completeSend completes body, the JSON of a call that
+// creates a batch. callback is the callback_url to add. A member that is null counts as missing. The result is nil if
+// no member has to be added, or if body is not a JSON object.
 func completion(body []byte, callback string) []insertion {
 	object := bytes.TrimSpace(body)
 	if !json.Valid(body) || object[0] != '{' {

@@ -60,10 +60,10 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch checks the caller's token and returns what is known about the batch in the path. known is the stored
-// batch, or nil; if it wants feedback, its info is returned. Otherwise the info is fetched from Sinch and recorded,
-// unless tokenOnly is set or the batch id is invalid; then info is nil. If Sinch refuses the token or the fetch,
-// refusal is Sinch's answer, which the caller should get.
+// feedbackBatch checks the caller's token and returns what is known about the batch in the path. The parameter known is
+// the stored batch or nil; if it wants feedback, info is its Info. Otherwise info is fetched from Sinch and recorded,
+// unless tokenOnly is set or the batch id is invalid: then info is nil. If Sinch refuses the token or the fetch, info
+// is nil, and refusal is Sinch's answer for the caller.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.BatchInfo, refusal *lookupAnswer, err error,
 ) {

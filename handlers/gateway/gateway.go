@@ -70,8 +70,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Gateway is a reverse proxy for Sinch's API below /xms/v1/{plan}/. It passes on requests and answers unchanged, unless
-// Plan says otherwise. It records the batches in Sinch's answers in the store. It is safe for concurrent use.
+// Gateway is a reverse proxy for Sinch's API below /xms/v1/{plan}/. It records the batches in Sinch's answers in the
+// store. It removes unsafe headers and all trailers, and makes the changes that the fields Client, TakesFeedback and
+// Callback of Plan describe; it passes on everything else as it is. It is safe for concurrent use.
 type Gateway struct {
 	config     Config
 	store      Store
@@ -126,8 +127,9 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, err
 	return g, nil
 }
 
-// indexPlans fills the map g.plans, whose keys are the ids that callers may use in the path: the id of each plan, and
-// the id of each project that has only one plan. The error names the configuration key of an invalid plan.
+// indexPlans fills the map g.plans. Its keys are the ids that callers may use in the path: the id of each plan, and the
+// id of each project that has only one plan, because clients with a project's access key send that id instead. The
+// error names the configuration key of an invalid plan.
 func (g *Gateway) indexPlans(plans []Plan) error {
 	g.plans = make(map[string]*servedPlan, len(plans))
 	projects := make(map[string][]*servedPlan)
@@ -209,7 +211,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Drain makes the gateway answer new requests with 503. It blocks until earlier requests have ended and their batches
-// are recorded, or until ctx ends. The store may be closed afterwards in either case.
+// are recorded, or until ctx ends. The store may be closed afterwards in either case; a request that is still running
+// then cannot record its batches any more.
 func (g *Gateway) Drain(ctx context.Context) {
 	g.traffic.drain(ctx)
 	g.transport.CloseIdleConnections()

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// endToEnd lists headers that are passed on to Sinch even if the caller's Connection header names them, which otherwise
-// removes a header. The same holds for all headers that begin with Content-.
+// endToEnd lists headers that are passed on to Sinch even if the caller's Connection header names them. All headers
+// that begin with Content- are passed on, too. httputil.ReverseProxy removes any other header that Connection names.
 var endToEnd = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Idempotency-Key", "User-Agent",
 }

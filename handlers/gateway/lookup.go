@@ -14,7 +14,7 @@ import (
 
 // maxLookup limits how many bytes the gateway reads of Sinch's answer to a GET of its own. The rest is cut off, so a
 // larger batch cannot be parsed.
-const maxLookup = 4 << 20 // a batch of 1000 recipients has tens of thousands, and its parameters perhaps megabytes
+const maxLookup = 4 << 20 // a batch of 1000 recipients has tens of kilobytes, and perhaps megabytes of parameters
 
 // lookupAnswer is Sinch's answer to a GET that the gateway sends itself, to fetch a batch or to check a token. Several
 // requests may share one, so do not modify it.
@@ -25,8 +25,8 @@ type lookupAnswer struct {
 }
 
 // get sends a GET to the plan's endpoint plus tail, an escaped path and query, and returns Sinch's answer of any
-// status. It uses the plan's own token, or the caller's if the plan has none. It waits up to Config.Timeout. Equal
-// calls at the same time share one answer, so do not modify it.
+// status. It uses the plan's own token, or the caller's if the plan has none. It waits up to Config.Timeout.
+// Simultaneous calls with the same plan, token and tail share one answer, so do not modify it.
 func (p *proxiedRequest) get(tail string) (*lookupAnswer, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -101,8 +101,8 @@ func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookupAnswer, er
 	return b, nil, nil
 }
 
-// accept remembers for some minutes that Sinch accepts the caller's token. It does nothing if the plan has a token of
-// its own.
+// accept remembers that Sinch accepts the caller's token. For the next five minutes (tokenMemory), the token is not
+// checked at Sinch again. accept does nothing if the plan has a token of its own.
 func (p *proxiedRequest) accept() {
 	if p.plan.Client == nil {
 		p.tokens.accept(p.plan.ID, p.token)

@@ -37,8 +37,8 @@ const (
 )
 
 // observe records the batches in Sinch's answer before the caller gets the answer. It reads up to 1 MiB of the body
-// (maxObserved) and puts it back. If the connection to Sinch fails within that part, it returns an error, and the
-// caller must not get the answer.
+// (maxObserved), and then sets a.Body so that the caller still gets all of it. Batches in a larger body are not
+// recorded. If reading the body fails, observe returns an error, and the caller must not get the answer.
 func (p *proxiedRequest) observe(a *http.Response) error {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel,
@@ -80,9 +80,9 @@ type observedBatches struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// readBatches parses the batches in body, Sinch's answer with the given Content-Encoding. It never returns nil; a batch
-// that cannot be parsed is counted in the result. If the body was not read completely, pass the reason as unread; the
-// result then holds only that error.
+// readBatches parses the batches in body, Sinch's answer with the given Content-Encoding. The result is never nil, and
+// counts the batches that could not be parsed. If unread is not nil, it says why body is incomplete; readBatches then
+// parses nothing and counts one failure with this error.
 func (p *proxiedRequest) readBatches(encoding string, body []byte, unread error) *observedBatches {
 	o := &observedBatches{plan: p.plan.ID}
 	if unread != nil {
@@ -224,7 +224,8 @@ func (r *recorder) record(of *observedBatches) {
 }
 
 // recordAll stores all batches of one answer. It blocks until every batch is durable or has failed, and counts each in
-// the metrics. Set late once the caller's answer has gone out; batches that become durable after that count as late.
+// the metrics: as recorded or, if it failed, as lost. The method record sets late when it stops waiting; a batch that
+// becomes durable after that is counted as late.
 func (r *recorder) recordAll(of *observedBatches, late *atomic.Bool) {
 	// The recording goes on after the request has ended. It ends early if the store closes.
 	ctx, cancel := context.WithTimeout(context.Background(), recordPatience+recordTime)
@@ -262,7 +263,7 @@ func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	return r.store.Record(ctx, a)
 }
 
-// skipRecorded removes the batches from of whose JSON is the same as when they were last recorded.
+// skipRecorded removes the batches whose JSON is the same as when they were last recorded.
 func (r *recorder) skipRecorded(of *observedBatches) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -289,7 +290,7 @@ func (r *recorder) remember(key store.BatchKey, as digest) {
 }
 
 // warn logs that batches in one of Sinch's answers could not be parsed or recorded. It logs at most one line every five
-// seconds (problem.LogEvery) and counts the lines between.
+// seconds (problem.LogEvery); each line says how many were left out before it.
 func (r *recorder) warn(of *observedBatches, message string, err error) {
 	if unlogged, ok := r.sampler.Allow(problem.KindUnavailable); ok {
 		r.log.LogAttrs(context.Background(), slog.LevelWarn, message,

@@ -21,8 +21,9 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// proxiedRequest is the state of one request to the gateway, from its arrival to the end of its answer. The goroutine
-// of the request uses it; only the atomic fields and leave may be used by others.
+// proxiedRequest is the state of one request to the gateway, from its arrival to the end of its answer. It belongs to
+// the goroutine of the request. Other goroutines may use only the atomic fields and the function leave, which cancels
+// the call to Sinch.
 type proxiedRequest struct {
 	*Gateway
 	route
@@ -166,7 +167,8 @@ func (p *proxiedRequest) handleAnswer(a *http.Response) error {
 }
 
 // updateTokens updates the cache of callers' tokens that Sinch accepts. It adds the caller's token after a successful
-// answer and removes it after a 401. If Sinch answered 401 to the plan's own token, it tells the plan's client.
+// send or list, and removes it after a 401. If the plan has a token of its own, updateTokens leaves the cache alone;
+// after a 401 it makes the plan's client replace that token if it has expired.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
@@ -181,9 +183,9 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 	}
 }
 
-// callFailed returns the problem to answer after a call to Sinch failed with err. If the caller's body was too large or
-// incomplete, and the caller may safely repeat the call, the problem says so. Otherwise it says that Sinch did not
-// answer, with status 502 or 504.
+// callFailed returns the error to answer after a call to Sinch failed with err. If the caller's body was too large, the
+// status is 413. If the body was incomplete and the call is safe to repeat, it is 503. Otherwise Sinch gave no complete
+// answer, and it is 502, or 504 after a time-out.
 func (p *proxiedRequest) callFailed(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)
@@ -283,8 +285,8 @@ func (p *proxiedRequest) end() {
 	}
 }
 
-// panicked returns the problem with which to answer after a panic, usually with status 500. If Sinch may have received
-// a call that is not safe to repeat, the problem warns the caller, with status 502.
+// panicked returns the problem with which to answer after a panic. If Sinch may have received a call that is not safe
+// to repeat, the status is 502 and the text warns the caller. Otherwise the status is 500.
 func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)

@@ -44,8 +44,8 @@ func routeOf(r *http.Request) route {
 }
 
 // staysInPlan reports whether every server resolves tail, the escaped path after the plan id, to a path below the plan.
-// It returns false for segments like "..", and for characters that some servers decode or drop so that such a segment
-// results.
+// It returns false for segments like "..", and for characters that could turn a segment into "..", because some servers
+// decode or ignore them.
 func staysInPlan(tail string) bool {
 	// Some servers decode twice, treat a backslash as a slash, map other alphabets to ASCII, ignore spaces, or ignore
 	// what follows a semicolon, an encoded ? or #, or a control character.
