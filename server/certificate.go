@@ -51,8 +51,8 @@ func (c *certificate) read() (changed bool, err error) {
 	return old == nil || !slices.EqualFunc(old.Certificate, pair.Certificate, bytes.Equal), nil
 }
 
-// readPEM returns the content of a file. It returns an error if the file ends within a PEM block, as while it is being
-// written: tls.X509KeyPair would accept an incomplete certificate chain.
+// readPEM returns the content of a file. If the file ends within a PEM block, it is probably still being written, and
+// readPEM returns an error, because tls.X509KeyPair would accept the incomplete certificate chain.
 func readPEM(path string) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -13,16 +13,16 @@ const (
 	minGCPercent, maxGCPercent = 100, 400
 )
 
-// gcPercent returns the value of GOGC for a heap with this many bytes in use. The heap may then double, or grow to
-// floor bytes if that is more, but at most to five times its size. A fixed value would collect too often while the heap
-// is small, or let a large heap grow to several times its size.
+// gcPercent returns the value of GOGC for a heap with inUse bytes in use. The next collection starts at twice inUse or
+// at floor bytes, whichever is more, but at most at five times inUse. A fixed value would collect too often while the
+// heap is small, or let a large heap grow to several times its size.
 func gcPercent(inUse, floor uint64) int {
 	inUse = max(inUse, 1)
 	return int(min(max(minGCPercent*inUse, 100*(max(floor, inUse)-inUse))/inUse, maxGCPercent))
 }
 
-// tuneGC makes the runtime set GOGC to gcPercent after each garbage collection, until the process ends. A heap smaller
-// than floor bytes may more than double.
+// tuneGC makes the runtime adapt GOGC to the size of the heap, until the process ends: after each garbage collection,
+// it calls gcPercent with the bytes in use and floor, and sets GOGC to the result.
 func tuneGC(floor uint64) {
 	afterEachGC(func() { debug.SetGCPercent(gcPercent(readMetric("/gc/heap/live:bytes"), floor)) })
 }

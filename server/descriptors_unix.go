@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// maxDescriptors returns how many files the process may open, or a very large number if that is unknown. Go has already
-// raised this soft limit to the hard limit.
+// maxDescriptors returns how many files the process may open, or a very large number if that is unknown. The result is
+// the soft limit of the process, which Go has raised to the hard limit at the start.
 func maxDescriptors() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -17,7 +17,7 @@ func destinationNames(c *config.Config) []string {
 }
 
 // newDeliveries creates the component that sends events to the configured destinations, which are URLs of the
-// application. There may be none.
+// application. If no destination is configured, the component sends nothing.
 func newDeliveries(c *config.Config, s *Server) (*destinations.Deliverer, error) {
 	d := destinations.Config{
 		UserAgent: userAgent(s.options.Version), Memory: sharesOf(c).events,
@@ -33,8 +33,9 @@ func newDeliveries(c *config.Config, s *Server) (*destinations.Deliverer, error)
 // is empty.
 func userAgent(version string) string { return strings.TrimSuffix("dlrloop/"+version, "/") }
 
-// destinationPolicy changes the store's policy p for a plan so that the destinations get what they need: events are
-// stored, and Sinch's callbacks, too, if a destination receives these.
+// destinationPolicy changes the store's policy p for a plan as its destinations need it. If any destination receives
+// the plan's events, the store must keep events. If one of these destinations has the format sinch, the events must
+// contain Sinch's callbacks.
 func destinationPolicy(c *config.Config, plan string, p *store.Policy) {
 	for _, d := range c.Destinations {
 		if d.Covers(plan) {

@@ -83,7 +83,7 @@ func (l *listener) serve() error {
 }
 
 // shutdown accepts no more connections and waits until the requests in flight have been answered. After the timeout it
-// aborts those that remain.
+// aborts the remaining requests, which is not an error. It returns only errors of closing the listener.
 func (l *listener) shutdown(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

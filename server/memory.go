@@ -8,7 +8,7 @@ import (
 
 // shares divides the configured memory.limit: each field is the number of bytes that one part of dlrloop may use. The
 // rest is for API reads, the database's bookkeeping and garbage. docs/architecture.md has the same table. A store in
-// PostgreSQL may use the sum of queue, backlog and step.
+// PostgreSQL has a single limit instead of queue, backlog and step: their sum.
 type shares struct {
 	bodies  int64 // 1/4 (public.memory): bodies of callbacks in flight, until they are recorded
 	queue   int   // 1/16: arrivals that wait for a commit

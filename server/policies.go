@@ -6,5 +6,5 @@ import (
 )
 
 // Policies returns the store's policy for each service plan in the configuration. A command that opens the store
-// without a Server must pass them to it.
+// without a Server must set them in the store's own configuration.
 func Policies(c *config.Config) store.Policies { return policiesOf(c) }

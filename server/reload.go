@@ -11,9 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// reload reloads the configuration for each value received from Options.Reloads, and applies new webhook credentials.
-// Other changes need a restart, and an invalid configuration changes nothing. It also reads the TLS files then, and
-// every certificateInterval. It blocks until ctx ends, and then returns nil.
+// reload loads the configuration again for each value received from Options.Reloads, and applies new webhook
+// credentials; other changes need a restart. After an error the previous configuration stays in use. reload also reads
+// the TLS files each time, and every certificateInterval. It blocks until ctx ends, and then returns nil.
 func (s *Server) reload(ctx context.Context) error {
 	var failed error // of the last reload of the configuration
 	ticker := time.NewTicker(certificateInterval)
@@ -49,8 +49,8 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	return err
 }
 
-// reloadCertificates reads the TLS files of all listeners again and returns their errors. It does not log an error that
-// the previous call found, too.
+// reloadCertificates reads the TLS files of all listeners again and returns their errors. It logs each new certificate,
+// and each error that differs from the previous one of the same listener.
 func (s *Server) reloadCertificates(ctx context.Context) error {
 	var errs []error
 	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {

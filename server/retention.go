@@ -19,9 +19,9 @@ const (
 	leaseDuration = 30 * time.Second
 )
 
-// runRetention deletes batches that are older than the configured retention, and events older than events.keep that no
-// destination still has to receive. It blocks until ctx ends. If several processes share the store, only the one that
-// holds the leader lease deletes.
+// runRetention deletes batches without a pending task, and events, that are older than the configured retention. It
+// deletes an event after events.keep already if all destinations have received it. It blocks until ctx ends. If several
+// processes share the store, only the one that holds the leader lease deletes.
 func (s *Server) runRetention(ctx context.Context) error {
 	lease := s.leaderLease(store.LeaseRetention)
 	ticker := time.NewTicker(leaseDuration / 6) // also renews the lease between two rounds

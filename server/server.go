@@ -164,8 +164,9 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// drain goes on serving for the configured shutdown delay if the shutdown is graceful. It then refuses new callbacks
-// and gateway calls, and waits for those in flight, up to the configured timeout.
+// drain stops the public listener and the gateway. If graceful is true, because no component has failed, it first goes
+// on serving for the configured shutdown delay. It then refuses new callbacks and gateway calls, and waits for those in
+// flight, up to the configured timeout. It returns only errors of closing the listeners.
 func (s *Server) drain(graceful bool) error {
 	s.draining.Store(true)
 	if delay := time.Duration(s.config.ShutdownDelay); graceful && delay > 0 {
@@ -182,7 +183,7 @@ func (s *Server) drain(graceful bool) error {
 }
 
 // drainGateway waits until the gateway's calls to Sinch have ended and their batches are recorded, or until the timeout
-// has passed.
+// has passed, which is not an error. It returns only an error of closing the gateway's own listener.
 func (s *Server) drainGateway(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -42,9 +42,9 @@ func policiesOf(c *config.Config) store.Policies {
 	return func(plan string) store.Policy { return policies[plan] }
 }
 
-// policyOf returns the store's policy for a service plan: which reports earn feedback, when a report counts as missing,
-// and whether events are stored. If the plan has no credentials to fetch reports from Sinch, no report counts as
-// missing.
+// policyOf returns the store's policy for a service plan: for which reports dlrloop sends feedback, when a report
+// counts as missing, and whether events are stored. If the plan has no credentials to fetch reports from Sinch, no
+// report counts as missing.
 func policyOf(c *config.Config, p config.Plan) store.Policy {
 	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce), Events: c.Events.Keep > 0}
 	policy.MaxWait = max(time.Duration(p.Feedback.Backoff.Cap), store.MaxRetryAfter)

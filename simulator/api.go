@@ -131,8 +131,8 @@ func (a *api) faultFor(c *call) fault.Hit {
 	return hit
 }
 
-// reply is the answer to an API call before it is written. A nil body means an empty body. If err is an *xms.Error, it
-// replaces status and body.
+// reply is the answer to an API call before it is written. A nil body means an empty body. If the call is refused, err
+// is an *xms.Error, which replaces status and body; otherwise err is nil.
 type reply struct {
 	status int
 	body   any

@@ -18,8 +18,8 @@ type history struct {
 	feedback []ledger.FeedbackCall
 }
 
-// add records API call c and, if the call is delivery feedback, also f; otherwise f must be nil. It sets Ordinal, the
-// number from 1, of both.
+// add records API call c and, if the call is delivery feedback, also f; otherwise f must be nil. It sets the field
+// Ordinal of c and f: calls and feedback are numbered separately, from 1.
 func (h *history) add(c ledger.Call, f *ledger.FeedbackCall) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

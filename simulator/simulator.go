@@ -121,9 +121,9 @@ func (s *Simulator) API() http.Handler {
 	return a.handler()
 }
 
-// Run changes message statuses and sends callbacks until ctx ends, then waits for its goroutines and returns nil. A
-// later Run continues with the rest and repeats interrupted callbacks. If another call of Run has not returned, Run
-// returns ErrRunning at once.
+// Run changes message statuses and sends callbacks until ctx ends, then waits for its goroutines and returns nil. If
+// Run is called again later, it goes on with the pending changes and callbacks, and repeats interrupted callbacks. If
+// another call of Run has not returned, Run returns ErrRunning at once.
 func (s *Simulator) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return ErrRunning

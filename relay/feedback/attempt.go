@@ -48,8 +48,9 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 	return numbers, others
 }
 
-// giveUpNonNumbers returns an outcome that gives up the feedback of recipients that are not phone numbers, because
-// Sinch would refuse every call that names one. others lists them; numbers is how many other recipients the task has.
+// giveUpNonNumbers returns an outcome that gives up the feedback for others, the recipients of a task that are not
+// phone numbers, because Sinch refuses every call that names one. numbers is how many phone numbers the task has; a
+// later attempt sends their feedback.
 func (l *lane) giveUpNonNumbers(others []string, numbers int) outcome {
 	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
@@ -68,16 +69,16 @@ const (
 	enabledAfterAll = "Sinch answers 404 although the batch wants feedback"
 )
 
-// nothingToDo returns the outcome of a task for which there is nothing to send: it is retried after a delay, and detail
-// says why. That happens rarely, since the store normally ends such a task itself.
+// nothingToDo returns the outcome of a task that has nothing to send, for the reason in detail: the task is retried
+// after a delay. The store normally deletes such a task, so an attempt rarely finds one.
 func (l *lane) nothingToDo(c store.Claim, detail string) outcome {
 	o := outcome{step: stepNone, settlement: store.Settlement{Detail: detail}}
 	return l.retryLater(o, c, store.Now())
 }
 
 // lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If so, it goes on at once and
-// fetches the full report or sends feedback. The outcome contains what was learned about the batch, so that the store
-// keeps it and each batch is looked up once.
+// fetches the full report or sends feedback; if not, the store drops the task. The outcome contains the fetched
+// store.BatchInfo, so that later attempts do not look the batch up again.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
@@ -120,7 +121,8 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 }
 
 // send makes one feedback call to Sinch for the claimed recipients, or for the whole batch if c.WholeBatch is set. If
-// Sinch refuses the recipients, the outcome makes the store send them in smaller calls.
+// Sinch refuses the call because of its recipients, and the call names more than one, the outcome is
+// store.OutcomeSplit: the next call will name half as many.
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
 	err := l.call(func() error {
@@ -149,9 +151,9 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	}}
 }
 
-// notFound returns the outcome after Sinch answered 404. It fetches the batch again to find the reason. If the batch
-// does not want feedback, the store drops the task. If Sinch does not know the batch, the task is given up. Otherwise
-// the task is retried until its feedback has been owed for Plan.GiveUp.
+// notFound returns the outcome after Sinch answered 404 to the call of step s. It fetches the batch again to find the
+// reason. If Sinch does not know the batch, the feedback is given up. If the batch does not want feedback, the store
+// drops the task. Otherwise the task is retried, unless givenUp returns true.
 func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	l.limiter.spend(time.Now())
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
@@ -186,8 +188,8 @@ func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	return o
 }
 
-// succeeded records that Sinch accepted a call of step s. This proves that Sinch knows the service plan. It also proves
-// that earlier 403 answers to such calls concerned single batches.
+// succeeded records that Sinch accepted a call of step s. It tells l.planCheck that Sinch knows the service plan, and
+// restarts the count of batches for which Sinch answered 403 to such calls (l.forbidden).
 func (l *lane) succeeded(s step) {
 	l.planCheck.Succeeded()
 	l.forbidden[s].Succeed()

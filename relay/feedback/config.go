@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config configures a Relay: the service plans whose feedback it sends, and what part of their rates this process may
-// use.
+// Config configures a Relay: the service plans whose feedback it sends, and which fraction of each plan's calls per
+// second (Plan.Rate) this process may make.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means

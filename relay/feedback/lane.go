@@ -63,8 +63,9 @@ func newLane(p Plan, c Config, s Store, m *metrics.Metrics, log *slog.Logger) *l
 	return l
 }
 
-// run sends the feedback of the service plan until ctx ends. Calls to Sinch may go on for Plan.CallGrace and are then
-// canceled; run waits until all results are recorded. It returns an error only if the store is closed.
+// run sends the feedback of the service plan until ctx ends. Calls to Sinch that are in flight then may go on for
+// Plan.CallGrace before they are canceled. run returns after all workers have ended. It returns an error only if the
+// store is closed.
 func (l *lane) run(ctx context.Context) error {
 	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -76,7 +77,8 @@ func (l *lane) run(ctx context.Context) error {
 }
 
 // loop claims the plan's feedback tasks, starts a worker (a goroutine) for each, and applies the outcomes, until ctx
-// ends. Workers call Sinch with the context calls, which ends later. loop returns an error only if the store is closed.
+// ends. Workers call Sinch with the context calls, so a call may go on after ctx has ended. loop returns an error only
+// if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for {
 		wait, err := l.claim(ctx, calls)
@@ -215,8 +217,9 @@ const (
 	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"
 )
 
-// pause stops claims for Backoff.Cap and logs why, because Sinch refuses the whole service plan. It does nothing while
-// claims are stopped already, so calls that are refused together cause one pause and one log line.
+// pause makes the loop claim no tasks for Backoff.Cap, because Sinch refuses the whole service plan, and logs why. If
+// the plan is already paused for such a refusal, it does nothing: several calls that fail together cause one pause and
+// one log line.
 func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	switch {
 	case l.pausedSince.IsZero():
@@ -232,8 +235,9 @@ func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.paused.Until, "detail", o.settlement.Detail)
 }
 
-// resume ends the time after a pause in which only one call at a time is allowed. Call it when Sinch has accepted a
-// call. While claims are stopped it does nothing, because the accepted call began before the pause.
+// resume lifts the limit of one call at a time, which applies after a pause until Sinch accepts the service plan again.
+// Call it after a call that Sinch answered, except with 429, 5xx or a refusal of the whole plan. During the pause it
+// does nothing, because such a call began before the pause.
 func (l *lane) resume(ctx context.Context, now time.Time) {
 	if l.pausedSince.IsZero() || l.paused.Left(now, l.plan.Backoff) > 0 {
 		return

@@ -43,8 +43,9 @@ func progressed(s step, entries ...store.Entry) outcome {
 	}
 }
 
-// reasonFor classifies the error of a call in step s; nil means success. A 403 is store.ReasonForbidden, or
-// store.ReasonAuth if several batches in a row got one, so that Sinch refuses the whole service plan.
+// reasonFor classifies the error of a call in step s; nil means success. A 403 is store.ReasonForbidden, which concerns
+// only this batch. After a 403 for several different batches in a row (relay.Streak), it is store.ReasonAuth: Sinch
+// refuses the whole service plan.
 func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	reason := relay.ReasonOf(err)
 	if reason == store.ReasonForbidden && l.forbidden[s].Refuse(batchID) {
@@ -53,9 +54,9 @@ func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	return reason
 }
 
-// failed returns the outcome after a call to Sinch failed with err in step s. If the call can never succeed, or the
-// feedback has been owed for Plan.GiveUp, the feedback is given up. Otherwise the task is retried after a delay. A
-// canceled call does not count as an attempt.
+// failed returns the outcome after a call to Sinch failed with err in step s. The feedback is given up if Sinch would
+// always refuse the call, or if givenUp returns true. Otherwise, and always after a refusal of the whole plan, the task
+// is retried after a delay. A canceled call does not count as an attempt.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	o := outcome{step: s, reason: l.reasonFor(s, c.Key.BatchID, err)}
 	o.retryAfter = l.plan.Backoff.CapRetryAfter(o.reason, relay.RetryAfter(err))
@@ -74,9 +75,9 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	return l.retryLater(o, c, now)
 }
 
-// givenUp reports whether to give up a task that failed at now, because its feedback has been owed for Plan.GiveUp or
-// longer. The attempt before must have failed, too, and not because Sinch refused the whole plan. Otherwise old tasks
-// would end because dlrloop was down or the plan was paused.
+// givenUp reports whether to give up a task that failed at now, because its oldest pending work is at least Plan.GiveUp
+// old. It returns false if this is the first failure, or if the previous one was a refusal of the whole plan. Otherwise
+// dlrloop would give up tasks that are old only because dlrloop was down or the plan was paused.
 func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 	t := c.Batch.Task
 	return t.Attempts > 0 && !relay.PausesPlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
@@ -90,8 +91,8 @@ func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
 	return o
 }
 
-// dead returns o as an outcome that gives up all claimed feedback. If fetching the full report failed, it gives up only
-// that, and recipients that are already known still get their feedback.
+// dead returns o as an outcome that gives up all claimed feedback. If o is a failed fetch of the full report, dead
+// gives up only the fetch: the recipients that are already known still get their feedback.
 func (o outcome) dead(c store.Claim) outcome {
 	o.settlement.Outcome, o.settlement.FullReportFetched = store.OutcomeDead, c.Batch.NeedsFullReport
 	if o.step != stepReadFull {

@@ -36,7 +36,8 @@ type rateLimiter struct {
 }
 
 // newRateLimiter returns a limiter whose rate starts at ceiling, its maximum, in calls per second of all processes that
-// share the store. This process may use the part share of it, 0 to 1. Up to workers unused calls accumulate.
+// share the store. share is the fraction of the rate that this process may use, 0 to 1. workers limits how many calls
+// may begin at the same time after a time without calls.
 func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 	r := &rateLimiter{
 		ceiling: ceiling, workers: workers, quotaShare: share, rate: ceiling, threshold: ceiling, accepted: true,
@@ -64,8 +65,8 @@ func (r *rateLimiter) apply(now time.Time) {
 	r.tokens.SetBurstAt(now, r.maxTokens())
 }
 
-// setQuotaShare sets the part of the rate that this process may use, 0 to 1, and reports whether it changed. With 0 no
-// call may begin. Accumulated calls beyond the new maximum are dropped.
+// setQuotaShare sets the fraction of the rate that this process may use, 0 to 1, and reports whether it changed. With 0
+// no call may begin. A smaller share also lowers maxTokens, the limit of unused calls.
 func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 	if share == r.quotaShare {
 		return false

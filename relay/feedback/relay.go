@@ -51,8 +51,9 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error
 	return r, nil
 }
 
-// Folded ends the pause of a plan's feedback calls after an operator has requeued feedback (Changes.SendNow). A store's
-// Observer must call it with each set of changes. It does not block and does not keep the slice.
+// Folded tells the relay what the store has changed in its batches; a store's Observer must call it after each commit.
+// If an operator has requeued feedback (Changes.SendNow), the relay ends the current pause of the plan's calls to Sinch
+// and claims tasks again. Folded does not block and does not keep the slice.
 func (r *Relay) Folded(changes []store.Changes) {
 	for _, c := range changes {
 		if !c.SendNow {
@@ -70,9 +71,9 @@ func (r *Relay) Folded(changes []store.Changes) {
 	}
 }
 
-// Run sends feedback until ctx ends. Calls in flight may then go on for Plan.CallGrace; after that they are canceled,
-// and their tasks are free for another attempt. Run returns nil after it has recorded the result of every call, or has
-// tried to until the lease of the task ended. If the store is closed, Run returns an error that wraps store.ErrClosed.
+// Run sends feedback until ctx ends. Calls in flight may then go on for Plan.CallGrace before they are canceled. Run
+// blocks until the results of all calls are recorded, but not longer than the lease of each task, and returns nil. If
+// the store is closed, Run returns an error that wraps store.ErrClosed.
 func (r *Relay) Run(ctx context.Context) error {
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error {

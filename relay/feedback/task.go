@@ -11,8 +11,8 @@ import (
 )
 
 // runTask attempts a claimed task, records the outcome and returns it. claimed is the time of the claim, when the lease
-// of the task began. After ctx has ended it begins no attempt. The context calls, for calls to Sinch, ends
-// Plan.CallGrace later.
+// of the task began. If ctx has ended, runTask makes no call, and the outcome is that of a canceled call. Calls to
+// Sinch use the context calls, which ends Plan.CallGrace after ctx.
 func (l *lane) runTask(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()
@@ -29,9 +29,9 @@ func (l *lane) runTask(ctx, calls context.Context, c store.Claim, claimed time.T
 	return o
 }
 
-// settle records the entries of an outcome in the store and then its settlement, which ends the claim. If the store
-// fails, it retries until leaseEnd and returns the last error. Entries come first, so that a task does not move on
-// without them.
+// settle records an outcome in the store: first its entries, which are what was fetched from Sinch, and then its
+// settlement, which is the result of the attempt and ends the claim. If the store fails, settle retries until leaseEnd
+// and returns the last error.
 func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, leaseEnd time.Time) error {
 	for _, entry := range o.entries {
 		err := l.recordWithRetry(ctx, leaseEnd, func(ctx context.Context) error {

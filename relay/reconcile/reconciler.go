@@ -177,8 +177,9 @@ func (r *planReconciler) logStoreError(ctx context.Context, message string, err 
 	r.storeFailing = true
 }
 
-// fetchDue fetches the full report of each batch that is due, and stops at the first error. It returns how long to wait
-// before the next call; after an error this is longer, by a random delay that grows with each failure.
+// fetchDue fetches the full report of each batch that is due, and stops at the first error. It returns how long the
+// caller must wait before it calls fetchDue again. After an error, this wait includes a random delay that grows with
+// each failure.
 func (r *planReconciler) fetchDue(ctx context.Context) (wait time.Duration, err error) {
 	due, err := r.due(ctx)
 	stillListed, failed, read := make(map[string]store.ReportFetch, len(due)), make(map[string]int), 0
@@ -224,9 +225,9 @@ func (r *planReconciler) fetchDue(ctx context.Context) (wait time.Duration, err 
 	return r.plan.PollInterval, nil
 }
 
-// fetch reads the full report of one batch from Sinch and records it in the store. If Sinch has no report for this
-// batch, it records that and returns nil. If it returns an error, the batch must be fetched again, but not before wait
-// has passed.
+// fetch reads the full report of one batch from Sinch and records it in the store. If Sinch does not know this batch or
+// refuses the call because of it, fetch records that and returns nil. After an error, the caller must wait at least for
+// wait before it calls Sinch again; without an error, wait is 0.
 func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
 	if relay.IsNotFound(err) {

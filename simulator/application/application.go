@@ -56,8 +56,8 @@ type Application struct {
 	accepted record
 }
 
-// New returns an Application in the mode Up. It starts no goroutine and no server: serve Handler. If c is invalid, the
-// error names the field.
+// New returns an Application in the mode Up, in which it answers requests without a delay. It starts no goroutine and
+// no server: serve its Handler. If c is invalid, the error names the field.
 func New(c Config) (*Application, error) {
 	a := &Application{
 		random: random.New(c.Seed), mode: Up, changed: make(chan struct{}), attempts: map[string]int{},

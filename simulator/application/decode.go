@@ -48,9 +48,9 @@ type statusCount struct {
 	Messages int    `json:"messages"`
 }
 
-// decodeEvents returns the events in a request body, which is one JSON object or an array. id is the header webhook-id:
-// it must be the id of the first event, for an array followed by a dot and the number of events. The error says what is
-// wrong.
+// decodeEvents returns the events in a request body, which is one JSON object or an array. id is the header webhook-id.
+// For an object, it must be the id of the event; for an array, it must be the id of the first event, a dot and the
+// number of events. The error says what is wrong.
 func decodeEvents(id string, body []byte) ([]Event, error) {
 	var objects []json.RawMessage
 	isArray := bytes.HasPrefix(bytes.TrimSpace(body), []byte("["))

@@ -10,7 +10,7 @@ import (
 )
 
 // Event is an event of dlrloop, or a callback of Sinch, that the application has accepted. Fields that do not apply to
-// its type are zero, except Code.
+// its type are zero, except Code, which is then NoCode.
 type Event struct {
 	ID      string // of a callback: its inbound id, or a hash of its body
 	Type    string // for example recipient.status, or recipient_delivery_report_sms
@@ -31,8 +31,8 @@ type Event struct {
 // message.
 const NoCode = -1
 
-// String returns one line: the type, then the status and its code or the detail, then the phone number, of which only
-// the last two digits are shown.
+// String returns one line with the type of the event, then its status and code, then the last two digits of the phone
+// number. If the event has no status, the line has the detail instead.
 func (e Event) String() string {
 	about := e.Detail
 	if e.Status != "" {

@@ -63,8 +63,8 @@ func (l *Ledger) countType(name string) {
 // batchKey identifies a batch by its service plan and its id, as the key of a map.
 type batchKey struct{ plan, batch string }
 
-// batchOrder holds, for one batch, what is needed to notice events in the wrong order: the largest version that was
-// accepted.
+// batchOrder holds, for one batch, the largest version of an accepted event. Versions of a batch grow from event to
+// event, so a new event with the same or a smaller version came in the wrong order.
 type batchOrder struct {
 	newest int64 // largest version of an accepted event
 	kept   int   // number of events that are not forgotten
@@ -94,7 +94,8 @@ func (r *record) find(id string) *Event {
 	return &r.events[n%r.limit]
 }
 
-// newest returns the largest version of an event of the batch of e, or 0 if the record holds no event of that batch.
+// newest returns the largest version among the recorded events that belong to the same batch as e. It returns 0 if the
+// record holds no event of this batch.
 func (r *record) newest(e Event) int64 {
 	if b := r.batches[batchKey{e.Plan, e.Batch}]; b != nil {
 		return b.newest

@@ -21,9 +21,9 @@ const (
 
 const defaultDelay = 5 * time.Second
 
-// SetMode sets the mode. delay is how long a request waits in the mode Slow; 0 means 5 s. Requests that hang because of
-// a fault are cut off at once, and those that wait in the mode Slow are handled at once. SetMode returns an error for
-// an unknown mode, a negative delay, or a delay in another mode.
+// SetMode sets the mode. delay is how long a request waits in the mode Slow; 0 means 5 s, and any other mode requires
+// 0. Requests that hang because of a fault are cut off at once, and those that wait in the mode Slow are handled at
+// once. SetMode returns an error for an unknown mode or an invalid delay.
 func (a *Application) SetMode(m Mode, delay time.Duration) error {
 	switch m {
 	case Up, Down, Slow, Gone:

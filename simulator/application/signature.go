@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// tolerance is how far the time in the header webhook-timestamp may differ from the clock. Other requests are answered
-// 401.
+// tolerance is how far the time in the header webhook-timestamp may differ from the clock. A request with a larger
+// difference is answered 401.
 const tolerance = 5 * time.Minute
 
 // The headers of a request with events, as the specification Standard Webhooks names them: the id of the delivery, the
@@ -56,8 +56,9 @@ func (a *Application) verifyEvents(h http.Header, body []byte, now time.Time) er
 	return fmt.Errorf("no v1 signature in %s is right", headerSignature)
 }
 
-// verifySinch checks Sinch's signature of a callback with this body. The error says what is wrong. If Config has no
-// secret, there is no check and the result is nil. If it has only Secret, for events, each callback is an error.
+// verifySinch checks Sinch's signature of a callback with Config.CallbackSecret. The error says what is wrong. If
+// CallbackSecret is empty, verifySinch checks nothing: it returns nil, or an error if Config.Secret is set, because
+// then only events of dlrloop are expected.
 func (a *Application) verifySinch(h http.Header, body []byte) error {
 	secret := a.config.CallbackSecret
 	switch {
