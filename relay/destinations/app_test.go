@@ -39,6 +39,7 @@ type sent struct {
 	ID      string
 	Batch   string
 	Version int64
+	Lost    bool // accepted, but the answer was lost
 }
 
 // UnmarshalJSON reads the members that the tests need.
@@ -51,7 +52,7 @@ func (s *sent) UnmarshalJSON(b []byte) error {
 		} `json:"data"`
 	}
 	err := json.Unmarshal(b, &event)
-	*s = sent{event.ID, event.Data.BatchID, event.Data.Version}
+	*s = sent{ID: event.ID, Batch: event.Data.BatchID, Version: event.Data.Version}
 	return err
 }
 
@@ -198,7 +199,10 @@ func (a *app) leave(h *hit, status int) {
 		}
 	}
 	if status >= 200 && status <= 299 || status == -1 {
-		a.accepted = append(a.accepted, h.events...)
+		for _, e := range h.events {
+			e.Lost = status == -1
+			a.accepted = append(a.accepted, e)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -59,25 +60,24 @@ func (l *lane) dispatch(ctx, calls context.Context, now time.Time) time.Duration
 		}
 		r := l.queues.take(now, l.destination.MaxEvents, l.destination.limits.requestBytes)
 		l.inFlight++
-		go func() { l.results <- l.attempt(calls, r, state == gobreaker.StateHalfOpen) }()
+		fresh := slices.ContainsFunc(r.items, func(i *item) bool { return i.id == 0 })
+		go func() { l.results <- l.attempt(calls, r, fresh || state == gobreaker.StateHalfOpen) }()
 	}
 }
 
-// attempt makes a request and tells the circuit breaker what the answer shows. probe is set if the circuit is half
-// open.
-func (l *lane) attempt(ctx context.Context, r *request, probe bool) result {
+// attempt makes a request and tells the circuit breaker what the answer shows. counts is passed to evidence. attempt
+// reads only the events of the items, because the loop may defer an item in flight.
+func (l *lane) attempt(ctx context.Context, r *request, counts bool) result {
 	events := make([]*store.Event, len(r.items))
-	only := true // deferred events
 	for n, i := range r.items {
 		events[n] = &i.event
-		only = only && i.id != 0
 	}
 	o := result{request: r}
 	_, err := l.circuit.Execute(func() (struct{}, error) {
 		if o.answer, o.err = l.sender.send(ctx, events); o.err != nil {
 			return struct{}{}, errNoEvidence
 		}
-		return struct{}{}, l.evidence(o.reason, events[0], only && !probe)
+		return struct{}{}, l.evidence(o.reason, events[0], counts)
 	})
 	if relay.CircuitRefused(err) {
 		o.err = err
@@ -89,15 +89,16 @@ func (l *lane) attempt(ctx context.Context, r *request, probe bool) result {
 }
 
 // evidence returns what an answer shows about the destination as a whole: nil if it works, errOutage if it fails, or
-// errNoEvidence. deferred is set if all events of the request are deferred: these failed before while others were
-// delivered, so another failure shows nothing. A refusal counts only if several events are refused in a row.
-func (l *lane) evidence(r store.DeliveryReason, first *store.Event, deferred bool) error {
+// errNoEvidence. A failure counts only if counts is set: if the request has an event that is not deferred, or is a
+// probe. Deferred events failed before while others were delivered, so another failure shows nothing. A refusal counts
+// only if several events are refused in a row.
+func (l *lane) evidence(r store.DeliveryReason, first *store.Event, counts bool) error {
 	switch {
 	case r == store.DeliveryCanceled:
 		return errNoEvidence
 	case r == store.DeliveryAccepted:
 		l.refusals.Succeed()
-	case deferred:
+	case !counts:
 		return errNoEvidence
 	case outage(r), r == store.DeliveryRejected && l.refusals.Refuse(first.ID()):
 		return errOutage

@@ -35,75 +35,100 @@ func (l *lane) deferQueue(q *queue, now time.Time) {
 				return
 			}
 			l.deferItem(i, front.due, now)
-		case i == front:
+		case i == front && i.slot == nil: // else it is not stored yet
 			l.state.put[i.id] = i.deferred()
 		}
 	}
 }
 
 // deferItem defers an item of the event log. due is the time for an item that was not attempted.
+//
+// A deferred event is stored by the save that lets the cursor pass it, and no earlier. Otherwise, after a crash, it
+// would be read both from the deferred events and from the event log, and delivered twice. A crash before that save
+// forgets only its failed attempts.
 func (l *lane) deferItem(i *item, due, now time.Time) {
+	l.window.leave(i)
 	l.state.lastID++
 	i.id = l.state.lastID
 	l.deferred[i.id] = i
 	l.deferredBytes += i.bytes
-	l.leaveWindow(i)
 	if i.most = 1; i.attempts == 0 {
 		i.since, i.due, i.most = now, due, 0
 	}
-	l.state.put[i.id] = i.deferred()
+	l.advance()
 	l.metrics.DestinationEvents(l.destination.Name, metrics.DestinationDeferred, 1)
 }
 
-// deferUnfinished defers the events of the window that precede a delivered one, so that the cursor passes all delivered
-// events. Call it before the last save, while no request is in flight.
+// deferUnfinished defers the events of the window that precede one which does not wait, so that the cursor passes all
+// delivered events. Call it before the last save, while no request is in flight.
 func (l *lane) deferUnfinished(now time.Time) {
-	slots := slices.Clone(l.window.slots)
-	last := len(slots)
-	for last > 0 && slots[last-1].item != nil {
+	l.deferBefore(func(s *slot) bool { return !s.waits() }, now)
+}
+
+// passDead defers the events of the window that precede a dead one, which may be in flight. So a save lets the cursor
+// pass the dead events that it stores. Otherwise they would be read from the event log again after a crash.
+func (l *lane) passDead(now time.Time) {
+	l.deferBefore(func(s *slot) bool { return s.dead }, now)
+}
+
+// deferBefore defers the events of the window that precede the last slot for which passed returns true.
+func (l *lane) deferBefore(passed func(*slot) bool, now time.Time) {
+	last := len(l.window.slots)
+	for last > 0 && !passed(l.window.slots[last-1]) {
 		last--
 	}
-	for _, s := range slots[:last] {
-		if s.item != nil { // more than fit are loaded page by page
+	for _, s := range slices.Clone(l.window.slots[:last]) {
+		if s.waits() { // more than fit are loaded page by page
 			l.deferItem(s.item, now, now)
 		}
 	}
 }
 
-// leaveWindow removes an item from the window, which may advance the cursor.
-func (l *lane) leaveWindow(i *item) {
-	if cursor := l.window.finish(i); cursor != "" {
+// advance lets the cursor pass the events at the front of the window that do not wait.
+func (l *lane) advance() {
+	cursor, deferred := l.window.advance()
+	if cursor != "" {
 		l.state.cursor = cursor
+	}
+	for _, i := range deferred {
+		l.state.put[i.id] = i.deferred()
 	}
 }
 
 // delivered removes an event that the destination accepted.
 func (l *lane) delivered(i *item) {
 	l.queues.remove(i)
-	if i.id == 0 {
-		l.leaveWindow(i)
-		return
-	}
+	stored := i.slot == nil
 	l.forget(i)
-	delete(l.state.put, i.id)
-	l.state.remove[i.id] = struct{}{}
+	if stored {
+		delete(l.state.put, i.id)
+		l.state.remove[i.id] = struct{}{}
+	}
 }
 
-// forget removes an item from the deferred ones.
+// forget removes an item from the window and from the deferred ones.
 func (l *lane) forget(i *item) {
-	delete(l.deferred, i.id)
-	l.deferredBytes -= i.bytes
+	if i.id == 0 {
+		l.window.leave(i)
+	} else {
+		delete(l.deferred, i.id)
+		l.deferredBytes -= i.bytes
+	}
+	if i.slot != nil {
+		i.slot.item, i.slot = nil, nil
+		l.advance()
+	}
 }
 
 // giveUp gives up an event until an operator requeues it.
 func (l *lane) giveUp(i *item, r store.DeliveryReason, now time.Time) {
 	l.queues.remove(i)
-	if i.id == 0 {
+	if i.slot != nil {
+		i.slot.dead = true
+	}
+	if l.forget(i); i.id == 0 {
 		l.state.lastID++
 		i.id = l.state.lastID
-		l.leaveWindow(i)
-	} else {
-		l.forget(i)
 	}
 	d := i.deferred()
 	d.Dead, d.Due, d.Reason = true, time.Time{}, r

@@ -96,6 +96,7 @@ func (h *harness) start() {
 	h.stop = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(h.t, <-done)
+		synctest.Wait() // until the application has noticed that requests were canceled
 	})
 	h.t.Cleanup(h.stop)
 	synctest.Wait()

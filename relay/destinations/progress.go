@@ -234,6 +234,7 @@ func (l *lane) save(ctx context.Context, now time.Time) {
 	if l.saving != nil || !l.dirty() || now.Before(l.saveAt) && len(l.state.put) < putLimit {
 		return
 	}
+	l.passDead(now)
 	c := l.state
 	l.saving = &c
 	l.clearChanges()

@@ -14,7 +14,7 @@ type item struct {
 	event store.Event
 	bytes int    // roughly what the event occupies in memory
 	queue *queue // nil once the item is delivered or dead
-	slot  *slot  // its place in the window; nil once the event is deferred
+	slot  *slot  // its place in the window; nil once the cursor has passed it
 	id    int64  // DeferredEvent.ID; 0 while the event is not deferred
 	order int64  // rises with each item that the lane reads
 

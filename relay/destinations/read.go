@@ -151,7 +151,9 @@ func (l *lane) count(ctx context.Context, now time.Time) error {
 // fills the window again, until no event is too many. Deferred events do not count: their number is limited anyway,
 // except after a requeue, which must not be undone.
 func (l *lane) shed(ctx context.Context, now time.Time) error {
-	if l.excess == 0 {
+	// A probe has the oldest events. If others became dead meanwhile, passDead would defer those of the probe, and probe
+	// after probe would fill the memory for deferred events.
+	if l.excess == 0 || l.inFlight > 0 && l.circuit.State() != gobreaker.StateClosed {
 		return nil
 	}
 	room := min(l.excess, putLimit-len(l.state.put))
@@ -160,7 +162,7 @@ func (l *lane) shed(ctx context.Context, now time.Time) error {
 		if len(victims) >= room {
 			break
 		}
-		if s.item != nil && !s.item.isInFlight() {
+		if s.waits() && !s.item.isInFlight() {
 			victims = append(victims, s.item)
 		}
 	}

@@ -3,8 +3,12 @@ package destinations
 // slot is the place of one event in the window.
 type slot struct {
 	end  place // after the event and the events behind it that the destination does not receive
-	item *item // nil once the event is delivered, deferred or dead
+	item *item // nil once the event is delivered or dead
+	dead bool
 }
+
+// waits reports whether the event of the slot is neither delivered nor deferred nor dead.
+func (s *slot) waits() bool { return s.item != nil && s.item.id == 0 }
 
 // place is a place in the event log. It takes less memory than its cursor, which may have kilobytes.
 type place struct {
@@ -18,8 +22,8 @@ func (p place) cursor() string { return p.cursorOf(p.index) }
 // that is not delivered, deferred or dead have left it. The zero value is an empty window.
 type window struct {
 	slots []*slot
-	items int // slots with an item
-	bytes int // of these items
+	items int // slots whose event waits
+	bytes int // of the items of these slots
 }
 
 // add adds an item at the end.
@@ -40,14 +44,21 @@ func (w *window) skip(end place) bool {
 	return true
 }
 
-// finish removes an item from its slot, and the finished slots at the front. It returns the cursor after those, or ""
-// if there are none.
-func (w *window) finish(i *item) (cursor string) {
-	i.slot.item, i.slot = nil, nil
+// leave must be called before an item of the window becomes deferred, delivered or dead: it no longer waits.
+func (w *window) leave(i *item) {
 	w.items--
 	w.bytes -= i.bytes
+}
+
+// advance removes the slots at the front whose events do not wait. It returns the cursor after them, or "" if there are
+// none, and their deferred items, which must be stored together with that cursor.
+func (w *window) advance() (cursor string, deferred []*item) {
 	n := 0
-	for n < len(w.slots) && w.slots[n].item == nil {
+	for n < len(w.slots) && !w.slots[n].waits() {
+		if i := w.slots[n].item; i != nil {
+			i.slot = nil
+			deferred = append(deferred, i)
+		}
 		n++
 	}
 	if n > 0 {
@@ -57,8 +68,8 @@ func (w *window) finish(i *item) (cursor string) {
 	if w.slots = w.slots[n:]; len(w.slots) == 0 {
 		w.slots = nil
 	}
-	return cursor
+	return cursor, deferred
 }
 
-// finished returns how many slots are finished but not at the front.
+// finished returns how many slots behind the first one have an event that does not wait.
 func (w *window) finished() int { return len(w.slots) - w.items }
