@@ -14,21 +14,23 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// result is the result of a request.
+// result is what a worker goroutine reports after one HTTP request: the request with its events, and the answer.
 type result struct {
 	request *request
 	answer
 	err error // why no request was made; nil if one was
 }
 
-// The errors that tell the circuit breaker what a request shows.
+// These errors tell the circuit breaker what a request shows about the destination: errOutage counts as a failure,
+// errNoEvidence is ignored, and nil counts as a success.
 var (
 	errOutage     = errors.New("the destination fails")
 	errNoEvidence = errors.New("nothing is known about the destination")
 )
 
-// dispatch starts requests for the events that are due, as many as capacity allows. It returns how long to wait before
-// the next try if nothing else happens.
+// dispatch starts a goroutine with an HTTP request for each group of events that are due, as far as the free workers,
+// the rate limit, the circuit breaker and pauses allow. It does not block. It returns how long to wait until it should
+// be called again if no request ends before.
 func (l *lane) dispatch(ctx, calls context.Context, now time.Time) time.Duration {
 	idle := l.destination.limits.check
 	if !l.state.pausedAt.IsZero() || len(l.state.put) >= putLimit || l.checkAt.IsZero() || ctx.Err() != nil {
@@ -65,9 +67,10 @@ func (l *lane) dispatch(ctx, calls context.Context, now time.Time) time.Duration
 	}
 }
 
-// attempt makes a request and tells the circuit breaker what the answer shows. counts is passed to evidence. attempt
-// reads only the events of the items, because the loop may defer an item in flight.
-func (l *lane) attempt(ctx context.Context, r *request, counts bool) result {
+// attempt makes one HTTP request and passes the answer to the circuit breaker. It blocks, and runs in a goroutine of
+// its own; so of the items it reads only the events, because the loop may change the other fields meanwhile. If
+// failureCounts is false, a failure does not count for the circuit breaker: see evidence.
+func (l *lane) attempt(ctx context.Context, r *request, failureCounts bool) result {
 	events := make([]*store.Event, len(r.items))
 	for n, i := range r.items {
 		events[n] = &i.event
@@ -77,7 +80,7 @@ func (l *lane) attempt(ctx context.Context, r *request, counts bool) result {
 		if o.answer, o.err = l.sender.send(ctx, events); o.err != nil {
 			return struct{}{}, errNoEvidence
 		}
-		return struct{}{}, l.evidence(o.reason, events[0], counts)
+		return struct{}{}, l.evidence(o.reason, events[0], failureCounts)
 	})
 	if relay.CircuitRefused(err) {
 		o.err = err
@@ -88,17 +91,17 @@ func (l *lane) attempt(ctx context.Context, r *request, counts bool) result {
 	return o
 }
 
-// evidence returns what an answer shows about the destination as a whole: nil if it works, errOutage if it fails, or
-// errNoEvidence. A failure counts only if counts is set: if the request has an event that is not deferred, or is a
-// probe. Deferred events failed before while others were delivered, so another failure shows nothing. A refusal counts
-// only if several events are refused in a row.
-func (l *lane) evidence(r store.DeliveryReason, first *store.Event, counts bool) error {
+// evidence returns what an answer shows about the destination as a whole, for the circuit breaker: nil if it works,
+// errOutage if it fails, or errNoEvidence. failureCounts is false if all events of the request are deferred and it is
+// not a probe of an open circuit: such events failed before while others were delivered, so another failure shows
+// nothing. A refusal (4xx) is an outage only once relay.Streak has seen several different events refused in a row.
+func (l *lane) evidence(r store.DeliveryReason, first *store.Event, failureCounts bool) error {
 	switch {
 	case r == store.DeliveryCanceled:
 		return errNoEvidence
 	case r == store.DeliveryAccepted:
 		l.refusals.Succeed()
-	case !counts:
+	case !failureCounts:
 		return errNoEvidence
 	case outage(r), r == store.DeliveryRejected && l.refusals.Refuse(first.ID()):
 		return errOutage
@@ -106,7 +109,8 @@ func (l *lane) evidence(r store.DeliveryReason, first *store.Event, counts bool)
 	return nil
 }
 
-// finish applies the result of a request.
+// finish applies the result of a request to its events, and lets the next events of their batches be sent. It ignores
+// the result if the progress was dropped meanwhile, because another replica or an operator changed it.
 func (l *lane) finish(ctx context.Context, r result) {
 	l.inFlight--
 	if !l.loaded {
@@ -121,7 +125,8 @@ func (l *lane) finish(ctx context.Context, r result) {
 	l.logAttempt(ctx, r, outcome)
 }
 
-// apply applies the result of a request to its events. It returns the outcome for the log.
+// apply updates the events of a request: they are delivered, retried, deferred (stored, to be retried later) or dead.
+// It returns one word for the log line, such as delivered, retry or dead.
 func (l *lane) apply(ctx context.Context, r result, now time.Time) (outcome string) {
 	items := r.request.items
 	switch {
@@ -151,7 +156,9 @@ func (l *lane) apply(ctx context.Context, r result, now time.Time) (outcome stri
 	return l.failed(r, now)
 }
 
-// failed updates the events of a request that failed: they are retried, deferred or dead.
+// failed updates the events of a request that failed: each is retried after a delay, deferred (stored, to be retried
+// later) or, after GiveUp, dead. A Retry-After in the answer also pauses all requests to the destination. It returns
+// what became of them, for the log line: retry, deferred or dead.
 func (l *lane) failed(r result, now time.Time) (outcome string) {
 	backoff := l.destination.Backoff
 	limited := r.reason == store.DeliveryRateLimited
@@ -190,7 +197,8 @@ func (l *lane) failed(r result, now time.Time) (outcome string) {
 const goneMessage = "the destination answers 410 Gone and gets no more events; " +
 	"resume it with dlrloop destination requeue"
 
-// pause stops all requests until an operator requeues the events of the destination.
+// pause stops all requests to the destination, which answered 410, until an operator requeues its events. The pause is
+// stored, so it survives a restart. pause does nothing if the destination is already paused.
 func (l *lane) pause(ctx context.Context, now time.Time) {
 	if !l.state.pausedAt.IsZero() {
 		return
@@ -199,7 +207,8 @@ func (l *lane) pause(ctx context.Context, now time.Time) {
 	l.log.ErrorContext(ctx, goneMessage)
 }
 
-// logAttempt writes the one log line of an attempt.
+// logAttempt writes one log line for a request, with details of its first event. outcome is the word that apply
+// returned; it decides the level, from debug (delivered) to error (dead).
 func (l *lane) logAttempt(ctx context.Context, r result, outcome string) {
 	level := slog.LevelWarn
 	switch outcome {

@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Check calls report for each invalid field, with the field's configuration key, such as url or secrets[1], and what
-// is wrong. It reads the files, but makes no connection. Numbers are not checked against an upper limit.
+// Check calls report for each invalid field, with the configuration key of the field, such as url or secrets[1], and
+// with what is wrong. It reads the certificate files, but makes no connection. It has no upper limits for numbers.
 func (d Destination) Check(report func(member, text string)) {
 	if !regexp.MustCompile(`^[a-z0-9._-]{1,64}$`).MatchString(d.Name) {
 		report("name", fmt.Sprintf("%q is not a name: use a-z, 0-9, \".\", \"_\" and \"-\", at most 64 characters", d.Name))
@@ -41,7 +41,8 @@ func (d Destination) Check(report func(member, text string)) {
 	}
 }
 
-// parseURL parses the URL of a destination. Its errors do not contain the URL, which may contain a secret.
+// parseURL parses and checks the URL of a destination: http or https, with a host, without a user name or a fragment.
+// Its errors do not contain the URL, which may contain a secret.
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -59,7 +60,7 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// checkFormat checks the format and the fields that depend on it.
+// checkFormat calls report, like Check, if Format is unknown, or if Secrets, MaxEvents or Events do not suit it.
 func (d Destination) checkFormat(report func(member, text string)) {
 	switch d.Format {
 	case "", FormatEvents:
@@ -91,7 +92,7 @@ func list(types []store.EventType) string {
 	return strings.Join(words, ", ")
 }
 
-// The number of bytes that a secret of Standard Webhooks has.
+// minSecret and maxSecret limit the length of a signing secret in bytes, as Standard Webhooks demands.
 const minSecret, maxSecret = 24, 64
 
 func (d Destination) checkSecrets(report func(member, text string)) {
@@ -109,8 +110,8 @@ func (d Destination) checkSecrets(report func(member, text string)) {
 	}
 }
 
-// CheckSecret returns an error if s is not a secret of Standard Webhooks: whsec_ and the base64 of 24 to 64 bytes. The
-// error does not contain the secret.
+// CheckSecret returns an error if s is not a signing secret of Standard Webhooks: whsec_ followed by the base64 of 24
+// to 64 bytes. The error does not contain the secret.
 func CheckSecret(s string) error {
 	encoded, found := strings.CutPrefix(s, "whsec_")
 	if !found {
@@ -145,7 +146,7 @@ func (d Destination) checkFiles(report func(member, text string)) {
 	}
 }
 
-// readCAs reads the certificates of a PEM file.
+// readCAs reads the certificates of a PEM file into a new pool. It returns an error if the file has none.
 func readCAs(path string) (*x509.CertPool, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config configures a Deliverer: its destinations, and what all of them share.
+// Config configures a Deliverer: its destinations, and what they share. The zero value has no destination.
 type Config struct {
 	Destinations []Destination
 	UserAgent    string // the header User-Agent; default dlrloop
@@ -25,8 +25,8 @@ type Config struct {
 	Held func(ctx context.Context, now time.Time) (bool, error)
 }
 
-// Destination configures one URL of the application. Name and URL are required, and FormatEvents needs Secrets; any
-// other zero field means its default.
+// Destination configures one URL of the application to which events are posted. Name and URL are required, and the
+// format events also needs Secrets. Any other zero field means the default that its comment names.
 type Destination struct {
 	Name   string            // the key of the stored progress: a-z, 0-9, ".", "_" and "-", at most 64
 	URL    string            // http or https
@@ -58,7 +58,8 @@ type Destination struct {
 	dial   func(ctx context.Context, network, address string) (net.Conn, error) // for tests; nil means a net.Dialer
 }
 
-// limits bounds the memory and the pace of a lane. A zero field means its default.
+// limits bounds the memory that the events of one destination occupy, and sets how often the store is read and written
+// and when a failing event is deferred. A zero field means its default, which its comment names.
 type limits struct {
 	events        int           // most events of the window that are neither delivered nor deferred nor dead; 10 000
 	slots         int           // most events of the window; 65 536
@@ -86,7 +87,7 @@ func (l limits) withDefaults() limits {
 	}
 }
 
-// WithDefaults returns a copy of d in which each zero field that has a default has that.
+// WithDefaults returns a copy of d in which each zero field that has a default is set to it.
 func (d Destination) WithDefaults() Destination {
 	d.Format = cmp.Or(d.Format, FormatEvents)
 	if len(d.Events) == 0 {

@@ -10,9 +10,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// mustDefer decides about an event whose attempt failed. For an event that is not deferred yet, true means: defer it,
-// and the later events of its batch behind it. For a deferred event, true means: store its new state. limited is true
-// if the destination answered 429.
+// mustDefer decides what to do with an event after a failed attempt. If the event is not deferred yet, true means:
+// defer it and the later events of its batch, so that other events go on. If it is deferred already, true means: store
+// its new number of attempts. limited means that the destination answered 429, which defers nothing.
 func (l *lane) mustDefer(i *item, limited bool, now time.Time) bool {
 	if i.id != 0 {
 		return i.attempts > 0
@@ -24,8 +24,9 @@ func (l *lane) mustDefer(i *item, limited bool, now time.Time) bool {
 	return i.attempts >= limits.attempts || i.attempts > 1 && now.Sub(i.since) >= limits.hold
 }
 
-// deferQueue defers the items of a queue, as many as fit. If the first one is deferred already, deferQueue stores its
-// new state.
+// deferQueue defers the waiting events of one batch, in order. It stops when the memory for deferred events is full,
+// and while the circuit breaker is not closed. If the first one is already stored as deferred, its new state is stored
+// with the next save.
 func (l *lane) deferQueue(q *queue, now time.Time) {
 	front := q.front()
 	for _, i := range q.items {
@@ -41,11 +42,10 @@ func (l *lane) deferQueue(q *queue, now time.Time) {
 	}
 }
 
-// deferItem defers an item of the event log. due is the time for an item that was not attempted.
-//
-// A deferred event is stored by the save that lets the cursor pass it, and no earlier. Otherwise, after a crash, it
-// would be read both from the deferred events and from the event log, and delivered twice. A crash before that save
-// forgets only its failed attempts.
+// deferItem defers an event that was read from the event log: it is kept and stored apart, to be retried when due. An
+// event that was not attempted yet gets the given due time; any other keeps its own. The event is stored by the save
+// that moves the stored cursor past it, and no earlier: otherwise a crash would leave it in both the deferred events
+// and the unread event log, and it would be delivered twice.
 func (l *lane) deferItem(i *item, due, now time.Time) {
 	l.window.leave(i)
 	l.state.lastID++
@@ -59,19 +59,22 @@ func (l *lane) deferItem(i *item, due, now time.Time) {
 	l.metrics.DestinationEvents(l.destination.Name, metrics.DestinationDeferred, 1)
 }
 
-// deferUnfinished defers the events of the window that precede one which does not wait, so that the cursor passes all
-// delivered events. Call it before the last save, while no request is in flight.
+// deferUnfinished moves the cursor past all events that were delivered while an earlier event still waits: it defers
+// these earlier events. It is called before the last save, while no request is in flight, so that a stop repeats no
+// event.
 func (l *lane) deferUnfinished(now time.Time) {
 	l.deferBefore(func(s *slot) bool { return !s.waits() }, now)
 }
 
-// passDead defers the events of the window that precede a dead one, which may be in flight. So a save lets the cursor
-// pass the dead events that it stores. Otherwise they would be read from the event log again after a crash.
+// passDead moves the cursor past all dead events: it defers the earlier events that still wait, also those in flight.
+// It is called before each save, which stores dead events. A dead event behind the stored cursor would be read from the
+// event log again after a crash.
 func (l *lane) passDead(now time.Time) {
 	l.deferBefore(func(s *slot) bool { return s.dead }, now)
 }
 
-// deferBefore defers the events of the window that precede the last slot for which passed returns true.
+// deferBefore defers all waiting events of the window that precede the last event for which passed returns true. The
+// cursor does not wait for deferred events, since they are stored apart. If passed is never true, it does nothing.
 func (l *lane) deferBefore(passed func(*slot) bool, now time.Time) {
 	last := len(l.window.slots)
 	for last > 0 && !passed(l.window.slots[last-1]) {
@@ -84,7 +87,8 @@ func (l *lane) deferBefore(passed func(*slot) bool, now time.Time) {
 	}
 }
 
-// advance lets the cursor pass the events at the front of the window that do not wait.
+// advance moves the cursor past the oldest events up to the first one that still waits, and adds the deferred ones
+// among them to the next save.
 func (l *lane) advance() {
 	cursor, deferred := l.window.advance()
 	if cursor != "" {
@@ -95,7 +99,8 @@ func (l *lane) advance() {
 	}
 }
 
-// delivered removes an event that the destination accepted.
+// delivered removes an event that the destination accepted from memory. If the event is stored as deferred, the next
+// save deletes it.
 func (l *lane) delivered(i *item) {
 	l.queues.remove(i)
 	stored := i.slot == nil
@@ -106,7 +111,8 @@ func (l *lane) delivered(i *item) {
 	}
 }
 
-// forget removes an item from the window and from the deferred ones.
+// forget removes an event that is delivered or dead from those in memory, which may move the cursor. The item must
+// already have left its queue.
 func (l *lane) forget(i *item) {
 	if i.id == 0 {
 		l.window.leave(i)
@@ -120,7 +126,8 @@ func (l *lane) forget(i *item) {
 	}
 }
 
-// giveUp gives up an event until an operator requeues it.
+// giveUp makes an event dead: the next save stores it with the reason r, and it is not sent again until an operator
+// requeues it. The next event of its batch may then be sent.
 func (l *lane) giveUp(i *item, r store.DeliveryReason, now time.Time) {
 	l.queues.remove(i)
 	if i.slot != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Store is the part of store.EventLog that a Deliverer uses.
+// Store is the part of store.EventLog that a Deliverer needs: the event log, and the progress of each destination. It
+// must be safe for concurrent use.
 type Store interface {
 	Events(ctx context.Context, cursor string, limit int) (store.EventPage, error)
 	EventsEnd(ctx context.Context) (string, error)
@@ -28,16 +29,17 @@ type Store interface {
 	) (store.Page[store.DeferredEvent], error)
 }
 
-// Deliverer delivers the events of a store to all configured destinations. New creates a Deliverer. Call Prepare before
-// the store gets its first arrival, and then Run.
+// Deliverer posts the events of a store to the URLs of all configured destinations. Create one with New, call Prepare
+// before the store gets its first arrival, and then call Run once.
 type Deliverer struct {
 	store Store
 	log   *slog.Logger
 	lanes []*lane
 }
 
-// New returns a Deliverer that reads the events and keeps its progress in the store s, counts in m and logs to log. It
-// starts no goroutine. If a destination is configured wrongly or twice, the error names it and the field.
+// New returns a Deliverer that reads events from the store s and keeps its progress there, counts in m and logs to log.
+// It starts no goroutine and does not use the store. If a destination is invalid or its name occurs twice, the error
+// names the destination and the field.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Deliverer, error) {
 	c.UserAgent = cmp.Or(c.UserAgent, "dlrloop")
 	if c.Rand == nil {
@@ -74,8 +76,9 @@ func (d *Deliverer) configured(name string) bool {
 	return slices.ContainsFunc(d.lanes, func(l *lane) bool { return l.destination.Name == name })
 }
 
-// Prepare creates the stored progress of each new destination, which will receive the events after this moment. It logs
-// a warning for each destination that is stored but no longer configured: its events continue to wait.
+// Prepare stores a start position for each new destination, which will receive the events that happen from now on. It
+// logs a warning for each destination that is stored but no longer configured: the events of such a destination wait
+// until it is configured again or purged. It returns the errors of the store.
 func (d *Deliverer) Prepare(ctx context.Context) error {
 	stored, err := d.store.Destinations(ctx)
 	if err != nil {
@@ -110,8 +113,8 @@ func (d *Deliverer) warnUnconfigured(ctx context.Context, s store.Destination) {
 		"configure it again, or delete it with dlrloop destination purge", attributes...)
 }
 
-// create stores a new destination that receives the events after this moment. If the destination exists, it does
-// nothing.
+// create stores a new destination that will receive the events that happen from now on. If the destination exists
+// already, create changes nothing and returns nil.
 func create(ctx context.Context, s Store, name string) error {
 	end, err := s.EventsEnd(ctx)
 	if err != nil {
@@ -125,7 +128,7 @@ func create(ctx context.Context, s Store, name string) error {
 }
 
 // Run delivers events until ctx ends. Requests in flight may then finish within Destination.CallGrace; after that they
-// are canceled, and their events are delivered after the next start. Run stores the progress before it returns nil. If
+// are canceled, and their events are delivered after the next start. Run stores the progress and then returns nil. If
 // the store is closed, it returns an error that wraps store.ErrClosed.
 func (d *Deliverer) Run(ctx context.Context) error {
 	lanes, ctx := errgroup.WithContext(ctx)

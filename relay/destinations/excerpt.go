@@ -11,11 +11,11 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxDetail is the maximum length of answer.detail, in characters.
+// maxDetail limits a text that describes a failed request, for the log and the API, in characters. The rest is cut off.
 const maxDetail = 256
 
-// excerpt describes an answer that is not a success: its status, the host to which it redirects, and the start of its
-// body.
+// excerpt describes an answer that is not a success, in at most maxDetail characters: its status, the host to which it
+// redirects, and the start of its body. Secrets and whole phone numbers are hidden.
 func (s *sender) excerpt(r *http.Response, body []byte) string {
 	text := "HTTP " + strconv.Itoa(r.StatusCode)
 	if to, err := r.Location(); err == nil && r.StatusCode/100 == 3 {
@@ -27,11 +27,12 @@ func (s *sender) excerpt(r *http.Response, body []byte) string {
 	return sinch.Clean(text, maxDetail, s.hidden)
 }
 
-// minHidden is the least length in bytes of a part of the URL that is hidden by itself. A shorter one may be a word.
+// minHidden is the shortest part of the URL, in bytes, that is hidden from logs as a possible secret. A shorter part
+// may be an ordinary word, and hiding it would garble other text.
 const minHidden = 8
 
-// secretsOf returns the texts that no detail of a destination may contain, longest first: its credentials, and the path
-// and the query of its URL, which may be secrets, too, as a whole and in parts.
+// secretsOf returns the texts that logs and the API must not show, longest first: the credentials of the destination,
+// and the path and query of its URL, as a whole and in parts, because they may contain a secret.
 func secretsOf(d Destination) []string {
 	secrets := []string{d.Token}
 	for _, s := range d.Secrets {

@@ -6,10 +6,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Format selects what a destination receives.
+// Format selects the body of the requests to a destination: events as JSON, or the callbacks of Sinch as received. The
+// empty value means FormatEvents.
 type Format string
 
-// The values of Format, as in the configuration key format.
+// These are the valid values of Format. The configuration key format has the same values.
 const (
 	// FormatEvents sends events as JSON, signed according to Standard Webhooks.
 	FormatEvents Format = "events"
@@ -17,7 +18,7 @@ const (
 	FormatSinch Format = "sinch"
 )
 
-// EventTypes returns the types of the events that a destination of this format can receive, in a new slice.
+// EventTypes returns the types of events that a destination of this format can receive, in a new slice.
 func (f Format) EventTypes() []store.EventType {
 	if f == FormatSinch {
 		return []store.EventType{store.ReportReceived, store.InboundReceived, store.CallbackQuarantined}
@@ -25,8 +26,9 @@ func (f Format) EventTypes() []store.EventType {
 	return store.EventTypes()
 }
 
-// receives reports whether the destination receives the event. A destination of FormatSinch receives no event whose
-// callback is not stored: that of an event from before the destination was configured.
+// receives reports whether the destination is configured to receive the event: its plan, its type and, for FormatSinch,
+// whether the body of the callback is stored with the event. That body is missing if the event happened before any
+// destination of FormatSinch was configured.
 func (d *Destination) receives(e *store.Event) bool {
 	switch {
 	case len(d.Plans) > 0 && !slices.Contains(d.Plans, e.Plan):

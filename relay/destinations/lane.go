@@ -14,9 +14,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// lane delivers the events of one destination. Its loop reads the event log and starts a goroutine (a worker) for each
-// request, within the limits of workers, rate, circuit breaker and pauses. The workers send their results back to the
-// loop. Only the loop uses the fields below "Owned by the loop".
+// lane delivers the events of one destination. Its loop, one goroutine, reads the event log and starts a goroutine (a
+// worker) for each HTTP request, within the limits of workers, rate, circuit breaker and pauses. Workers and saves send
+// their results back to the loop. Only the loop uses the fields below "Owned by the loop".
 type lane struct {
 	destination Destination
 	store       Store
@@ -67,8 +67,8 @@ func newLane(d Destination, c Config, s Store, m *metrics.Metrics, log *slog.Log
 	return l, nil
 }
 
-// run delivers events until ctx ends. It then waits for the requests in flight, cancels them after CallGrace, and saves
-// the progress. It fails only if the store is closed.
+// run delivers the events of one destination until ctx ends. It then waits up to CallGrace for the requests in flight,
+// cancels the others, and saves the progress. It returns an error only if the store is closed.
 func (l *lane) run(ctx context.Context) error {
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -83,8 +83,8 @@ func (l *lane) run(ctx context.Context) error {
 	return errors.Join(err, l.saveLast(ctx))
 }
 
-// loop calls step again and again, and applies the results of workers and saves, until ctx ends. Requests use the other
-// context, which ends later. It fails only if the store is closed.
+// loop calls step, and applies the results of requests and saves, until ctx ends. Requests use the context calls, which
+// outlives ctx so that they can finish. It returns an error only if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for ctx.Err() == nil {
 		next, err := l.step(ctx, calls, store.Now())
@@ -108,8 +108,8 @@ func (l *lane) loop(ctx, calls context.Context) error {
 	return nil
 }
 
-// drainResults applies all results that workers have already sent, so that the next step fills every free worker. It
-// does not block.
+// drainResults applies the results of all requests that have already ended, so that the next step can use every free
+// worker. It does not block.
 func (l *lane) drainResults(ctx context.Context) {
 	for {
 		select {
@@ -121,8 +121,9 @@ func (l *lane) drainResults(ctx context.Context) {
 	}
 }
 
-// step does what is possible now: it loads, checks, reads and saves, and starts requests. It returns how long to wait
-// for the next step if no worker or save ends before. The error is one of the store.
+// step does everything that is possible at now: it loads the stored progress, reads events, starts requests and saves.
+// It does not wait for requests or saves. It returns how long to wait until the next step if none of them ends before.
+// Its errors are those of the store.
 func (l *lane) step(ctx, calls context.Context, now time.Time) (time.Duration, error) {
 	limits := l.destination.limits
 	if now.Before(l.steppedAt) {
@@ -155,7 +156,8 @@ func (l *lane) step(ctx, calls context.Context, now time.Time) (time.Duration, e
 	return min(wait, l.untilTimers(now)), nil
 }
 
-// clockSetBack makes everything due at now that would otherwise wait until the clock has caught up.
+// clockSetBack repairs the timers after the system clock was set back to now: whatever would otherwise wait until the
+// clock has caught up becomes due at once.
 func (l *lane) clockSetBack(now time.Time) {
 	for _, at := range []*time.Time{&l.readAt, &l.saveAt, &l.checkAt, &l.countAt} {
 		if at.After(now) {
@@ -165,7 +167,8 @@ func (l *lane) clockSetBack(now time.Time) {
 	l.queues.clockSetBack(now, l.latestDue(now))
 }
 
-// untilTimers returns how long to wait until the loop has something to do that is not a request.
+// untilTimers returns how long to wait until the next read of the event log, save, or check of the stored state is due.
+// It is never negative. dispatch says when the next request is due.
 func (l *lane) untilTimers(now time.Time) time.Duration {
 	next := l.checkAt
 	if l.saving != nil {
@@ -180,7 +183,8 @@ func (l *lane) untilTimers(now time.Time) time.Duration {
 	return max(next.Sub(now), 0)
 }
 
-// storeFailed logs an error of the store, but only the first of several in a row.
+// storeFailed logs an error of the store as a warning. After the first one it is silent until storeWorks has logged
+// that the store works again.
 func (l *lane) storeFailed(ctx context.Context, err error) {
 	if !l.failing {
 		l.log.WarnContext(ctx, "events cannot be read or their delivery not be stored; will retry", "error", err)
@@ -195,8 +199,9 @@ func (l *lane) storeWorks(ctx context.Context) {
 	}
 }
 
-// release stops the deliveries of this replica, which does not hold the leader lease. Once no request is in flight and
-// the progress is saved, the replica forgets it, because another one may continue.
+// release is called instead of delivering while this replica does not hold the leader lease. It starts no request. Once
+// no request is in flight and the progress is saved, it drops the progress from memory, because another replica may
+// continue from the stored one.
 func (l *lane) release(ctx context.Context, now time.Time) {
 	if l.leading {
 		l.leading = false

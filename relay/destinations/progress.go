@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// progress is what a lane knows of its destination: the stored state, the events that wait, and the changes that are
-// not saved yet. The zero value is that of a lane which has not loaded the stored state.
+// progress is what this process knows about one destination: the stored state, the events that wait in memory, and the
+// changes that are not saved yet. The zero value means that the stored state is not loaded.
 type progress struct {
 	loaded bool
 	queues queues
@@ -36,7 +36,8 @@ type progress struct {
 	saveFailures int // consecutive failed saves
 }
 
-// change is a state of a destination and what leads to it.
+// change is a state of a destination, together with the deferred and dead events to store (put) and to delete (remove)
+// in order to reach that state. One save stores a change in one transaction.
 type change struct {
 	cursor   string
 	lastID   int64 // the largest id of a deferred event: of the stored ones or, in the present state, of all so far
@@ -45,16 +46,19 @@ type change struct {
 	remove   map[int64]struct{}
 }
 
-// sameAs reports whether c is the stored state d. An operator's requeue does not change this.
+// sameAs reports whether the stored destination d has the cursor and the last id of c. That stays true if an operator
+// requeues events, but not if another replica delivers any.
 func (c change) sameAs(d store.Destination) bool { return c.cursor == d.Cursor && c.lastID == d.LastID }
 
-// dirty reports whether the state differs from the stored one.
+// dirty reports whether something must be saved: whether the state in memory differs from the last one known to be
+// stored. It is false while no state is loaded.
 func (p *progress) dirty() bool {
 	return p.loaded && (len(p.state.put)+len(p.state.remove) > 0 || p.state.cursor != p.stored.cursor ||
 		!p.state.pausedAt.Equal(p.stored.pausedAt))
 }
 
-// find returns the stored destination. If it does not exist, because an operator deleted it, find creates it anew.
+// find returns the stored destination. If an operator deleted it, find logs a warning and creates it anew, so that it
+// receives the events that happen from now on.
 func (l *lane) find(ctx context.Context) (store.Destination, error) {
 	for {
 		all, err := l.store.Destinations(ctx)
@@ -73,7 +77,8 @@ func (l *lane) find(ctx context.Context) (store.Destination, error) {
 	}
 }
 
-// load reads the stored state and the deferred events.
+// load replaces everything in memory by the stored progress of the destination and its deferred events, as many as fit.
+// If it returns an error, nothing is loaded, and it must be called again.
 func (l *lane) load(ctx context.Context, now time.Time) error {
 	d, err := l.find(ctx)
 	if err != nil {
@@ -94,7 +99,8 @@ func (l *lane) load(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// take adopts the epoch, the pause and the number of dead events of the stored destination.
+// take adopts what the stored destination d says: its epoch, its pause and the number of its dead events. It does not
+// change the events in memory or the cursor up to which they were delivered.
 func (l *lane) take(d store.Destination) {
 	l.epoch, l.dead = d.Epoch, d.Dead
 	l.stored = change{cursor: d.Cursor, lastID: d.LastID, pausedAt: d.PausedAt}
@@ -106,11 +112,11 @@ func (l *lane) clearChanges() {
 	l.state.put, l.state.remove = make(map[int64]store.DeferredEvent), make(map[int64]struct{})
 }
 
-// deferredPage is how many deferred events are read at once.
+// deferredPage is how many deferred events (those to be retried later) one call of the store returns, at most.
 const deferredPage = 100
 
-// loadDeferred reads the stored deferred events from a page on, until the memory for them is full, and adds those that
-// the lane does not know.
+// loadDeferred reads stored deferred events, from the page with the cursor from on, until none is left or the memory
+// for them is full. The empty cursor means the first page. Events that are already in memory are skipped.
 func (l *lane) loadDeferred(ctx context.Context, from string, now time.Time) error {
 	l.more, l.nextDeferred = true, from
 	for !l.deferredFull() {
@@ -134,8 +140,8 @@ func (l *lane) deferredFull() bool {
 	return len(l.deferred) >= l.destination.limits.deferred || l.deferredBytes >= l.destination.limits.deferredBytes
 }
 
-// addDeferred adds a stored deferred event, unless the lane knows it: also if it is delivered or dead, but that is not
-// saved yet.
+// addDeferred adds a stored deferred event to those that wait. It skips an event that is in memory already, and one
+// that was delivered or became dead but is still stored because that is not saved yet.
 func (l *lane) addDeferred(d store.DeferredEvent, now time.Time) {
 	_, waits := l.deferred[d.ID]
 	_, removed := l.state.remove[d.ID]
@@ -163,13 +169,15 @@ func (l *lane) addDeferred(d store.DeferredEvent, now time.Time) {
 	l.queues.add(l.queues.of(&i.event, !l.destination.Unordered), i)
 }
 
-// latestDue returns the latest time at which an event can be due at now, unless the clock was set back since.
+// latestDue returns the latest time to which a retry can be delayed at now. A later due time must come from a clock
+// that was set back since.
 func (l *lane) latestDue(now time.Time) time.Time {
 	return now.Add(l.destination.Backoff.Longest())
 }
 
-// loadMore reads further deferred events once half of those in memory are delivered. It waits for the end of a save,
-// because an event whose deletion is being saved must not be read again.
+// loadMore reads further deferred events from the store if not all have fitted into memory yet, once no more than half
+// of the memory for them is in use. It does nothing while a save is in progress, because an event that the save deletes
+// must not be read again.
 func (l *lane) loadMore(ctx context.Context, now time.Time) error {
 	limits := l.destination.limits
 	if !l.more || l.saving != nil || len(l.deferred) > limits.deferred/2 || l.deferredBytes > limits.deferredBytes/2 {
@@ -178,8 +186,8 @@ func (l *lane) loadMore(ctx context.Context, now time.Time) error {
 	return l.loadDeferred(ctx, l.nextDeferred, now)
 }
 
-// check reads the stored destination at most once per limits.check. If somebody else changed it, such as an operator
-// who requeued events, check adopts the change.
+// check reads the stored destination, at most once per limits.check and not during a save. If its epoch shows that
+// somebody else changed it, such as an operator who requeued events, check adopts the change.
 func (l *lane) check(ctx context.Context, now time.Time) error {
 	if now.Before(l.checkAt) || l.saving != nil {
 		return nil
@@ -198,9 +206,9 @@ func (l *lane) check(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// reload adopts a stored destination that somebody else changed. After a requeue the lane continues with what it has in
-// memory, the requeued events and no pause, and no event waits for its next attempt. After any other change it forgets
-// everything, and loads the stored state.
+// reload adopts a stored destination that somebody else changed. After a requeue it keeps what is in memory, adds the
+// requeued events, ends the pause, and retries failed events without further delay. After any other change it drops
+// everything in memory, and the next step loads the stored state.
 func (l *lane) reload(ctx context.Context, d store.Destination, now time.Time) error {
 	if !l.stored.sameAs(d) && !slices.ContainsFunc(l.tried, func(c change) bool { return c.sameAs(d) }) {
 		l.log.WarnContext(ctx, "another replica or an operator changed the progress of the destination; loading it")
@@ -216,20 +224,22 @@ func (l *lane) reload(ctx context.Context, d store.Destination, now time.Time) e
 	return l.loadDeferred(ctx, "", now)
 }
 
-// maxTried is how many failed saves are remembered.
+// maxTried limits how many failed saves are remembered, in order to recognize one that was applied after all. Beyond it
+// the oldest are forgotten.
 const maxTried = 1000
 
-// saved is the result of a save.
+// saved is the result of a save: the new epoch of the stored destination, or the error of the store.
 type saved struct {
 	epoch int64
 	err   error
 }
 
-// saveTimeout limits the time of one save.
+// saveTimeout cancels a save that the store has not finished. The changes are then saved again.
 const saveTimeout = 30 * time.Second
 
-// save starts to store the changes, if there are any and the last save is long enough ago. The loop gets the result
-// from l.saves.
+// save starts a goroutine that stores the unsaved changes in one transaction. It does nothing while another save is in
+// progress, if nothing changed, or if the last save is less than limits.save ago. The goroutine sends its result to
+// l.saves.
 func (l *lane) save(ctx context.Context, now time.Time) {
 	if l.saving != nil || !l.dirty() || now.Before(l.saveAt) && len(l.state.put) < putLimit {
 		return
@@ -255,11 +265,12 @@ func (l *lane) save(ctx context.Context, now time.Time) {
 	}()
 }
 
-// putLimit is how many changes of deferred events are saved at once, roughly. While more are unsaved, no request begins
-// and no event is read.
+// putLimit limits how many deferred and dead events wait for the next save, roughly. While that many wait, no request
+// begins and no event is read.
 const putLimit = 1000
 
-// saveEnded applies the result of a save. Changes that are not stored are saved again with the next save.
+// saveEnded applies the result of a save. After an error, the changes go into the next save, unless newer ones replace
+// them. After store.ErrConflict, the stored state is checked first.
 func (l *lane) saveEnded(ctx context.Context, s saved) {
 	c := l.saving
 	l.saving = nil
@@ -290,7 +301,8 @@ func (l *lane) saveEnded(ctx context.Context, s saved) {
 	l.storeFailed(ctx, s.err)
 }
 
-// saveLast saves the progress when the lane ends. It tries a few times.
+// saveLast saves the progress when deliveries end, in up to three tries. If all fail, it logs that some events will be
+// delivered again, and returns nil. It returns an error only if the store is closed.
 func (l *lane) saveLast(ctx context.Context) error {
 	l.deferUnfinished(store.Now())
 	for range 3 {

@@ -9,7 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// item is an event that waits for the destination or is in flight. It is in the event log or deferred.
+// item is one event that waits for delivery or is in flight, with the state of its attempts. It was read from the event
+// log, or from the stored deferred events (id is then not 0).
 type item struct {
 	event store.Event
 	bytes int    // roughly what the event occupies in memory
@@ -26,10 +27,10 @@ type item struct {
 	most     int // most events of a request with this one, after a request was refused because of its events; 0 for any
 }
 
-// eventOverhead is what an event occupies in memory besides its texts, in bytes, roughly.
+// eventOverhead estimates the memory of an event apart from its variable-length fields, in bytes.
 const eventOverhead = 600
 
-// sizeOf returns roughly how many bytes of memory an event occupies.
+// sizeOf estimates how many bytes of memory an event occupies, for the limits of memory.
 func sizeOf(e *store.Event) int {
 	n := eventOverhead + len(e.Plan) + len(e.BatchID) + len(e.ClientReference) + len(e.Key) + len(e.Detail) + len(e.Raw)
 	for _, r := range e.Recipients {
@@ -41,15 +42,15 @@ func sizeOf(e *store.Event) int {
 	return n + 48*len(e.Counts)
 }
 
-// deferred returns the item as the store keeps it.
+// deferred returns the item in the form in which the store keeps a deferred event.
 func (i *item) deferred() store.DeferredEvent {
 	return store.DeferredEvent{
 		ID: i.id, Event: i.event, Since: i.since, Due: i.due, Attempts: i.attempts, Reason: i.reason, Detail: i.detail,
 	}
 }
 
-// queue holds the items of one batch in the order in which they must be delivered, deferred items first. An item of no
-// batch, or of an unordered destination, has a queue of its own.
+// queue holds the waiting events of one batch in the order in which they must be delivered, deferred ones first. An
+// event that needs no order has a queue of its own: one without a batch, or of an unordered destination.
 type queue struct {
 	key      store.BatchKey // zero if the queue belongs to no batch
 	items    []*item
@@ -57,17 +58,18 @@ type queue struct {
 	index    int // in ready.queues; -1 if it is not there
 }
 
-// front returns the first item. The queue must not be empty.
+// front returns the first item of the queue. It panics if the queue is empty.
 func (q *queue) front() *item { return q.items[0] }
 
-// ready holds the queues that are not empty and have nothing in flight, ordered by the time at which their first item
-// is due, and then by its age, so that the cursor advances and no queue waits forever.
+// ready is a heap of the queues that have events and none in flight: the queue whose first event is due earliest is on
+// top. Of events due at the same time the older one comes first, so that the cursor advances and no queue waits
+// forever.
 type ready struct{ queues []*queue }
 
 // Len implements heap.Interface.
 func (r *ready) Len() int { return len(r.queues) }
 
-// Less implements heap.Interface.
+// Less implements heap.Interface: the queue whose first item is due earlier, or was read earlier, comes first.
 func (r *ready) Less(i, j int) bool {
 	a, b := r.queues[i].front(), r.queues[j].front()
 	return a.due.Before(b.due) || a.due.Equal(b.due) && a.order < b.order
@@ -79,14 +81,14 @@ func (r *ready) Swap(i, j int) {
 	r.queues[i].index, r.queues[j].index = i, j
 }
 
-// Push implements heap.Interface.
+// Push implements heap.Interface. x must be a *queue that is not in the heap.
 func (r *ready) Push(x any) {
 	q := x.(*queue)
 	q.index = len(r.queues)
 	r.queues = append(r.queues, q)
 }
 
-// Pop implements heap.Interface.
+// Pop implements heap.Interface. It returns a *queue.
 func (r *ready) Pop() any {
 	last := len(r.queues) - 1
 	q := r.queues[last]
@@ -95,7 +97,8 @@ func (r *ready) Pop() any {
 	return q
 }
 
-// update puts a queue into the heap, moves it to its place there, or removes it, after its items have changed.
+// update must be called after the items of q have changed: it adds q to the heap, moves it, or removes it if it is
+// empty or has items in flight.
 func (r *ready) update(q *queue) {
 	switch is := q.index >= 0; {
 	case len(q.items) == 0 || q.inFlight > 0:
@@ -109,14 +112,15 @@ func (r *ready) update(q *queue) {
 	}
 }
 
-// queues holds all items that wait or are in flight.
+// queues holds all events of a destination that wait or are in flight, grouped into one queue per batch.
 type queues struct {
 	byBatch map[store.BatchKey]*queue // of ordered items that belong to a batch
 	ready   ready
 	added   int64 // how many items were added
 }
 
-// of returns the queue for an event, a new one if there is none yet.
+// of returns the queue of the event's batch, or a new one if the batch has none. If ordered is false, or the event
+// belongs to no batch, it always returns a new queue.
 func (q *queues) of(e *store.Event, ordered bool) *queue {
 	if !ordered || e.BatchID == "" {
 		return &queue{index: -1}
@@ -130,8 +134,8 @@ func (q *queues) of(e *store.Event, ordered bool) *queue {
 	return found
 }
 
-// add appends an item to a queue. A deferred item goes behind the deferred items with smaller ids, and never before
-// items in flight.
+// add appends an item to the queue to. A deferred item goes before the items that are not deferred and behind the
+// deferred ones with smaller ids, but never before items in flight.
 func (q *queues) add(to *queue, i *item) {
 	q.added++
 	i.queue, i.order = to, q.added
@@ -145,7 +149,7 @@ func (q *queues) add(to *queue, i *item) {
 	q.ready.update(to)
 }
 
-// remove removes an item, which may be in flight.
+// remove removes an item from its queue. The item must be in one; it may be in flight.
 func (q *queues) remove(i *item) {
 	from := i.queue
 	n := slices.Index(from.items, i)
@@ -159,7 +163,8 @@ func (q *queues) remove(i *item) {
 	q.changed(from)
 }
 
-// changed must be called after the items of a queue, or the due time of its first item, changed.
+// changed must be called after the items of a queue, or the due time of the first one, changed: it restores the order
+// of the queues, and drops the queue if it is empty.
 func (q *queues) changed(of *queue) {
 	q.ready.update(of)
 	if len(of.items) == 0 && of.key != (store.BatchKey{}) {
@@ -167,7 +172,7 @@ func (q *queues) changed(of *queue) {
 	}
 }
 
-// retry makes the first item of each queue due at now, unless it was due before.
+// retry makes the first item of each queue due at now if it is due later. Queues with items in flight are not changed.
 func (q *queues) retry(now time.Time) {
 	for _, r := range q.ready.queues {
 		if i := r.front(); i.due.After(now) {
@@ -177,14 +182,14 @@ func (q *queues) retry(now time.Time) {
 	heap.Init(&q.ready)
 }
 
-// request is what one request to the destination contains.
+// request is the content of one HTTP request to the destination: events, and the queues from whose fronts they come.
 type request struct {
 	queues []*queue // with the items of the request at their fronts: queue.inFlight
 	items  []*item
 }
 
-// take removes up to most due items from the fronts of the queues, which are then in flight, with at most this many
-// bytes unless there is only one. It returns nil if no item is due.
+// take puts up to most due items into a request, the earliest due first, and marks them as in flight. Their events have
+// at most that many bytes in memory, unless there is only one. It returns nil if no item is due.
 func (q *queues) take(now time.Time, most, bytes int) *request {
 	r := &request{}
 	size := 0
@@ -218,11 +223,11 @@ func (q *queues) take(now time.Time, most, bytes int) *request {
 	return r
 }
 
-// isInFlight reports whether an item that waits or is in flight is in flight.
+// isInFlight reports whether a request with the item has begun and not ended. The item must be in a queue.
 func (i *item) isInFlight() bool { return slices.Contains(i.queue.items[:i.queue.inFlight], i) }
 
-// clockSetBack makes due at now each item that is due after latest, because its time is from before the clock was set
-// back.
+// clockSetBack makes each item that is due after latest due at now. Such a time was computed before the system clock
+// was set back.
 func (q *queues) clockSetBack(now, latest time.Time) {
 	all := slices.Concat(q.ready.queues, slices.Collect(maps.Values(q.byBatch)))
 	for _, of := range all {
@@ -235,7 +240,7 @@ func (q *queues) clockSetBack(now, latest time.Time) {
 	heap.Init(&q.ready)
 }
 
-// next returns when the next item is due, and false if none waits.
+// next returns when the first item that is not in flight is due. It returns false if there is none.
 func (q *queues) next() (time.Time, bool) {
 	if len(q.ready.queues) == 0 {
 		return time.Time{}, false

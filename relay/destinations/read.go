@@ -13,15 +13,16 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// eventPage is how many events are read at once, at most.
+// eventPage is how many events one read of the event log returns, at most.
 const eventPage = 500
 
-// eventGuess is how many bytes an event is expected to have when it is read. With little memory for each of many
-// destinations, a page of eventPage would be many times as large.
+// eventGuess is the assumed size of an event that is not read yet, in bytes. If little memory is left, fewer than
+// eventPage events are read at once.
 const eventGuess = 1 << 10
 
-// readable reports whether the event log may be read now: there is memory for more events, and they can be delivered or
-// must become dead.
+// readable reports whether more events may be read from the event log now. There must be memory for them, and the
+// destination must be able to receive them: it is not paused, and its circuit breaker is closed or has no other event
+// to probe with. Events that must become dead because too many wait are also read.
 func (l *lane) readable() bool {
 	limits := l.destination.limits
 	switch {
@@ -37,7 +38,8 @@ func (l *lane) readable() bool {
 	return l.circuit.State() == gobreaker.StateClosed || l.window.items == 0 && l.inFlight == 0
 }
 
-// read reads a page of the event log into the window.
+// read reads the next events of the event log, if readable and due, and adds those that the destination receives to the
+// waiting ones. At the end of the log, the next read is due after limits.poll.
 func (l *lane) read(ctx context.Context, now time.Time) error {
 	if now.Before(l.readAt) || !l.readable() {
 		return nil
@@ -74,15 +76,16 @@ func (l *lane) read(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// passed records that the destination receives none of the next events up to end.
+// passed moves the cursor past events that the destination does not receive: up to the place end. If earlier events
+// still wait, the cursor moves once these are delivered, deferred or dead.
 func (l *lane) passed(end place) {
 	if !l.window.skip(end) {
 		l.state.cursor = end.cursor()
 	}
 }
 
-// add adds an event of the log to the window and to its queue. If an earlier event of the batch is deferred, the event
-// is deferred, too. end is the place after the event.
+// add adds an event that was read from the event log to the waiting ones. end is the place in the log after the event.
+// If an earlier event of its batch is deferred and not due yet, the event is deferred, too.
 func (l *lane) add(e store.Event, end place, now time.Time) {
 	e.Raw = bytes.Clone(e.Raw) // else one event may keep a whole row of the event log in memory
 	i := &item{event: e, bytes: sizeOf(&e), due: now}
@@ -94,8 +97,8 @@ func (l *lane) add(e store.Event, end place, now time.Time) {
 	}
 }
 
-// lost handles that the next events were deleted before they were delivered: it continues with the oldest event that
-// the store still has.
+// lost is called when retention deleted events before they were read: gone holds the cursor before the oldest one that
+// is left. It logs and counts the loss, and continues from that cursor.
 func (l *lane) lost(ctx context.Context, gone *store.CursorGoneError) error {
 	backlog, err := l.store.EventBacklog(ctx, gone.Oldest)
 	if err != nil {
@@ -111,7 +114,8 @@ func (l *lane) lost(ctx context.Context, gone *store.CursorGoneError) error {
 	return nil
 }
 
-// count counts the events that wait, exports the figures, and finds out how many events are too many.
+// count counts the events that wait, at most once per limits.count, and sets the metrics of the destination. It also
+// finds out how many of the oldest must become dead, because more than MaxPending wait.
 func (l *lane) count(ctx context.Context, now time.Time) error {
 	if now.Before(l.countAt) {
 		return nil
@@ -147,9 +151,9 @@ func (l *lane) count(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// shed makes the oldest events of the window dead while more wait than MaxPending allows, a part at a time. read then
-// fills the window again, until no event is too many. Deferred events do not count: their number is limited anyway,
-// except after a requeue, which must not be undone.
+// shed makes the oldest waiting events dead while more than MaxPending wait, at most putLimit at a time. read then
+// reads the next ones, until the excess is gone. Deferred events do not count: their number is limited anyway, except
+// after a requeue, which must not be undone.
 func (l *lane) shed(ctx context.Context, now time.Time) error {
 	// A probe has the oldest events. If others became dead meanwhile, passDead would defer those of the probe, and probe
 	// after probe would fill the memory for deferred events.

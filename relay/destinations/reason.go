@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// reasonOfStatus returns the reason for an answer with this HTTP status.
+// reasonOfStatus classifies an answer by its HTTP status. The reason decides whether and when the event is sent again.
 func reasonOfStatus(status int) store.DeliveryReason {
 	switch {
 	case status >= 200 && status <= 299:
@@ -32,7 +32,7 @@ func reasonOfStatus(status int) store.DeliveryReason {
 	return store.DeliveryNetwork // 101, which nobody asked for
 }
 
-// reasonOfError returns the reason for an error that net/http returned in place of an answer.
+// reasonOfError classifies an error that net/http returned instead of an answer: canceled, tls, timeout or network.
 func reasonOfError(err error) store.DeliveryReason {
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
@@ -46,8 +46,8 @@ func reasonOfError(err error) store.DeliveryReason {
 	return store.DeliveryNetwork
 }
 
-// isTLS reports whether TLS failed: one side did not accept the certificate of the other, or the server does not speak
-// TLS.
+// isTLS reports whether err means that TLS failed: one side did not accept the certificate of the other, or the server
+// does not speak TLS.
 func isTLS(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
@@ -65,7 +65,8 @@ func isTLS(err error) bool {
 	return ok
 }
 
-// outage reports whether an attempt with this reason failed because of the destination as a whole, not of the event.
+// outage reports whether a failure with this reason comes from the destination as a whole, such as a timeout or a 5xx,
+// and not from a single event.
 func outage(r store.DeliveryReason) bool {
 	switch r {
 	case store.DeliveryServer, store.DeliveryTimeout, store.DeliveryNetwork, store.DeliveryTLS, store.DeliveryRedirected:

@@ -21,7 +21,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The headers of Standard Webhooks, and those with which Sinch signs a callback.
+// These HTTP headers carry the signature of a request: those of Standard Webhooks for FormatEvents, and those with
+// which Sinch signed the callback for FormatSinch.
 const (
 	headerID        = standardwebhooks.HeaderWebhookID
 	headerTimestamp = standardwebhooks.HeaderWebhookTimestamp
@@ -33,10 +34,12 @@ const (
 	headerSinchAlgorithm = "X-Sinch-Webhook-Signature-Algorithm"
 )
 
-// maxAnswer is how many bytes of an answer's body are read, at most.
+// maxAnswer limits the headers and the body of an answer, in bytes. Longer headers fail the request; a longer body is
+// cut off, which is not an error.
 const maxAnswer = 64 << 10
 
-// sender makes the requests to one destination. It is safe for concurrent use.
+// sender makes the HTTP requests to one destination: it encodes and signs events and classifies the answers. It does
+// not retry. It is safe for concurrent use.
 type sender struct {
 	destination Destination
 	userAgent   string
@@ -45,7 +48,8 @@ type sender struct {
 	hidden      []string // what no text of an error may contain; see secretsOf
 }
 
-// newSender returns the sender for a destination that Destination.Check accepts.
+// newSender returns a sender for the destination d, which must be valid according to Destination.Check. It reads the CA
+// file; a client certificate is read for each new connection.
 func newSender(d Destination, userAgent string) (*sender, error) {
 	s := &sender{destination: d, userAgent: userAgent, hidden: secretsOf(d)}
 	for _, secret := range d.Secrets {
@@ -66,8 +70,8 @@ func newSender(d Destination, userAgent string) (*sender, error) {
 	return s, nil
 }
 
-// newTransport returns a transport that no other destination uses, so that they do not wait for each other's
-// connections.
+// newTransport returns a new HTTP transport for the destination d alone, so that destinations do not wait for each
+// other's connections. It returns an error if the CA file cannot be read.
 func newTransport(d Destination) (*http.Transport, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if d.CAFile != "" {
@@ -101,7 +105,8 @@ func newTransport(d Destination) (*http.Transport, error) {
 	}, nil
 }
 
-// answer is the result of a request to a destination.
+// answer is the classified result of one HTTP request. A request without an HTTP answer, for example after a timeout,
+// has one, too.
 type answer struct {
 	reason     store.DeliveryReason
 	detail     string        // for people, without whole phone numbers or secrets; empty if accepted
@@ -109,11 +114,12 @@ type answer struct {
 	took       time.Duration
 }
 
-// errEncoding means that an event has no JSON form, so that no attempt can ever succeed.
+// errEncoding means that no request can be built for an event, so that retrying is useless: it cannot be encoded in the
+// format of the destination.
 var errEncoding = errors.New("the event cannot be encoded")
 
-// send sends events in one request, which takes at most Destination.Timeout. It returns an error, which wraps
-// errEncoding, only if it made no request.
+// send posts events in one HTTP request and waits for the answer, at most for Destination.Timeout. Failures of the
+// request are in the answer. It returns an error, which wraps errEncoding, only if it could not build the request.
 func (s *sender) send(ctx context.Context, events []*store.Event) (answer, error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.destination.Timeout)
@@ -146,7 +152,8 @@ func (s *sender) send(ctx context.Context, events []*store.Event) (answer, error
 	return a, nil
 }
 
-// request builds the request for events that have the same format. now is the time for the signature.
+// request builds the HTTP request with its body and signature. FormatSinch sends only the first event. now is the time
+// that is signed. An error means that the events cannot be sent in this format.
 func (s *sender) request(ctx context.Context, events []*store.Event, now time.Time) (*http.Request, error) {
 	header := make(http.Header)
 	body := events[0].Raw
@@ -179,7 +186,8 @@ func (s *sender) request(ctx context.Context, events []*store.Event, now time.Ti
 	return r, nil
 }
 
-// encode returns one JSON object or, if MaxEvents is above 1, an array of objects.
+// encode returns the body of a request of FormatEvents: one JSON object or, if MaxEvents is above 1, an array, even for
+// one event.
 func (s *sender) encode(list []*store.Event) ([]byte, error) {
 	if s.destination.MaxEvents <= 1 {
 		return events.Marshal(list[0])
@@ -198,7 +206,8 @@ func (s *sender) encode(list []*store.Event) ([]byte, error) {
 	return append(body, ']'), nil
 }
 
-// sign sets the headers of Standard Webhooks, with one signature for each secret.
+// sign sets the headers of Standard Webhooks: an id, the time now, and one signature of the body for each secret. The
+// id is that of the first event and, if MaxEvents is above 1, the number of events.
 func (s *sender) sign(header http.Header, events []*store.Event, body []byte, now time.Time) error {
 	id := events[0].ID()
 	if s.destination.MaxEvents > 1 {
@@ -217,7 +226,8 @@ func (s *sender) sign(header http.Header, events []*store.Event, body []byte, no
 	return nil
 }
 
-// signedBySinch sets the headers by which Sinch signed a callback, or none if Sinch did not sign it.
+// signedBySinch sets the headers with which Sinch signed the callback. It sets none if s is nil, because Sinch did not
+// sign the callback.
 func signedBySinch(header http.Header, s *store.Signature) {
 	if s == nil {
 		return

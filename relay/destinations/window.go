@@ -1,16 +1,18 @@
 package destinations
 
-// slot is the place of one event in the window.
+// slot is one event of the window: the part of the event log that was read and that the cursor has not passed.
 type slot struct {
 	end  place // after the event and the events behind it that the destination does not receive
 	item *item // nil once the event is delivered or dead
-	dead bool
+	dead bool  // so that passDead moves the cursor past it
 }
 
-// waits reports whether the event of the slot is neither delivered nor deferred nor dead.
+// waits reports whether the event of the slot is neither delivered nor deferred nor dead, so that the cursor must wait
+// for it.
 func (s *slot) waits() bool { return s.item != nil && s.item.id == 0 }
 
-// place is a place in the event log. It takes less memory than its cursor, which may have kilobytes.
+// place is the position after an event in the event log. Its cursor is built only when it is needed, because a cursor
+// may have kilobytes.
 type place struct {
 	cursorOf func(i int) string // store.EventPage.Cursor of the page with the event before the place
 	index    int                // of that event in the page
@@ -18,15 +20,16 @@ type place struct {
 
 func (p place) cursor() string { return p.cursorOf(p.index) }
 
-// window is the part of the event log that was read behind the cursor of a destination: the events up to the first one
-// that is not delivered, deferred or dead have left it. The zero value is an empty window.
+// window holds the events that were read from the event log and that the cursor of the destination has not passed, in
+// the order of the log. Its first event still waits; later ones may be delivered, deferred or dead already. The zero
+// value is an empty window.
 type window struct {
 	slots []*slot
 	items int // slots whose event waits
 	bytes int // of the items of these slots
 }
 
-// add adds an item at the end.
+// add appends an event that was just read. end is the place after it.
 func (w *window) add(i *item, end place) {
 	i.slot = &slot{end: end, item: i}
 	w.slots = append(w.slots, i.slot)
@@ -34,8 +37,8 @@ func (w *window) add(i *item, end place) {
 	w.bytes += i.bytes
 }
 
-// skip records that events which the destination does not receive follow, up to end. It returns false if the window is
-// empty.
+// skip extends the last slot over events that the destination does not receive, up to end. It returns false if the
+// window is empty; the cursor may then move to end at once.
 func (w *window) skip(end place) bool {
 	if len(w.slots) == 0 {
 		return false
@@ -44,14 +47,15 @@ func (w *window) skip(end place) bool {
 	return true
 }
 
-// leave must be called before an item of the window becomes deferred, delivered or dead: it no longer waits.
+// leave must be called just before an event that waits is marked as deferred, delivered or dead. It only adjusts the
+// number and bytes of the waiting events.
 func (w *window) leave(i *item) {
 	w.items--
 	w.bytes -= i.bytes
 }
 
-// advance removes the slots at the front whose events do not wait. It returns the cursor after them, or "" if there are
-// none, and their deferred items, which must be stored together with that cursor.
+// advance removes the events at the front that do not wait. It returns the cursor after them, or "" if there are none,
+// and the deferred ones among them, which must be stored in the same save as that cursor.
 func (w *window) advance() (cursor string, deferred []*item) {
 	n := 0
 	for n < len(w.slots) && !w.slots[n].waits() {
@@ -71,5 +75,5 @@ func (w *window) advance() (cursor string, deferred []*item) {
 	return cursor, deferred
 }
 
-// finished returns how many slots behind the first one have an event that does not wait.
+// finished returns how many events of the window do not wait, but cannot be passed because an earlier one does.
 func (w *window) finished() int { return len(w.slots) - w.items }
