@@ -128,8 +128,8 @@ func (e *explanation) noBatch() string {
 	return "batch " + printable(e.batch) + " does not have this number"
 }
 
-// inbound prints the inbound messages from and to the number. After e.limit messages it stops, and says on standard
-// error that there are more.
+// inbound prints the stored inbound messages (sent by phones to the plan) that have e.number as sender or receiver.
+// After e.limit messages it stops, and says on standard error that there are more.
 func (e *explanation) inbound() error {
 	out, table, shown := e.command.OutOrStdout(), inboundTable(e.command.OutOrStdout()), 0
 	query := url.Values{"number": {e.number}}

@@ -36,9 +36,9 @@ const (
 	roundPause = 5 * time.Second
 )
 
-// sendBatches sends every batch in scenario, and then an inbound message to dlrloop. If once is true, it returns the
-// result of waitUntilIdle after that. Otherwise it repeats the scenario until ctx ends, and then returns nil. If a
-// batch or the message cannot be sent, it returns an error at once.
+// sendBatches sends every batch in scenario to the simulator, and then one inbound message to dlrloop. If once is true,
+// it then calls waitUntilIdle and returns its result. Otherwise it sends all of this again and again until ctx ends,
+// and then returns nil. If a batch or the message cannot be sent, it returns an error at once.
 func (w *world) sendBatches(ctx context.Context, once bool) error {
 	for number := 1; ; {
 		for _, b := range scenario {

@@ -136,7 +136,7 @@ func (p *printer) stored(from, text string) {
 
 // changed prints what new reports changed in dlrloop's store. The store calls it after it has applied them. Late and
 // repeated reports, and those that dlrloop fetched from Sinch, get lines of their own. The messages of all applied
-// reports are counted by status; reportWindow after the first of them, printReports prints the counts.
+// reports are counted by status. printReports prints these counts, reportWindow after the first message that it counts.
 func (p *printer) changed(changes []store.Changes) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

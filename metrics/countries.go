@@ -4,8 +4,9 @@ import "strings"
 
 // callingCodes lists the calling codes (E.164) of each country after its ISO 3166 code (XK for Kosovo, which has none).
 // A phone number belongs to the country with the longest listed code with which the number begins. US covers the codes
-// beginning with 1 that are not listed. A territory counts as its mainland if its numbers begin with the same four
-// digits. Codes of no country, such as those of satellite networks, are not listed.
+// beginning with 1 that are not listed. Only the first four digits of a number are compared, so a territory whose
+// numbers begin with the same four as those of its mainland counts as the mainland. Codes of no country, such as those
+// of satellite networks, are not listed.
 const callingCodes = `
 US 1; other 10 11
 CA 1204 1226 1236 1249 1250 1257 1263 1289 1306 1343 1354 1365 1367 1368 1382 1387 1403 1416 1418 1428 1431 1437

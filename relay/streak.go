@@ -36,8 +36,8 @@ func (s *Streak) Refuse(batchID string) bool {
 	return len(s.refused) >= refusalLimit
 }
 
-// Succeed records that Sinch accepted a call. The count of refused batches starts again at zero, and later refusals of
-// the batches counted so far are ignored.
+// Succeed records that Sinch accepted a call, which sets the count of refused batches to zero. If one of these batches
+// is refused again later, it is not counted again.
 func (s *Streak) Succeed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

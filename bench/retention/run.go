@@ -22,14 +22,14 @@ const (
 	senders = 128
 )
 
-// period is the retention: how long after its last report a batch is deleted. It refers to the times in the reports,
-// which advance faster than the clock.
+// period is the retention: how long after its last report a batch is deleted. The bench makes up the times of its
+// reports, so that many such periods pass in seconds.
 const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
 
 // periodRun is one retention period of the bench. It records reports of new batches, and deletes the batches of the
-// previous period at the same rate. Its field period counts the periods from 0.
+// previous period at the same rate. The field period is the index of this period; that of the first is 0.
 type periodRun struct {
 	store   *pgstore.Store
 	options options

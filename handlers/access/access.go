@@ -67,9 +67,9 @@ func LoopbackHost(host string) bool {
 // ErrCredentials is the error that Access.Check returns for a request with a missing or wrong credential.
 var ErrCredentials = errors.New("this listener requires a credential; the request has none or a wrong one")
 
-// Check returns nil if the request may use the listener. If credentials are configured, it returns ErrCredentials for a
-// request without a valid one. If none are configured, it only checks the Host header and returns the error of
-// CheckHost.
+// Check returns nil if the request may use the listener. If credentials are configured, the request needs one of them;
+// otherwise Check returns ErrCredentials. If no credentials are configured, Check returns the error of CheckHost, which
+// checks the Host header.
 func (a *Access) Check(r *http.Request) error {
 	if a.challenges == nil {
 		return CheckHost(r.Host)

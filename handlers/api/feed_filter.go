@@ -88,8 +88,8 @@ func (f *eventFilter) selects(e *store.Event) bool {
 		(f.digits == "" || f.names(e))
 }
 
-// names reports whether the event contains the phone number f.digits, which must not be empty: as a recipient, or as
-// sender or receiver of an inbound message. Only the digits of the numbers are compared.
+// names reports whether the event contains the phone number f.digits as a recipient, or as the sender or the receiver
+// of an inbound message. It compares only the digits of numbers. f.digits must not be empty.
 func (f *eventFilter) names(e *store.Event) bool {
 	switch e.Type {
 	case store.RecipientStatus:

@@ -16,8 +16,9 @@ const (
 	maxUnverifiedClient = 256
 )
 
-// unverified is the set of arriving bodies whose signature is not verified yet. If there are too many, or too little
-// memory for them, the slowest one is dropped, and its callback is answered 503 or 429. It is safe for concurrent use.
+// unverified is the set of bodies that are being received and whose signatures are not verified yet. If they are too
+// many or need too much memory, the body that arrives most slowly is dropped. Its request is answered 503, or 429 if
+// so configured. unverified is safe for concurrent use.
 type unverified struct {
 	mu      sync.Mutex
 	bodies  []*bodyReader  // guarded by mu, like all fields below

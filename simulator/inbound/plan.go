@@ -28,8 +28,8 @@ type Config struct {
 	LateBy   time.Duration
 }
 
-// Plan sends the callbacks about messages from phones to one service plan. Create it with NewPlan. All methods are safe
-// for concurrent use.
+// Plan stands for one service plan that receives messages from phones: it sends a callback about each message to the
+// default URL of its account. Create it with NewPlan. All methods are safe for concurrent use.
 type Plan struct {
 	config   Config
 	id       string
