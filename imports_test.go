@@ -68,7 +68,7 @@ var imports = map[string][]string{
 	"store": {"dlr"},
 	"store/boltstore": {
 		"dlr", "store", "store/boltstore/internal/backlog", "store/boltstore/internal/schema", "store/commit",
-		"store/copying", "store/disk", "store/fold", "store/journal", "store/packed",
+		"store/copying", "store/disk", "store/erase", "store/fold", "store/journal", "store/packed",
 	},
 	"store/boltstore/internal/backlog": {"store", "store/boltstore/internal/schema", "store/fold", "store/journal"},
 
@@ -77,10 +77,11 @@ var imports = map[string][]string{
 	"store/commit":    {"store"},
 	"store/copying":   {"store"},
 	"store/disk":      {},
+	"store/erase":     {"dlr", "store"},
 	"store/fold":      {"dlr", "store"},
 	"store/journal":   {"store/disk"},
 	"store/packed":    {"dlr", "store"},
-	"store/pgstore":   {"dlr", "store", "store/commit", "store/copying", "store/fold", "store/packed"},
+	"store/pgstore":   {"dlr", "store", "store/commit", "store/copying", "store/erase", "store/fold", "store/packed"},
 	"store/storetest": {"dlr", "store", "store/fold"},
 
 	"dlr/fixtures":           {},
