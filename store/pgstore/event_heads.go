@@ -29,7 +29,7 @@ JOIN event_log l ON l.slot = k.slot AND l.stream = k.stream AND l.seq > k.after 
 )`
 
 	readEvents keyedSQL = `
-SELECT l.stream, l.seq, l.row
+SELECT l.stream, l.seq, l.size, l.row
 FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS k (slot, stream, seq)
 JOIN event_log l ON l.slot = k.slot AND l.stream = k.stream AND l.seq = k.seq`
 
@@ -132,6 +132,32 @@ type eventKey struct{ stream, seq int64 }
 
 // readEvents returns the events of the rows with these heads, by key. A row that was deleted meanwhile is left out.
 func (s *Store) readEvents(ctx context.Context, heads []*eventHead) (map[eventKey][]store.Event, error) {
+	rows, err := s.readEventRows(ctx, heads)
+	if err != nil {
+		return nil, err
+	}
+	events := make(map[eventKey][]store.Event, len(heads))
+	for _, h := range heads {
+		k := eventKey{h.stream, h.seq}
+		if row, ok := rows[k]; ok {
+			if events[k], err = decodeEvents(row, h.events); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return events, nil
+}
+
+// packedEvents holds the columns row and size of a row of table event_log. Erase changes both, so they are read with
+// one statement.
+type packedEvents struct {
+	size int
+	row  []byte
+}
+
+// readEventRows returns the compressed events of the rows with these heads, by key. A row that was deleted meanwhile is
+// left out.
+func (s *Store) readEventRows(ctx context.Context, heads []*eventHead) (map[eventKey]packedEvents, error) {
 	var queue pgx.Batch
 	for _, part := range split(s.config.Dialect, heads, func(h *eventHead) int16 { return h.slot }) {
 		var slots []int16
@@ -143,26 +169,15 @@ func (s *Store) readEvents(ctx context.Context, heads []*eventHead) (map[eventKe
 	}
 	type found struct {
 		Stream, Seq int64
+		Size        int
 		Row         []byte
 	}
-	rows, err := collectQueue(ctx, s, pgx.RowToStructByPos[found], &queue)
-	if err != nil {
-		return nil, err
+	all, err := collectQueue(ctx, s, pgx.RowToStructByPos[found], &queue)
+	rows := make(map[eventKey]packedEvents, len(all))
+	for _, r := range all {
+		rows[eventKey{r.Stream, r.Seq}] = packedEvents{r.Size, r.Row}
 	}
-	encoded := make(map[eventKey][]byte, len(rows))
-	for _, r := range rows {
-		encoded[eventKey{r.Stream, r.Seq}] = r.Row
-	}
-	events := make(map[eventKey][]store.Event, len(heads))
-	for _, h := range heads {
-		k := eventKey{h.stream, h.seq}
-		if row, ok := encoded[k]; ok {
-			if events[k], err = decodeEvents(row, h); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return events, nil
+	return rows, err
 }
 
 // readEnd returns the place after the last row of each stream.
@@ -204,21 +219,21 @@ func decodeDeps(encoded []byte) (map[int64]int64, error) {
 	return deps, nil
 }
 
-// decodeEvents returns the events of a row of table event_log. h is the head of the row.
-func decodeEvents(row []byte, h *eventHead) ([]store.Event, error) {
-	if n, err := s2.DecodedLen(row); err != nil || n != h.size {
+// decodeEvents returns the events of a row of table event_log, which must be as many as in column events.
+func decodeEvents(p packedEvents, events int) ([]store.Event, error) {
+	if n, err := s2.DecodedLen(p.row); err != nil || n != p.size {
 		return nil, fmt.Errorf("%w: a row of events has another size than stored", store.ErrDamaged)
 	}
-	plain, err := s2.Decode(nil, row)
+	plain, err := s2.Decode(nil, p.row)
 	if err != nil {
 		return nil, fmt.Errorf("%w: decompress events: %w", store.ErrDamaged, err)
 	}
-	events, err := packed.DecodeEvents(plain)
-	if err == nil && len(events) != h.events {
-		err = fmt.Errorf("a row has %d events, not %d", len(events), h.events)
+	decoded, err := packed.DecodeEvents(plain)
+	if err == nil && len(decoded) != events {
+		err = fmt.Errorf("a row has %d events, not %d", len(decoded), events)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", store.ErrDamaged, err)
 	}
-	return events, nil
+	return decoded, nil
 }

@@ -65,13 +65,20 @@ type bounds struct {
 // add counts quarantine entries that this replica has committed, and wakes runEviction. It does not block, because
 // callers of Record wait for it.
 func (b *bounds) add(entries []recorded) {
-	if len(entries) == 0 {
+	var added usage
+	for _, r := range entries {
+		added = added.plus(usage{1, len(r.arrival.Entry.RawBytes())})
+	}
+	b.grow(added)
+}
+
+// grow counts what this replica has added to the quarantine, as add does.
+func (b *bounds) grow(added usage) {
+	if added == (usage{}) {
 		return
 	}
 	b.mu.Lock()
-	for _, r := range entries {
-		b.added = b.added.plus(usage{1, len(r.arrival.Entry.RawBytes())})
-	}
+	b.added = b.added.plus(added)
 	b.mu.Unlock()
 	select {
 	case b.grown <- struct{}{}:

@@ -66,19 +66,22 @@ ORDER BY plan, batch_id LIMIT $4`
 
 	// The index recipient_number groups a slot's rows by day. The recursive query finds the existing days, each from
 	// the previous one.
-	selectNumber slotSQL = `
-SELECT row, plan, batch_id, first_at
+	fromNumber = `
 FROM (
     WITH RECURSIVE days (day) AS (
         SELECT max(r.day) FROM recipient r WHERE r.slot = $1 AND r.hash IS NOT NULL
         UNION ALL
         SELECT (SELECT max(r.day) FROM recipient r WHERE r.slot = $1 AND r.day < d.day AND r.hash IS NOT NULL) FROM days d WHERE d.day IS NOT NULL
     )
-    SELECT r.row, r.plan, r.batch_id, r.first_at
+    SELECT r.slot, r.row, r.plan, r.batch_id, r.first_at
     FROM days d JOIN recipient r ON r.slot = $1 AND r.day = d.day AND r.hash = $7 AND r.digits = $2 AND (r.first_at, r.plan, r.batch_id) < ($3, $4, $5)
-    WHERE true` + notHidden + `
+    WHERE true`
+	latestOfNumber = `
 ) n
 ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`
+
+	selectNumber slotSQL = `
+SELECT row, plan, batch_id, first_at` + fromNumber + notHidden + latestOfNumber
 )
 
 // minScan is the minimum number of batches to read for a page if the index does not cover all conditions of the query.

@@ -193,18 +193,8 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 // deleteOlderRows deletes the rows of all hidden batches, and minute counts, quarantine entries and inbound messages
 // from before the given time.
 func (s *Store) deleteOlderRows(ctx context.Context, before time.Time) error {
-	const atOnce = 100
-	for {
-		found, err := s.find(ctx, atOnce, byKey, findHidden, atOnce)
-		if err == nil {
-			err = s.deleteHidden(ctx, found)
-		}
-		if err != nil {
-			return err
-		}
-		if len(found) < atOnce {
-			break
-		}
+	if err := s.deleteAllHidden(ctx); err != nil {
+		return err
 	}
 	if _, err := s.deleteOld(ctx, findOldMinutes, deleteMinutes, before); err != nil {
 		return err
@@ -214,6 +204,20 @@ func (s *Store) deleteOlderRows(ctx context.Context, before time.Time) error {
 	}
 	_, err := s.deleteOld(ctx, findOldInbound, deleteInbound, before)
 	return err
+}
+
+// deleteAllHidden deletes the rows of all hidden batches.
+func (s *Store) deleteAllHidden(ctx context.Context) error {
+	const atOnce = 100
+	for {
+		found, err := s.find(ctx, atOnce, byKey, findHidden, atOnce)
+		if err == nil {
+			err = s.deleteHidden(ctx, found)
+		}
+		if err != nil || len(found) < atOnce {
+			return err
+		}
+	}
 }
 
 // deleteHidden deletes the given batches, which must be hidden, with all their rows. Several goroutines and replicas

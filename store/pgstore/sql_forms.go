@@ -31,7 +31,7 @@ JOIN event_log l ON l.slot = $1 AND l.stream = k.stream AND l.seq > k.after AND 
 )`,
 
 	readEvents: `
-SELECT l.stream, l.seq, l.row
+SELECT l.stream, l.seq, l.size, l.row
 FROM unnest($2::bigint[], $3::bigint[]) AS k (stream, seq)
 JOIN event_log l ON l.slot = $1 AND l.stream = k.stream AND l.seq = k.seq`,
 
@@ -365,7 +365,7 @@ FROM (
         UNION ALL
         SELECT (SELECT max(r.day) FROM recipient r WHERE r.slot = s.n AND r.day < d.day AND r.hash IS NOT NULL) FROM days d WHERE d.day IS NOT NULL
     )
-    SELECT r.row, r.plan, r.batch_id, r.first_at
+    SELECT r.slot, r.row, r.plan, r.batch_id, r.first_at
     FROM days d JOIN recipient r ON r.slot = s.n AND r.day = d.day AND r.hash = $7 AND r.digits = $2 AND (r.first_at, r.plan, r.batch_id) < ($3, $4, $5)
     WHERE true
     AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.slot = s.n AND b.plan = r.plan AND b.batch_id = r.batch_id AND b.gone)
