@@ -246,8 +246,8 @@ type Observer struct {
 	Committed func(arrivals, bytes int, took time.Duration, err error)
 	// Folded is called with the changes of a fold after the transaction of the fold is committed.
 	Folded func([]Changes)
-	// Failed is called for each failed operation: commit, fold, read, expire (DeleteOlder), replica or damage. For
-	// damage it is called once per damaged row, and err says how the store handled the damage.
+	// Failed is called for each failed operation: commit, fold, read, expire (DeleteOlder), erase, replica or damage.
+	// For damage it is called once per damaged row, and err says how the store handled the damage.
 	Failed func(operation string, err error)
 	// Evicted is called with how many quarantine entries the store deleted to make room for newer entries.
 	Evicted func(entries int)

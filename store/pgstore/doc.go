@@ -27,6 +27,9 @@
 // Retention first hides a batch (column gone) and then deletes its rows in several transactions. An arrival for a
 // hidden batch waits until all these rows are deleted, and then starts the batch anew.
 //
+// Erase (erase.go) rewrites the rows that contain a phone number. It reads without locks and then changes a row only if
+// it is still the same; the rows of a batch are changed under the lock of the batch (erase_batch.go).
+//
 // The values that queries select or sort by (due tasks, dead feedback, missing reports, numbers) have columns of
 // their own. Column row holds the complete store.Batch or store.Recipient, encoded by package packed.
 //

@@ -23,6 +23,27 @@ WHERE b.slot = $1 AND b.plan = k.plan AND b.batch_id = k.batch_id
     AND (b.due <= $5 OR b.due > $7) AND (b.lease_until IS NULL OR b.lease_until <= $5 OR b.lease_until > $8)
 RETURNING b.lease, b.row`,
 
+	deleteInboundByKey: `
+DELETE FROM inbound m USING unnest($2::text[], $3::text[]) AS k (plan, id)
+WHERE m.slot = $1 AND m.plan = k.plan AND m.id = k.id`,
+
+	rewriteReports: `
+UPDATE report_log l SET raw = k.raw
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[])
+    AS k (plan, batch_id, chunk, place, old, raw)
+WHERE l.slot = $1 AND l.plan = k.plan AND l.batch_id = k.batch_id AND l.chunk = k.chunk AND l.place = k.place AND l.raw = k.old`,
+
+	rewriteEvents: `
+UPDATE event_log l SET size = k.size, row = k.row
+FROM unnest($2::bigint[], $3::bigint[], $4::integer[], $5::bytea[], $6::bytea[]) AS k (stream, seq, size, old, row)
+WHERE l.slot = $1 AND l.stream = k.stream AND l.seq = k.seq AND l.row = k.old
+RETURNING l.stream, l.seq`,
+
+	rewriteQuarantined: `
+UPDATE quarantine q SET raw = k.raw, size = octet_length(k.raw)
+FROM unnest($2::timestamptz[], $3::text[], $4::bytea[], $5::bytea[]) AS k (received_at, id, old, raw)
+WHERE q.slot = $1 AND q.received_at = k.received_at AND q.id = k.id AND q.raw = k.old`,
+
 	readHeads: `
 SELECT l.slot, l.stream, l.seq, l.newest, l.events, l.total, l.size, l.deps
 FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS k (stream, after, most)
@@ -213,6 +234,37 @@ FROM ((SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = s.n AND pl
 ORDER BY check_due, batch_id LIMIT $4
 ) e
 ORDER BY check_due, batch_id LIMIT $4`,
+
+	findNumber: `
+SELECT slot, plan, batch_id, first_at
+FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
+SELECT slot, plan, batch_id, first_at
+FROM (
+    WITH RECURSIVE days (day) AS (
+        SELECT max(r.day) FROM recipient r WHERE r.slot = s.n AND r.hash IS NOT NULL
+        UNION ALL
+        SELECT (SELECT max(r.day) FROM recipient r WHERE r.slot = s.n AND r.day < d.day AND r.hash IS NOT NULL) FROM days d WHERE d.day IS NOT NULL
+    )
+    SELECT r.slot, r.row, r.plan, r.batch_id, r.first_at
+    FROM days d JOIN recipient r ON r.slot = s.n AND r.day = d.day AND r.hash = $7 AND r.digits = $2 AND (r.first_at, r.plan, r.batch_id) < ($3, $4, $5)
+    WHERE true
+) n
+ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6
+) e
+ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`,
+
+	findInboundOfNumber: `
+SELECT slot, plan, id, arrived_at
+FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
+SELECT slot, plan, id, arrived_at
+FROM ((SELECT slot, plan, id, arrived_at FROM inbound WHERE slot = s.n AND sender = $2
+    ORDER BY arrived_at, plan, id LIMIT $3)
+    UNION
+    (SELECT slot, plan, id, arrived_at FROM inbound WHERE slot = s.n AND receiver = $2
+    ORDER BY arrived_at, plan, id LIMIT $3)) m
+ORDER BY arrived_at, plan, id LIMIT $3
+) e
+ORDER BY arrived_at, plan, id LIMIT $3`,
 
 	exportBatches: `
 SELECT slot, plan, batch_id, first_at
