@@ -68,7 +68,7 @@ func (j *Journal) Append(buf []byte, arrivals int) (p Ref, sealed []byte, err er
 // Reserve makes sure that the current segment has room for a frame of length bytes. If necessary, it switches to
 // another segment; then it may block and return ErrFull as Append does.
 func (j *Journal) Reserve(length int) error {
-	if j.current != nil && j.offset+length <= j.current.size {
+	if j.current != nil && j.offset+length <= j.current.size && !j.current.stale.Load() {
 		return nil
 	}
 	return j.switchSegment(length)
@@ -90,6 +90,7 @@ func (j *Journal) switchSegment(length int) error {
 		}
 		if s != nil {
 			j.current, j.offset, j.fullSince = s, segmentHeader, time.Time{}
+			s.clean = false
 			return nil
 		}
 		if j.fullSince.IsZero() {
@@ -120,10 +121,14 @@ func (j *Journal) findSegment(length int) (*segment, error) {
 	return j.create(size)
 }
 
-// free reports whether a segment may be overwritten or deleted: the database contains all its frames, and the last
-// frame of the journal is in another segment. (Without its last frame, the journal would look like an old copy.) The
-// caller holds mu.
-func (j *Journal) free(s *segment) bool {
+// free reports whether a segment may be reused or deleted: it is unused, and Scrub does not overwrite it. The caller
+// holds mu.
+func (j *Journal) free(s *segment) bool { return j.unused(s) && !s.stale.Load() }
+
+// unused reports whether the content of a segment may be lost: the database contains all its frames, and the last frame
+// of the journal is in another segment. (Without its last frame, the journal would look like an old copy.) The caller
+// holds mu.
+func (j *Journal) unused(s *segment) bool {
 	return s != j.current && s.last <= j.folded && (s.last < j.synced || s.last == 0)
 }
 

@@ -234,6 +234,11 @@ func TestJournalReopensInAnyState(t *testing.T) {
 				j.config.Limit = 1 << 30
 				require.NoError(rt, j.switchSegment(rapid.IntRange(32, 2000).Draw(rt, "need")))
 			},
+			"scrub": func(rt *rapid.T) {
+				j.config.Limit = 1 << 30
+				require.NoError(rt, j.Scrub(t.Context(), appendEmpty(j, true)))
+				requireScrubbed(rt, readFiles(t, dir), j.next-1, j.salt)
+			},
 			"open": func(rt *rapid.T) {
 				folded, next := j.at(j.folded), j.next
 				require.NoError(rt, j.Close())

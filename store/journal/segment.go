@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 
 	"github.com/dlrloop/dlrloop/store/disk"
 )
@@ -20,7 +21,12 @@ type segment struct {
 	disk.Watched
 	file *os.File
 	size int    // bytes, header included
-	last uint64 // sequence of the last frame in it; 0 if it was never used
+	last uint64 // sequence of the last frame in it; 0 if it has none
+
+	// The appender does not write to a stale segment, so that Scrub can overwrite it. A clean segment has only zeros after
+	// its header.
+	stale atomic.Bool
+	clean bool
 }
 
 // createSegment creates a file of size bytes, filled with zeros after its header, and syncs the file and its directory.
@@ -67,7 +73,7 @@ func createSegment(path string, size int, s Salt) (_ *segment, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &segment{Watched: disk.Watched{Path: path, Info: info}, file: file, size: size}, nil
+	return &segment{Watched: disk.Watched{Path: path, Info: info}, file: file, size: size, clean: true}, nil
 }
 
 // openSegment opens a segment file, verifies its header and reads the whole file into content, which uses the memory of
