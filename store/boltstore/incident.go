@@ -1,6 +1,10 @@
 package boltstore
 
-import "time"
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/store/disk"
+)
 
 const (
 	// retryEvery is the pause after a failed commit. Without it, a full disk would refuse thousands of groups a second.
@@ -34,5 +38,22 @@ func (s *Store) waitRetry(lastFailure time.Time) {
 	select {
 	case <-time.After(time.Until(lastFailure.Add(retryEvery))):
 	case <-s.failed:
+	}
+}
+
+// reportFailure passes an error and the name of the failed operation, such as "commit", to Observer.Failed. A fatal
+// error (see disk.Fatal) also ends the store: further calls return ErrClosed.
+func (s *Store) reportFailure(operation string, err error) {
+	if o := s.config.Observer.Failed; o != nil {
+		o(operation, err)
+	}
+	if disk.IsFatal(err) {
+		s.failure.Do(func() {
+			s.err = err
+			s.closed.Store(true)
+			close(s.failed) // first, so that callers that wake up find the cause
+			s.backlog.End()
+			s.journal.Stop()
+		})
 	}
 }

@@ -132,21 +132,8 @@ func (c *writeTx) purge(cutoff time.Time) (emptied bool, err error) {
 	tx, room := c.tx, retentionStep
 	trash := tx.Bucket(schema.BucketTrash)
 	for key, _ := trash.Cursor().First(); key != nil && room > 0; key, _ = trash.Cursor().First() {
-		n := schema.NumberOf(key)
-		if err := deleteWhile(tx.Bucket(schema.BucketLog), n.Key(), &room, nil); err != nil {
+		if err := purgeBatch(tx, schema.NumberOf(key), &room); err != nil {
 			return false, err
-		}
-		numbers := tx.Bucket(schema.BucketNumbers)
-		err := deleteWhile(tx.Bucket(schema.BucketRecipients), n.Key(), &room, func(key []byte) error {
-			return numbers.Delete(append(schema.NumberPrefixOf(n, key), n.Key()...))
-		})
-		if err != nil {
-			return false, err
-		}
-		if room > 0 {
-			if err := trash.Delete(n.Key()); err != nil {
-				return false, err
-			}
 		}
 	}
 	if err := purgeMinutes(tx, cutoff, &room); err != nil {
@@ -163,6 +150,22 @@ func (c *writeTx) purge(cutoff time.Time) (emptied bool, err error) {
 	}
 	err = c.purgeDead(cutoff, &room)
 	return room > 0, err
+}
+
+// purgeBatch deletes the reports and recipients of batch n, which BucketTrash lists, until *room is used up. Each
+// deleted key lowers *room. If some is left, purgeBatch also deletes the entry in BucketTrash.
+func purgeBatch(tx *bolt.Tx, n schema.Number, room *int) error {
+	if err := deleteWhile(tx.Bucket(schema.BucketLog), n.Key(), room, nil); err != nil {
+		return err
+	}
+	numbers := tx.Bucket(schema.BucketNumbers)
+	err := deleteWhile(tx.Bucket(schema.BucketRecipients), n.Key(), room, func(key []byte) error {
+		return numbers.Delete(append(schema.NumberPrefixOf(n, key), n.Key()...))
+	})
+	if err != nil || *room <= 0 {
+		return err
+	}
+	return tx.Bucket(schema.BucketTrash).Delete(n.Key())
 }
 
 // deleteWhile deletes at most *room keys with the prefix and lowers *room. If visit is set, it is called before each.

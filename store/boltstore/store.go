@@ -98,6 +98,8 @@ type Store struct {
 	urgent          atomic.Int32            // how many writes wait for which a fold step must not sleep
 	published       atomic.Pointer[published]
 
+	erasing chan struct{} // capacity 1; Erase and Close hold its only place
+
 	reported    sync.Map    // damage already reported to the Observer, by row id or text
 	unmended    sync.Map    // damaged rows that a read found and the fold has not mended yet, by row id
 	startOnly   sync.Map    // damaged rows that only Open can mend, by row id
@@ -139,7 +141,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := disk.MakeDir(c.Path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{config: c, measured: backlog.NewMeasured(), failed: make(chan struct{})}
+	s := &Store{config: c, measured: backlog.NewMeasured(), failed: make(chan struct{}), erasing: make(chan struct{}, 1)}
 	s.backlog = backlog.New(c.BacklogBytes, s.readBack)
 	s.leases.held = make(map[schema.Number]lease)
 	var err error
@@ -259,8 +261,8 @@ func (s *Store) failGroup(results []error, err error) {
 	setAll(results, s.commitError(err))
 }
 
-// commitError returns the error of Record after a journal write failed with err: ErrBusy if the journal is full, or
-// ErrClosed if the store is also closing. Otherwise it is err.
+// commitError returns the error of Record or Erase after a journal write failed with err: ErrBusy if the journal is
+// full, or ErrClosed if the store is also closing. Otherwise it is err, which may be nil.
 func (s *Store) commitError(err error) error {
 	switch {
 	case !errors.Is(err, journal.ErrFull):
@@ -274,23 +276,6 @@ func (s *Store) commitError(err error) error {
 func setAll(results []error, err error) {
 	for i := range results {
 		results[i] = err
-	}
-}
-
-// reportFailure passes an error and the name of the failed operation, such as "commit", to Observer.Failed. A fatal
-// error (see disk.Fatal) also ends the store: further calls return ErrClosed.
-func (s *Store) reportFailure(operation string, err error) {
-	if o := s.config.Observer.Failed; o != nil {
-		o(operation, err)
-	}
-	if disk.IsFatal(err) {
-		s.failure.Do(func() {
-			s.err = err
-			s.closed.Store(true)
-			close(s.failed) // first, so that callers that wake up find the cause
-			s.backlog.End()
-			s.journal.Stop()
-		})
 	}
 }
 
@@ -337,6 +322,9 @@ func (s *Store) Close() error {
 		stuck.Stop()
 		s.backlog.End()
 		s.folding.Wait()
+		s.journal.Stop() // Erase may wait for frames that the fold has given up
+		s.erasing <- struct{}{}
+		defer func() { <-s.erasing }()
 		s.reportUnmended()
 		s.writing.Lock()
 		defer s.writing.Unlock()
