@@ -28,9 +28,10 @@ type eraser struct {
 	counted store.Erased // of the current write transaction
 }
 
-// Erase implements store.Store: it removes a phone number from all rows, and deletes what bucket damaged has of rows
-// that may name the number. The next call completes an interrupted one. Only one call runs at a time; others wait for
-// it.
+// Erase implements store.Store: it removes a phone number from all rows. Then it overwrites with zeros where the files
+// have the number still: folded frames of the journal, and free pages of the database. It also deletes what bucket
+// damaged has of rows that may name the number. The next call completes an interrupted one. Only one call runs at a
+// time; others wait for it.
 func (s *Store) Erase(ctx context.Context, number string) (store.Erased, error) {
 	n, err := erase.New(number)
 	if err != nil {
@@ -48,7 +49,7 @@ func (s *Store) Erase(ctx context.Context, number string) (store.Erased, error) 
 	e := &eraser{s: s, number: n}
 	err = s.backlog.Wait(ctx)
 	for _, step := range []func(context.Context) error{
-		e.batches, e.inbound, e.quarantined, e.events, e.deferred, e.damaged,
+		e.batches, e.inbound, e.quarantined, e.events, e.deferred, e.damaged, s.scrubJournal, s.scrubDatabase,
 	} {
 		if err == nil {
 			err = step(ctx)

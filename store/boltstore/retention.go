@@ -30,6 +30,9 @@ func (s *Store) DeleteOlder(ctx context.Context, cutoff time.Time, limit int) (d
 		return 0, false, s.closedError()
 	}
 	deleted, more, err = s.unindex(cutoff, limit)
+	if err == nil {
+		err = s.dropUnfinished(ctx)
+	}
 	for emptied := false; err == nil && !emptied && ctx.Err() == nil; {
 		err = s.write(func(c *writeTx) error {
 			emptied, err = c.purge(cutoff)

@@ -36,6 +36,9 @@ func (s *Store) start(ctx context.Context) error {
 	if err := s.recover(ctx, tail, folded.Within); err != nil {
 		return errors.Join(err, s.journal.Close())
 	}
+	if err := s.dropScrub(ctx); err != nil { // a crash may have interrupted Erase
+		return errors.Join(fmt.Errorf("open store: %w", err), s.journal.Close())
+	}
 	if err := s.journal.Reserve(0); err != nil {
 		return errors.Join(err, s.journal.Close())
 	}

@@ -36,4 +36,6 @@
 //	trash       batch number                     → empty: batches deleted by retention that still have rows
 //	damaged     sequence                         → time, bucket, key and bytes of a damaged row; created when needed
 //	mending     batch number, or "totals"        → state of an unfinished mend; created when needed
+//	scrub       sequence                         → bucket with a row of zeros; only while the free pages of the file
+//	                                               are being overwritten
 package schema

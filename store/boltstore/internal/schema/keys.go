@@ -38,6 +38,7 @@ var (
 
 	BucketDamaged = []byte("damaged") // created when needed
 	BucketMending = []byte("mending") // created when needed
+	BucketScrub   = []byte("scrub")   // created when needed
 
 	Buckets = [][]byte{
 		BucketMeta, BucketIDs, BucketBatches, BucketRecipients, BucketDue, BucketDead, BucketFetches,
