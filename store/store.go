@@ -100,6 +100,15 @@ type Store interface {
 	// and reports, and minute counts, quarantine entries, inbound messages and events of that age. It returns how many
 	// batches it deleted, and in more whether another call would delete more.
 	DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error)
+	// Erase removes a phone number, compared by its digits, from everything that the store holds. A name that begins
+	// with ErasedPrefix takes its place in the rows of recipients, in the bodies of reports and quarantined callbacks,
+	// in client references and in events, so all counts stay as they are. Feedback that is owed or dead for the number
+	// is not sent any more. Inbound messages from or to the number are deleted. If Erase changes events, it raises the
+	// Epoch and the LastID of every destination, so that nobody stores an event again that is still in memory. Erase
+	// blocks until all this is durable; calling it again is safe. It returns what it has done, also with an error, and
+	// an error that wraps ErrNumber if number is not a phone number. An arrival that is recorded during the call or
+	// later can bring the number back.
+	Erase(ctx context.Context, number string) (Erased, error)
 
 	EventLog
 

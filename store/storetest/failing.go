@@ -24,6 +24,7 @@ const (
 	Read        Operation = "read"
 	Requeue     Operation = "requeue"
 	DeleteOlder Operation = "delete older"
+	Erase       Operation = "erase"
 	Ready       Operation = "ready"
 )
 
@@ -286,6 +287,11 @@ func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) 
 		return 0, false, err
 	}
 	return deleted, more, nil
+}
+
+// Erase calls Store.Erase, subject to the faults of the operation Erase.
+func (f *Failing) Erase(ctx context.Context, number string) (store.Erased, error) {
+	return through(ctx, f, Erase, func(ctx context.Context) (store.Erased, error) { return f.Store.Erase(ctx, number) })
 }
 
 // Ready calls Store.Ready, subject to the faults of the operation Ready.

@@ -41,6 +41,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"Inbound", inbound},
 		{"Events", append(slices.Clip(events), foreignCursor)},
 		{"Destinations", destinations},
+		{"Erase", erasing},
 		{"Concurrency", concurrency},
 		{"Lifecycle", lifecycle},
 		{"Model", models},
