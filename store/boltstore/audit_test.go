@@ -28,6 +28,13 @@ type audit struct {
 
 // auditStore compares s with the output of the children that used it.
 func auditStore(ctx context.Context, t require.TestingT, s *Store, w *transcript) {
+	a := auditState(ctx, t, s, w)
+	a.events()
+	a.destination()
+}
+
+// auditState is auditStore without the event log and its destinations.
+func auditState(ctx context.Context, t require.TestingT, s *Store, w *transcript) *audit {
 	a := &audit{
 		t: t, ctx: ctx, s: s, w: w, batches: make(map[string][]*store.Batch), names: make(map[string]int),
 		repeats: make(map[string]int), tally: make(map[string]store.Tally),
@@ -44,8 +51,7 @@ func auditStore(ctx context.Context, t require.TestingT, s *Store, w *transcript
 	a.totals()
 	a.tasks()
 	a.indexes()
-	a.events()
-	a.destination()
+	return a
 }
 
 // pages reads all pages of a list.

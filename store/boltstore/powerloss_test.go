@@ -21,6 +21,8 @@ type run struct {
 	// dense is the number of first events of each process after which a power loss is always tried. In them the
 	// process creates or opens its files.
 	dense int
+	// check compares an open store with the child's output up to the power loss; nil means auditStore.
+	check func(t require.TestingT, s *Store, path string, w *transcript)
 }
 
 // trace runs the child on the store in base under strace and returns its exit code.
@@ -88,7 +90,7 @@ func (r *run) losePower(t *testing.T, seed uint64, wanted int) (p powerLosses, e
 					"%s of the unsynced changes is left",
 					generation+1, i, len(trace), e.name, l.name)
 				image.write(t, dir)
-				if err := attempt(func(t2 require.TestingT) { checkImage(t, t2, dir, w) }); err != nil {
+				if err := attempt(func(t2 require.TestingT) { r.checkImage(t, t2, dir, w) }); err != nil {
 					p.acknowledged = len(w.done)
 					return p, fmt.Errorf("%s; %w; the child's output:\n%s", why, err, strings.Join(w.lines, "\n"))
 				}
@@ -111,12 +113,17 @@ func (p *powerLosses) count(c *call) {
 }
 
 // checkImage opens the store in an image and compares it with the child's output up to the power loss.
-func checkImage(t *testing.T, t2 require.TestingT, image string, w *transcript) {
+func (r *run) checkImage(t *testing.T, t2 require.TestingT, image string, w *transcript) {
+	path := filepath.Join(image, "store")
 	s, err := Open(t.Context(), Config{
-		Path: filepath.Join(image, "store"), Segment: 16 << 10, JournalLimit: 128 << 10, Policies: testPolicy,
+		Path: path, Segment: 16 << 10, JournalLimit: 128 << 10, Policies: testPolicy,
 	})
 	require.NoError(t2, err)
 	defer func() { require.NoError(t2, s.Close()) }()
+	if r.check != nil {
+		r.check(t2, s, path, w)
+		return
+	}
 	auditStore(t.Context(), t2, s, w)
 }
 

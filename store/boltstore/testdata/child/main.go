@@ -42,6 +42,7 @@ func main() {
 		idle    = flag.Bool("idle", false, "only open the store, and wait for a kill")
 		abandon = flag.Bool("abandon", false, "exit without waiting for the fold")
 		loaders = flag.Int("loaders", 3, "number of goroutines that record")
+		erases  = flag.Bool("erase", false, "erase a number of an earlier run")
 	)
 	flag.StringVar(&config.Path, "path", "", "the store's directory")
 	flag.IntVar(&config.Segment, "segment", 16<<10, "bytes of a journal segment")
@@ -82,6 +83,9 @@ func main() {
 	others.Go(func() { c.reconcile(ctx) })
 	others.Go(func() { c.deleteOlder(ctx) })
 	others.Go(func() { c.deliver(ctx) })
+	if *erases {
+		loading.Go(func() { c.erase(context.Background()) })
+	}
 	loading.Wait()
 	stop()
 	others.Wait()
@@ -112,6 +116,7 @@ func (c *child) printNotClosed(ctx context.Context) {
 	_, closed["SaveDestination"] = c.store.SaveDestination(ctx, "new", store.DestinationChange{})
 	_, closed["RequeueEvents"] = c.store.RequeueEvents(ctx, "app", noon)
 	closed["TrimEvents"] = c.store.TrimEvents(ctx, noon)
+	_, closed["Erase"] = c.store.Erase(ctx, "447700900001")
 	for method, err := range closed {
 		if !errors.Is(err, store.ErrClosed) {
 			say("open %s: %v", method, err)
@@ -290,6 +295,31 @@ func (c *child) deliver(ctx context.Context) {
 			continue
 		}
 		say("done destination %d", d.Epoch+1)
+	}
+}
+
+// erase erases the number of one recipient of a full report whose message failed, so that no feedback was settled. It
+// prints the number before and after.
+func (c *child) erase(ctx context.Context) {
+	batches, err := c.store.Batches(ctx, store.BatchQuery{Plan: "live"})
+	if err != nil {
+		return
+	}
+	for _, b := range batches.Items {
+		page, err := c.store.Recipients(ctx, b.Key(), store.RecipientQuery{Status: dlr.Failed})
+		if err != nil {
+			return
+		}
+		for _, r := range page.Items {
+			if !strings.HasPrefix(r.Number, "4478") {
+				continue
+			}
+			say("erase %s", r.Number)
+			if _, err := c.store.Erase(ctx, r.Number); err == nil {
+				say("erased %s", r.Number)
+			}
+			return
+		}
 	}
 }
 
