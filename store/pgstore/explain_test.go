@@ -124,9 +124,29 @@ func readsEvents(t *testing.T, s *pgstore.Store) error {
 	return errors.Join(err, requeueErr, oldErr, trimErr, s.DeleteDestination(ctx, "another"))
 }
 
+// erases records a number that no other arrival contains, with an arrival of every kind, and erases it.
+func erases(t *testing.T, s *pgstore.Store) error {
+	t.Helper()
+	for _, n := range []store.Entry{
+		delivered("another", number(9)).Entry, textsFrom("erased", number(9)),
+		store.Quarantined{Reason: dlr.NotJSON, Raw: []byte(number(9))},
+	} {
+		require.NoError(t, s.Record(t.Context(), arrives(n)))
+	}
+	put := []store.DeferredEvent{{ID: 1, Since: epoch}}
+	put[0].Event = store.Event{Type: store.RecipientStatus, At: epoch, Plan: "plan", BatchID: "another", Number: number(9)}
+	_, err := s.SaveDestination(t.Context(), "erased", store.DestinationChange{Put: put})
+	require.NoError(t, err)
+	erased, err := s.Erase(t.Context(), number(9))
+	require.Equal(t, store.Erased{Recipients: 1, Reports: 1, InboundMessages: 1, Quarantined: 1, Events: 3}, erased)
+	return errors.Join(err, s.DeleteDestination(t.Context(), "erased"))
+}
+
 // texts returns an inbound message.
-func texts(id string) store.Inbound {
-	raw := fmt.Appendf(nil, `{"type":"mo_text","id":%q,"from":%q,"to":"54321","body":"STOP"}`, id, number(1))
+func texts(id string) store.Inbound { return textsFrom(id, number(1)) }
+
+func textsFrom(id, number string) store.Inbound {
+	raw := fmt.Appendf(nil, `{"type":"mo_text","id":%q,"from":%q,"to":"54321","body":"STOP"}`, id, number)
 	c, err := dlr.Parse(raw)
 	if err != nil {
 		panic(err)
@@ -195,6 +215,7 @@ func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 		require.NoError(t, read(), list)
 	}
 	require.NoError(t, readsEvents(t, s))
+	require.NoError(t, erases(t, s))
 	require.Eventually(t, func() bool {
 		return queryOne[int](t, address, `SELECT count(*) FROM quarantine`) <= 10_000
 	}, timeout, 10*time.Millisecond)
