@@ -97,7 +97,7 @@ type explanation struct {
 // --json it also prints that no batch has the number.
 func (e *explanation) recipients() error {
 	out, shown := e.command.OutOrStdout(), 0
-	path := "/api/v1/recipients" + escaped(e.number)
+	path := numberPath(e.number)
 	for r, err := range items[recipientView](e.command.Context(), e.api, path, url.Values{}) {
 		if err != nil {
 			return advise(err)

@@ -32,6 +32,7 @@ func commands() []*cobra.Command {
 		destinationCommand(),
 		explainCommand(),
 		feedbackCommand(),
+		forgetCommand(),
 		healthcheckCommand(),
 		inboundCommand(),
 		migrateCommand(),

@@ -78,9 +78,9 @@ func joined[T ~string](values []T) string {
 }
 
 // selects reports whether the event matches all fields of the filter. An event of type ReportReceived never does,
-// because it has no JSON form.
+// because it has no JSON form, and neither does an inbound message that was erased.
 func (f *eventFilter) selects(e *store.Event) bool {
-	return slices.Contains(f.types, e.Type) &&
+	return slices.Contains(f.types, e.Type) && !e.Erased() &&
 		(f.plan == "" || e.Plan == f.plan) &&
 		(f.batch == "" || e.BatchID == f.batch) &&
 		(f.statuses == nil ||

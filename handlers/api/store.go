@@ -31,11 +31,12 @@ type Batches interface {
 }
 
 // Recipients is the part of Store that reads recipients: one of a batch, all of a batch, or one phone number in all
-// batches.
+// batches. It also erases a phone number.
 type Recipients interface {
 	Recipient(ctx context.Context, key store.BatchKey, number string) (store.RecipientWithBodies, error)
 	Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (store.Page[*store.Recipient], error)
 	RecipientBatches(ctx context.Context, number string, p store.Paging) (store.Page[store.RecipientInBatch], error)
+	Erase(ctx context.Context, number string) (store.Erased, error)
 }
 
 // Inbound is the part of Store that reads inbound messages, which phones sent to a service plan.

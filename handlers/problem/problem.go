@@ -65,7 +65,7 @@ var kinds = [...]struct {
 	KindUnavailable:    {"unavailable", "Temporarily unavailable", http.StatusServiceUnavailable, slog.LevelError},
 	KindBusy:           {"busy", "Too busy", http.StatusServiceUnavailable, slog.LevelWarn},
 	KindNotFound:       {"not-found", "Not found", http.StatusNotFound, slog.LevelDebug},
-	KindBadParameter:   {"bad-parameter", "Bad query parameter", http.StatusBadRequest, slog.LevelDebug},
+	KindBadParameter:   {"bad-parameter", "Bad parameter", http.StatusBadRequest, slog.LevelDebug},
 	KindBadBody:        {"bad-body", "Bad request body", http.StatusBadRequest, slog.LevelDebug},
 	KindMethod:         {"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed, slog.LevelDebug},
 	KindUnauthorized:   {"unauthorized", "Missing or wrong credentials", http.StatusUnauthorized, slog.LevelWarn},
@@ -91,7 +91,7 @@ var kinds = [...]struct {
 type Problem struct {
 	Kind      Kind
 	Status    int    // overrides the status of the kind; 0 keeps it
-	Parameter string // the faulty query parameter
+	Parameter string // the faulty parameter of the query or of the path
 	Detail    string // for the caller: what happened and what to do; contains no secret
 	Cause     error  // for the log only
 	// OldestCursor is the cursor before the oldest event that is kept, for KindCursorGone. It may be empty.
@@ -126,8 +126,9 @@ func NotFound(thing string) error {
 	return &Problem{Kind: KindNotFound, Detail: thing + " was not found"}
 }
 
-// BadParameter returns a *Problem with status 400 about the query parameter with this name. fault says what is wrong
-// with the value, and allowed which values are valid. They must not quote the value, which may be a phone number.
+// BadParameter returns a *Problem with status 400 about the parameter with this name in the query or the path. fault
+// says what is wrong with the value, and allowed which values are valid. They must not quote the value, which may be a
+// phone number.
 func BadParameter(name, fault, allowed string) error {
 	detail := fmt.Sprintf("%s: %s; allowed: %s", name, fault, allowed)
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}

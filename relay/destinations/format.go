@@ -28,9 +28,11 @@ func (f Format) EventTypes() []store.EventType {
 
 // receives reports whether the destination is configured to receive the event: its plan, its type and, for FormatSinch,
 // whether the body of the callback is stored with the event. That body is missing if the event happened before any
-// destination of FormatSinch was configured.
+// destination of FormatSinch was configured. No destination receives an event that was erased.
 func (d *Destination) receives(e *store.Event) bool {
 	switch {
+	case e.Erased():
+		return false
 	case len(d.Plans) > 0 && !slices.Contains(d.Plans, e.Plan):
 		return false
 	case d.Format == FormatSinch && len(e.Raw) == 0:
