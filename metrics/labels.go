@@ -109,7 +109,7 @@ func latencyLabel(s dlr.Status) string {
 // operationLabels returns the values of the label operation of store_errors_total: the operations of a store that can
 // fail (see store.Observer.Failed).
 func operationLabels() []string {
-	return []string{"commit", "fold", "read", "expire", "replica", "damage", other}
+	return []string{"commit", "fold", "read", "expire", "erase", "replica", "damage", other}
 }
 
 // The values of the label result of feedback_recipients_total: what happened to the delivery feedback about a
