@@ -34,7 +34,9 @@ type applicationURLs struct {
 	mu        sync.Mutex // guards the fields below
 	events    []received
 	callbacks []string
-	fail      bool // answer 503
+	bodies    []string       // of all accepted requests
+	status    int            // of the answers; 0 means to accept the requests
+	refused   map[string]int // requests that were not accepted, by path
 }
 
 // received is an event in the format of the feed.
@@ -51,7 +53,7 @@ type received struct {
 
 func newApplication(t *testing.T) *applicationURLs {
 	t.Helper()
-	a := &applicationURLs{t: t}
+	a := &applicationURLs{t: t, refused: make(map[string]int)}
 	a.Server = httptest.NewServer(a)
 	t.Cleanup(a.Close)
 	return a
@@ -63,10 +65,12 @@ func (a *applicationURLs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	assert.NoError(a.t, err)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.fail {
-		w.WriteHeader(http.StatusServiceUnavailable)
+	if a.status != 0 {
+		a.refused[r.URL.Path]++
+		w.WriteHeader(a.status)
 		return
 	}
+	a.bodies = append(a.bodies, string(body))
 	if r.URL.Path == "/callbacks" {
 		mac := hmac.New(sha256.New, []byte(secret))
 		_, _ = fmt.Fprintf(mac, "%s.%s.%s", body, r.Header.Get("x-sinch-webhook-signature-nonce"),
@@ -85,10 +89,18 @@ func (a *applicationURLs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.events = append(a.events, e)
 }
 
-func (a *applicationURLs) answer(fail bool) {
+// answer makes the application answer with this status from now on, or accept requests if it is 0.
+func (a *applicationURLs) answer(status int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.fail = fail
+	a.status = status
+}
+
+// refusals returns how many requests with this path were not accepted.
+func (a *applicationURLs) refusals(path string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.refused[path]
 }
 
 // types returns the types of the events received for a batch, or for none, in order.
@@ -149,12 +161,12 @@ func TestDestinations(t *testing.T) {
 	require.Len(t, listed.Items, 2)
 	require.True(t, listed.Items[0].Configured && listed.Items[1].Configured)
 
-	a.answer(true)
+	a.answer(http.StatusServiceUnavailable)
 	id := w.sendTo(w.gateway(), "per_recipient_final", true, "447700900118", "447700900119")
 	w.eventually("the reports", func() bool { return w.batch(id).RecipientsByStatus["Delivered"] == 2 })
 	w.eventually("the feedback", func() bool { return w.batch(id).Feedback.Sent == 2 })
 	require.NoError(t, w.end())
-	a.answer(false)
+	a.answer(0)
 	w.start()
 	w.eventually("all events of the batch", func() bool {
 		types := a.types(id)
