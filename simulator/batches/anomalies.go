@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Anomalies sets the probability of each anomaly (an irregularity of a real network), per recipient, callback or API
-// call. A probability of 0 means the default that the comment of the field names, a negative one means never. In a
-// batch of 16 or more recipients, every anomaly that can occur, except Upstream, hits at least one recipient, so that a
-// short run shows them all.
+// Anomalies sets the probability of each anomaly, an irregularity of a real network. A probability of 0 means the
+// default in the comment of the field; a probability below 0 means never. In a batch of 16 or more recipients, each
+// enabled anomaly that can occur with the batch's delivery_report hits at least one recipient, so that a short run
+// shows them all. Upstream hits API calls, not recipients.
 type Anomalies struct {
 	Undelivered float64 // recipients whose final status is not Delivered; 0 means 0.08
 	Repeated    float64 // callbacks sent again after their acknowledgement; 0 means 0.03
@@ -49,8 +49,9 @@ var anomalyNames = [anomalyKinds]string{
 	"undelivered", "repeated", "overtaken", "late", "lost", "plus", "queued", "skipped",
 }
 
-// guaranteedFrom is the smallest number of recipients with which every anomaly that can occur hits at least one
-// recipient of the batch. In smaller batches, only the probabilities decide.
+// guaranteedFrom is the smallest number of recipients for which the promise of Anomalies holds: each enabled anomaly
+// that can occur with the batch's delivery_report hits at least one recipient. In a smaller batch, an anomaly may hit
+// no recipient.
 const guaranteedFrom = 16
 
 // Resolve returns a copy of a in which fields that are 0 have their defaults and negative probabilities are 0. pace is
@@ -105,9 +106,9 @@ func (s *Store) occurs(kind anomaly, b *batch, i int, st stage) bool {
 	return s.config.Random.Float64(anomalyNames[kind], b.subject(i, int(st))) < probability
 }
 
-// chooseGuaranteed selects, by the seed, a different recipient of b for each anomaly, so that each anomaly hits at
-// least one. It selects none if Calm is set or b has fewer than guaranteedFrom recipients. It must run before
-// plannedOutcome, which uses the selection (see mustBeDelivered).
+// chooseGuaranteed selects, by the seed, one recipient of b for each kind of anomaly, and no recipient for two kinds.
+// If the anomaly is enabled, occurs then returns true for this recipient. chooseGuaranteed does nothing if Config.Calm
+// is set or b has fewer than guaranteedFrom recipients. Call it before plannedOutcome, which uses the selection.
 func (s *Store) chooseGuaranteed(b *batch) {
 	n := len(b.recipients)
 	if s.config.Calm || n < guaranteedFrom {

@@ -33,7 +33,7 @@ type batch struct {
 }
 
 // subject returns the random.Subject for decisions about recipient i of b, or about the whole batch if i is wholeBatch.
-// With the same purpose, each turn gives another random number.
+// turn distinguishes decisions of the same kind, for example one for each stage of a message.
 func (b *batch) subject(i, turn int) random.Subject {
 	of := random.Subject{Plan: b.plan.ID, Batch: b.ordinal, Turn: turn}
 	if i != wholeBatch {
@@ -45,8 +45,8 @@ func (b *batch) subject(i, turn int) random.Subject {
 // wholeBatch takes the place of a recipient's index where the whole batch is meant.
 const wholeBatch = -1
 
-// addBatch stores a new batch of plan p with the contents c. It dispatches the batch at once, or schedules the dispatch
-// if c.dispatchAt is after created. The caller must hold s.mu.
+// addBatch stores a new batch of plan p with the contents c and returns it. created is the present time. If
+// c.dispatchAt has come, addBatch dispatches the batch; otherwise it schedules the dispatch. The caller must hold s.mu.
 func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 	p.lastBatch++
 	b := &batch{plan: p, ordinal: p.lastBatch, created: created, callCounts: map[fault.Operation]int{}}
@@ -58,8 +58,8 @@ func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 	return b
 }
 
-// setContents replaces the contents of b, but keeps the feedback counts of its recipients. It then dispatches b, or
-// schedules the dispatch if the time for it has not come. The caller must hold s.mu.
+// setContents replaces the contents of b with c. Phone numbers that remain in the batch keep their feedback counts. If
+// c.dispatchAt has come, setContents then dispatches b; otherwise it schedules the dispatch. The caller must hold s.mu.
 func (s *Store) setContents(b *batch, c contents, now time.Time) {
 	s.recipients += len(c.recipients) - len(b.recipients)
 	c.copyFeedback(b.recipientList)
@@ -101,7 +101,8 @@ func (p *Plan) find(id string, now time.Time) (*batch, error) {
 	return b, nil
 }
 
-// kept reports whether the API still keeps b at the time now: b is not dispatched yet, or its retention is not over.
+// kept reports whether the API still answers requests for b at the given time. It no longer does so once b.dispatchAt
+// is more than retention ago.
 func (b *batch) kept(now time.Time) bool { return now.Sub(b.dispatchAt) <= retention }
 
 // Get returns a batch as a JSON-encodable value. It returns an *xms.Error if the batch is unknown or its retention is

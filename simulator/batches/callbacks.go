@@ -23,9 +23,9 @@ type callback struct {
 	body      []byte    // nil for recipient reports, which each attempt encodes anew
 }
 
-// sendReport schedules the callback which says that message i of b reached stage st at the time at. The callback is
-// sent at the time due, which is after at if an anomaly delays it. anomaly names that anomaly, for example
-// ledger.CallbackLate, or is empty. The caller must hold s.mu.
+// sendReport schedules a callback which reports that message i of b reached stage st. The parameter at is when the
+// message reached the stage; due is when to send the callback. If an anomaly delays the callback, due is later than at,
+// and anomaly names the delay, for example ledger.CallbackLate. Otherwise anomaly is empty. The caller must hold s.mu.
 func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly ledger.EntryKind) {
 	m := &b.recipients[i]
 	c := &callback{
@@ -37,8 +37,9 @@ func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly
 	s.config.Sender.Send(b.plan.Account, b.request.OwnCallbackURL(), c, due, isLost, anomaly)
 }
 
-// sendBatchReport schedules a callback for the time due, with the summary or full report on b. anomaly names the
-// anomaly that delays the callback, such as ledger.CallbackLate, or is empty. The caller must hold s.mu.
+// sendBatchReport schedules the callback about the whole batch b; due is when to send it. The callback has a full
+// report if delivery_report of b is full, else a summary. If an anomaly delays the callback, anomaly names the delay,
+// for example ledger.CallbackLate; otherwise anomaly is empty. The caller must hold s.mu.
 func (s *Store) sendBatchReport(b *batch, due time.Time, anomaly ledger.EntryKind) {
 	c := &callback{
 		store: s, batch: b, recipient: wholeBatch, stage: final,

@@ -8,10 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// CallFault returns the fault that hits an API call because of Anomalies.Upstream, or the zero Fault for none. id is
-// the batch id in the call's path, or "". The seed and the number of earlier calls with the same operation and id
-// decide. Each of the first three batches with feedback enabled always gets two of the six possible faults, in its
-// first two feedback calls, so that a short run shows all six.
+// CallFault returns the fault that an API call gets because of Anomalies.Upstream, or the zero Fault if the call gets
+// none. id is the batch id in the call's path, or "". If the seed is the same, the same calls in the same order get the
+// same faults. Unless Upstream is disabled, the first two feedback calls for each of the first three batches with
+// feedback enabled always get a fault, so that a short run shows all six possible faults.
 func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	s := p.store
 	anomalies := s.config.Anomalies
@@ -54,8 +54,8 @@ func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	return failures[s.config.Random.Uint64("way "+string(operation), of)%uint64(len(failures))]
 }
 
-// mayFail reports whether Anomalies.Upstream may make calls of an operation fail: only reads, dry runs and feedback. If
-// a call that changes a batch or group failed, the customer's request would be lost.
+// mayFail reports whether Anomalies.Upstream may make calls of operation o fail. The result is true for reads, dry runs
+// and feedback. It is false for calls that change a batch or group, because the customer's request would be lost.
 func mayFail(o fault.Operation) bool {
 	switch o {
 	case fault.OpDryRun, fault.OpList, fault.OpBatch, fault.OpReport, fault.OpFeedback:

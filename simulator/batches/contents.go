@@ -6,8 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxValidity is the longest time from send_at to expire_at, and also the time between them if expire_at is missing. A
-// later expire_at is replaced by this limit. If send_at is missing or past, the time of the request takes its place.
+// maxValidity limits the time from send_at to expire_at. If expire_at is later or missing, the batch expires
+// maxValidity after send_at. If send_at is missing or past, the time of the request takes its place.
 const maxValidity = 72 * time.Hour
 
 // contents is the part of a batch that a send, an update or a replace sets: the checked request, and the recipients and
@@ -48,9 +48,9 @@ func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, err
 	return c, nil
 }
 
-// setTimes sets when c is dispatched and when it expires. It divides two waits by speed: from created to send_at, and
-// from send_at to expire_at. The first wait starts at created, so an update with the same send_at does not move the
-// dispatch. setTimes returns an *xms.Error if expire_at is not after send_at.
+// setTimes sets when c is dispatched and when its messages expire. It divides the wait until send_at by speed, and also
+// the time from send_at to expire_at. The wait starts at the creation of the batch (created), so that an update with
+// the same send_at does not move the dispatch. setTimes returns an *xms.Error if expire_at is not after send_at.
 func (c *contents) setTimes(speed float64, created, now time.Time) error {
 	shorten := func(wait time.Duration) time.Duration { return time.Duration(float64(wait) / speed) }
 	sent := now

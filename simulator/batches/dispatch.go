@@ -6,8 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// scheduleDispatch dispatches b at once if its start time has come. Otherwise it schedules the dispatch for that time,
-// and makes Run ignore an earlier scheduled dispatch of b. The caller must hold s.mu.
+// scheduleDispatch dispatches b at once if b.dispatchAt has come. Otherwise it schedules the dispatch for that time. In
+// both cases, Run ignores any dispatch of b that was scheduled before. The caller must hold s.mu.
 func (s *Store) scheduleDispatch(b *batch, now time.Time) {
 	b.dispatchVersion++
 	if !b.dispatchAt.After(now) {
@@ -21,7 +21,7 @@ func (s *Store) scheduleDispatch(b *batch, now time.Time) {
 	s.schedule.Add(b.dispatchAt, work{batch: b, dispatchVersion: b.dispatchVersion})
 }
 
-// dispatchIfDue dispatches b if its start time has come but Run has not dispatched it yet. The caller must hold s.mu.
+// dispatchIfDue dispatches b if b waits for its dispatch although b.dispatchAt has come. The caller must hold s.mu.
 func (s *Store) dispatchIfDue(b *batch, now time.Time) {
 	if b.waits && !b.dispatchAt.After(now) {
 		s.dispatch(b)

@@ -25,9 +25,9 @@ type dryRunOfOne struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// DryRun returns, as a JSON-encodable value, how many message parts Send would send for the same body, with the text
-// for each recipient if the query asks for it. It stores nothing. It returns the same *xms.Error as Send, or one for an
-// invalid query.
+// DryRun returns, as a JSON-encodable value, how many recipients and message parts a batch with this body would have.
+// If the query has per_recipient=true, the result also lists the text for each of the first recipients. DryRun stores
+// nothing. It returns the same *xms.Error as Send, or one for an invalid query.
 func (p *Plan) DryRun(query url.Values, body []byte) (any, error) {
 	named, err := readDryRun(query)
 	if err != nil {

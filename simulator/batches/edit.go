@@ -29,9 +29,9 @@ func (p *Plan) Replace(id string, body []byte) (any, error) {
 	return p.edit(id, ledger.BatchReplaced, change, func(b *batch) { b.replaced++ })
 }
 
-// edit implements Update and Replace for the batch with this id. change returns the new request for the batch, and
-// count adds 1 to the batch's number of updates or replacements. kind names the change for observers. If the batch was
-// already dispatched, edit returns an *xms.Error with status 403.
+// edit implements Update and Replace for the batch with this id. It calls change to get the batch's new request, and
+// count to increment the batch's number of updates or replacements. Observers get a ledger entry of the given kind. If
+// the batch was already dispatched, edit returns an *xms.Error with status 403.
 func (p *Plan) edit(
 	id string, kind ledger.EntryKind, change func(*batch) (xms.Batch, error), count func(*batch),
 ) (any, error) {

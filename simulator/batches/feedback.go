@@ -7,9 +7,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Feedback applies delivery feedback to recipients, given as digits, or to the whole batch if recipients is empty.
-// unknown lists the given numbers that are not in the batch; they cause no error. It returns an *xms.Error if the batch
-// is unknown or has no feedback enabled, or if recipients is empty for a batch to a group.
+// Feedback applies delivery feedback to the given recipients of a batch, or to all of its recipients if none are given.
+// The recipients must be digits only. Recipients that are not in the batch are returned as unknown, without an error.
+// Feedback returns an *xms.Error if the batch is unknown or has no feedback enabled. Without recipients, it also
+// returns an *xms.Error if the batch was sent to a group.
 func (p *Plan) Feedback(id string, recipients []string, now time.Time) (unknown []string, err error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()

@@ -41,7 +41,8 @@ func (p *Plan) List(query url.Values, now time.Time) (any, error) {
 	return list, nil
 }
 
-// reportPage is one page of the JSON list of reports. Count counts the reports on all pages, Size those on this page.
+// reportPage is one page of the JSON list of recipient reports. Count counts the reports on all pages, Size those on
+// this page.
 type reportPage struct {
 	Count   int               `json:"count"`
 	Page    int               `json:"page"`

@@ -90,9 +90,9 @@ func (s *Store) changeAt(b *batch, i int, st stage) time.Time {
 	return at
 }
 
-// advance moves message i of b to stage st, reached at the time at. It schedules the callback about this stage and,
-// unless st is final, the change to the next stage. It does nothing if the message is already final. The caller must
-// hold s.mu.
+// advance moves message i of b to stage st; the given time is when the message reached the stage. advance schedules the
+// callback about the stage and, unless the stage is final, the next status change. If the message is already final,
+// advance does nothing. The caller must hold s.mu.
 func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 	m := &b.recipients[i]
 	switch {
@@ -106,9 +106,9 @@ func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 	}
 }
 
-// reportDispatched schedules the callback with the status Dispatched of message i of b, if delivery_report is
-// per_recipient. The anomaly "overtaken" delays the callback until after that of the final status; the anomaly
-// "skipped" omits it. The caller must hold s.mu.
+// reportDispatched schedules the callback which reports that message i of b was dispatched at the given time. It does
+// nothing unless delivery_report of b is per_recipient. The anomaly "skipped" omits the callback; the anomaly
+// "overtaken" delays it until after the callback with the final status. The caller must hold s.mu.
 func (s *Store) reportDispatched(b *batch, i int, at time.Time) {
 	overtaken := s.isOvertaken(b, i)
 	if b.kind != xms.ReportPerRecipient || !overtaken && s.occurs(skipped, b, i, dispatched) {
@@ -126,8 +126,9 @@ func (s *Store) isOvertaken(b *batch, i int) bool {
 		s.occurs(overtaken, b, i, dispatched)
 }
 
-// finish makes message i of b final and schedules its callback. The recipient of a delivered message may reply. If all
-// messages of b are final, finish calls finishBatch. The caller must hold s.mu.
+// finish makes message i of b final at the given time. If delivery_report of b asks for callbacks for each recipient,
+// finish schedules the callback with the final status. If the message was delivered, its recipient may reply. After the
+// last message of b, finish calls finishBatch. The caller must hold s.mu.
 func (s *Store) finish(b *batch, i int, at time.Time) {
 	m := &b.recipients[i]
 	m.stage, m.at = final, xms.Stamp(at).Time
@@ -151,9 +152,9 @@ func (s *Store) finish(b *batch, i int, at time.Time) {
 	}
 }
 
-// finishBatch schedules the callback about the whole batch for the time at, or later if the anomaly "late" affects it.
-// It does nothing unless delivery_report of b is summary or full. All messages of b must be final. The caller must hold
-// s.mu.
+// finishBatch schedules the callback about the whole batch b if delivery_report of b is summary or full. The callback
+// is sent at the given time, or later if the anomaly "late" affects it. All messages of b must be final. The caller
+// must hold s.mu.
 func (s *Store) finishBatch(b *batch, at time.Time) {
 	if b.kind != xms.ReportSummary && b.kind != xms.ReportFull {
 		return

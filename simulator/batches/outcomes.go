@@ -34,8 +34,8 @@ const (
 	codeExpired        = 159 // the SMSC could not deliver in time: the phone was not reached
 )
 
-// undeliveredOutcomes lists the outcomes from which the seed selects one for each message that is not delivered. Failed
-// with code 0 was seen in a real report.
+// undeliveredOutcomes lists the outcomes of undelivered messages. For each such message, the seed selects one of them.
+// The list includes Failed with code 0, because a real report had this combination.
 var undeliveredOutcomes = []Outcome{
 	{Status: "Failed", Code: 153},
 	{Status: "Expired", Code: 159},
@@ -52,9 +52,9 @@ var undeliveredOutcomes = []Outcome{
 	{Status: statusAborted, Code: 408},
 }
 
-// SetOutcome plans outcome o for the messages to number, in every service plan and also in later batches. Messages of
-// batches that are already dispatched keep their outcome. It returns an error if number is invalid, o.Code is negative,
-// or o.Status is Queued or Dispatched.
+// SetOutcome makes o the outcome of all messages to a phone number, in every service plan. Messages of batches that are
+// already dispatched keep their outcome. SetOutcome returns an error if the number is invalid, o.Code is negative, or
+// o.Status is Queued or Dispatched.
 func (s *Store) SetOutcome(number string, o Outcome) error {
 	key, ok := xms.Digits(number)
 	if !ok {
@@ -75,9 +75,9 @@ func (s *Store) SetOutcome(number string, o Outcome) error {
 	return nil
 }
 
-// plannedOutcome decides the outcome of message i of b. It returns Aborted if a parameter has no value or the text is
-// too long. Otherwise it returns the outcome that SetOutcome set for the number or, without one, an outcome that the
-// seed selects. The caller must hold s.mu.
+// plannedOutcome decides the outcome of message i of b. If the text is too long or one of its parameters has no value,
+// the outcome is Aborted. Otherwise the outcome applies that SetOutcome set for the recipient's phone number. If
+// SetOutcome set none, the seed selects an outcome. The caller must hold s.mu.
 func (s *Store) plannedOutcome(b *batch, i int) Outcome {
 	m := &b.recipients[i]
 	set, ok := s.outcomes[m.digits]

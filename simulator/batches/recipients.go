@@ -35,8 +35,8 @@ func (r *recipientList) add(number string) {
 	r.recipients = append(r.recipients, message{digits: number})
 }
 
-// copyFeedback copies the number of applied feedback calls from each message in old to the message in r with the same
-// phone number.
+// copyFeedback copies feedback counts from the list old to r: for each phone number that is in both lists, it copies
+// the number of feedback calls that were applied.
 func (r *recipientList) copyFeedback(old recipientList) {
 	for i := range r.recipients {
 		if was, ok := old.index[r.recipients[i].digits]; ok {

@@ -26,8 +26,8 @@ type recipientReport struct {
 	Type              string        `json:"type"`
 }
 
-// batchReport is the JSON of a report on a batch: the numbers of messages by status and, in a full report, their
-// recipients.
+// batchReport is the JSON of a report on a batch. It counts the messages by status. A full report also lists the phone
+// numbers that have each status.
 type batchReport struct {
 	BatchID         string        `json:"batch_id"`
 	ClientReference *string       `json:"client_reference,omitempty"`
@@ -43,9 +43,9 @@ type statusCount struct {
 	Status     string   `json:"status"`
 }
 
-// summarize returns a report on b. Total counts all messages. Statuses counts, by present status and code, the messages
-// that filter selects, and names their phone numbers if named is true. Statuses are sorted by code. For half of the
-// batches, the order is reversed unless Calm is set, since Sinch defines no order.
+// summarize returns a report on b. Total is the number of all messages. Statuses counts the messages that filter
+// selects, by present status and code. If named is true, Statuses also lists the phone numbers. Statuses is sorted by
+// code; for half of the batches, the order is reversed unless Config.Calm is set, since Sinch defines no order.
 func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	r := batchReport{
 		BatchID: b.id, ClientReference: b.request.ClientReference, Statuses: []statusCount{},
@@ -103,8 +103,8 @@ func (s *Store) currentReport(b *batch, i int) recipientReport {
 	return r
 }
 
-// baseReport returns the report on message i of b at stage st (queued, dispatched or final). The times are zero, for
-// the caller to set.
+// baseReport returns the report on message i of b at stage st (queued, dispatched or final). It leaves the times in the
+// report zero; the caller must set them.
 func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
 	m := &b.recipients[i]
 	status, code := m.statusAt(st)
@@ -114,8 +114,9 @@ func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
 	}
 }
 
-// originator returns the sender of message i of b if b names none: the seed selects one of the plan's Originators, of
-// which prepare requires at least one. It returns "" if b names a sender or is not dispatched yet.
+// originator selects, by the seed, one of the plan's Originators as the sender of message i of b. It returns "" if b
+// names a sender itself or is not dispatched yet. If b names no sender, Originators is not empty, because prepare
+// checks this.
 func (s *Store) originator(b *batch, i int) string {
 	if b.request.From != nil || b.waits {
 		return ""

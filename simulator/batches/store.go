@@ -18,8 +18,8 @@ import (
 // due, Run unlocks the mutex in between, so that API calls do not wait long.
 const maxDue = 512
 
-// Config configures a Store. Feed, Sender, Pace and Speed are required. Anomalies.Resolve must have set the defaults of
-// Anomalies, unless Anomalies is the zero value, which causes no anomalies here.
+// Config configures a Store. Feed, Sender, Pace and Speed are required. Anomalies must be a result of
+// Anomalies.Resolve, or the zero value for no anomalies.
 type Config struct {
 	Random    random.Source
 	Feed      *ledger.Feed
@@ -46,8 +46,9 @@ type Store struct {
 	unsettled  int // pending status changes and dispatches
 }
 
-// work is an element of the schedule: a status change of one message, or the dispatch of a batch. dispatchVersion is 0
-// for a status change and at least 1 for a dispatch.
+// work is an element of the schedule: a status change of one message, or the dispatch of a batch. For a status change,
+// dispatchVersion is 0. For a dispatch, dispatchVersion is that of the batch when the dispatch was scheduled; Run
+// ignores the dispatch if the batch has another version when the dispatch is due.
 type work struct {
 	batch           *batch
 	recipient       int32 // index in the batch
@@ -92,7 +93,8 @@ func (s *Store) NewPlan(c PlanConfig) *Plan {
 	return &Plan{PlanConfig: c, store: s, callCounts: map[fault.Operation]int{}}
 }
 
-// unlock unlocks s.mu and only then calls the feed's observers, because they may call methods of the simulator.
+// unlock unlocks s.mu and then passes the new entries of Config.Feed to the observers. The order matters, because an
+// observer may call methods of the simulator, which lock s.mu again.
 func (s *Store) unlock() {
 	s.mu.Unlock()
 	s.config.Feed.Flush()
@@ -101,8 +103,8 @@ func (s *Store) unlock() {
 // Run dispatches batches and changes statuses until ctx ends. A later Run continues with the pending work.
 func (s *Store) Run(ctx context.Context) { schedule.Run(ctx, s.schedule, s.runDue) }
 
-// runDue executes up to maxDue dispatches and status changes that are due, and returns how long it is until the next is
-// due: 0 if more are due already.
+// runDue executes up to maxDue dispatches and status changes that are due. It returns how long to wait before the next
+// call: 0 if more are due already, an hour if nothing is scheduled.
 func (s *Store) runDue(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.unlock()
@@ -140,8 +142,8 @@ func (s *Store) Counts() Counts {
 	}
 }
 
-// Ledger returns copies of all batches, in the order of sending, and of all callbacks, by their Ordinal. Both show the
-// same moment.
+// Ledger returns copies of all batches, in the order of sending, and of all callbacks, in the order in which they were
+// scheduled. Both lists show the same moment.
 func (s *Store) Ledger() ([]ledger.Batch, []ledger.Callback) {
 	s.mu.Lock()
 	defer s.unlock()

@@ -37,8 +37,8 @@ type target struct {
 	throttle  throttle
 }
 
-// SetURL replaces the account's default callback URL, also for callbacks that are already waiting. If url is empty,
-// these callbacks fail and are retried. Callbacks to a batch's own callback_url are not affected.
+// SetURL replaces the account's default callback URL, also for callbacks that are already waiting. While the default is
+// empty, all callbacks that need it fail and are retried. Callbacks to a batch's own callback_url are not affected.
 func (a *Account) SetURL(url string) {
 	a.sender.mu.Lock()
 	defer a.sender.mu.Unlock()

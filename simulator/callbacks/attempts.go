@@ -23,7 +23,8 @@ type attempt struct {
 	failure failure
 }
 
-// failure says why a request that sent a callback got no HTTP answer. The zero value, answered, means that it got one.
+// failure says why a request that sent a callback got no HTTP answer. The zero value is the constant answered, which
+// means that the request got an answer.
 type failure uint8
 
 const (
@@ -52,8 +53,9 @@ func (s *Sender) sendAll(ctx context.Context, c *callback) {
 	}
 }
 
-// post makes one HTTP request that sends callback c to url, signed with nonce and the time now. It blocks until the
-// answer, the timeout or the end of ctx. It returns the status of the answer, or 0 and the reason why there was none.
+// post makes one HTTP request that sends callback c to url, signed with the given nonce and time. It blocks until the
+// answer comes, Config.Timeout has passed or ctx ends. It returns the HTTP status of the answer, or 0 and the reason
+// why there was no answer.
 func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now time.Time) (int16, failure) {
 	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
@@ -178,9 +180,9 @@ func (s *Sender) reportAttempt(ctx context.Context, c *callback, outcome attempt
 		slog.Int("answer", e.Answer), slog.String("failure", e.Failure))
 }
 
-// nonce returns the random text to sign with the next request that sends callback c. Usually, each request has a new
-// nonce. With Config.KeepNonce, all requests have the nonce of the first. Without it, half of the callbacks that are
-// sent again after a 2xx answer reuse the first nonce.
+// nonce returns the random text to sign with the next request that sends callback c. With Config.KeepNonce, all
+// requests for a callback have the same nonce. Otherwise each request has a new nonce, with one exception: half of the
+// callbacks that are sent again after a 2xx answer reuse their first nonce.
 func (s *Sender) nonce(c *callback, now time.Time) string {
 	turn := len(c.attempts)
 	keep := s.config.KeepNonce ||

@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/schedule"
 )
 
-// maxDue limits how many due callbacks and URLs Sender.Run handles without unlocking the mutex. If more are due, Run
-// unlocks the mutex in between, so that other callers do not wait long.
+// maxDue limits how many due entries of the schedule Sender.Run handles without unlocking the mutex. If more are due,
+// Run unlocks the mutex in between, so that other callers do not wait long.
 const maxDue = 512
 
 // Config configures a Sender. All fields except KeepNonce are required.
@@ -136,7 +136,7 @@ func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) 
 	return start, s.schedule.Wait(now)
 }
 
-// Counts returns the present numbers of callbacks and attempts.
+// Counts returns the present numbers of callbacks and of the HTTP requests that sent them.
 func (s *Sender) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -39,9 +39,9 @@ func (t *throttle) reserve(now time.Time) time.Duration {
 	return 0
 }
 
-// slowDown lowers the rate limit after an answer 429: to half the limit or half the present rate, whichever is less,
-// but to at least one callback per second. The present rate is the larger of the numbers of callbacks sent in this and
-// in the previous second. It does nothing if the limit changed less than a second ago.
+// slowDown lowers the rate limit after an answer 429: to half the old limit or half the present rate, whichever is
+// lower, but never below one callback per second. The present rate is the number of callbacks sent in this second or in
+// the previous one, whichever is higher. slowDown does nothing if the limit changed less than a second ago.
 func (t *throttle) slowDown(now time.Time) {
 	if t.limiter != nil && now.Sub(t.changed) < time.Second {
 		return
@@ -55,8 +55,8 @@ func (t *throttle) slowDown(now time.Time) {
 	t.changed = now
 }
 
-// speedUp multiplies the rate limit by 16/15 for each whole second since its last change. It removes the limit once it
-// reaches the rate at which the first 429 came.
+// speedUp multiplies the rate limit by 16/15 for each whole second since the limit last changed. Once the limit reaches
+// the rate at which the first 429 came, speedUp removes the limit.
 func (t *throttle) speedUp(now time.Time) {
 	if t.limiter == nil || now.Sub(t.changed) < time.Second {
 		return

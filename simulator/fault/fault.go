@@ -15,8 +15,8 @@ import (
 // Kind is the way in which a Fault makes an API call fail, for example "hang".
 type Kind string
 
-// The values of Kind, as the JSON of /control/faults writes them. A handled call is executed and so takes effect, even
-// if its answer is an error or is never sent.
+// The values of Kind, as the JSON of /control/faults writes them. In the comments below, "handled" means that the
+// simulator executes the call, so that the call takes effect even if its answer is an error or is never sent.
 const (
 	Latency         Kind = "latency"           // handled after Latency, unless the caller disconnects before
 	Status          Kind = "status"            // not handled; answered with Status

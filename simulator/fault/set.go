@@ -35,8 +35,8 @@ type Hit struct {
 	cleared <-chan struct{} // closed by Clear; nil for a Hit that no Set has returned
 }
 
-// Add adds a fault. If several faults match a call, only the oldest applies that has not yet hit its number of calls
-// (Fault.Times). Add returns an error if f is invalid, for example if its kind is unknown.
+// Add adds a fault. If several faults match a call, the oldest one applies. A fault matches no more calls once it has
+// hit its number of calls (Fault.Times). Add returns an error if f is invalid, for example if its kind is unknown.
 func (s *Set) Add(f Fault) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("fault: %w", err)

@@ -83,8 +83,8 @@ func (c change) check() error {
 	return err
 }
 
-// name returns the new name of the group, or nil if the request gives none. c.Name tells why: the JSON null removes the
-// name, nil keeps it. name returns an *xms.Error if the name is not a string.
+// name returns the new name of the group, or nil in two cases: if c.Name is nil, the group keeps its name, and if
+// c.Name is the JSON null, the group loses its name. name returns an *xms.Error if c.Name is neither a string nor null.
 func (c change) name() (name *string, err error) {
 	if c.Name != nil {
 		err = xms.Decode(c.Name, &name)

@@ -83,8 +83,8 @@ type body struct {
 	UDH             string          `json:"udh,omitempty"`
 }
 
-// encode returns the JSON body of the callback about m. id is the id of the message, and from is m.From, perhaps with a
-// plus sign. m must come from resolve.
+// encode returns the JSON body of the callback about m, which must come from resolve. id is the id of the message, and
+// received is when Sinch received it. from is m.From, with a plus sign in front if an anomaly adds one.
 func (m Message) encode(id, from string, received time.Time) []byte {
 	b := &body{
 		Body: m.Body, ClientReference: m.ClientReference, From: from, ID: id, OperatorID: m.OperatorID,

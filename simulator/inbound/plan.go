@@ -53,9 +53,9 @@ func (p *Plan) Receive(m Message) (id string, err error) {
 	return p.send(m, of, "", time.Now()), nil
 }
 
-// send schedules the callback about message m, which Sinch receives at the time at, and returns the id of m. subject
-// identifies m for random decisions; its Turn must be 0, since each attempt to send the callback sets its own Turn.
-// answers is the id of the batch that m replies to, or "".
+// send schedules the callback about message m and returns the id that m gets. The parameter at is when Sinch receives
+// m. subject identifies m for random decisions; its Turn must be 0, since each attempt to send the callback sets its
+// own Turn. answers is the id of the batch that m replies to, or "".
 func (p *Plan) send(m Message, subject random.Subject, answers string, at time.Time) (id string) {
 	occurs := func(anomaly string, share float64) bool {
 		return p.config.Random.Float64("inbound "+anomaly, subject) < share

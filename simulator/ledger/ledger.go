@@ -63,7 +63,8 @@ type Inbound struct {
 	ReceivedAt time.Time `json:"received_at"`
 }
 
-// Attempt is one HTTP request that sent a callback. Requests after the first 2xx answer are deliberate repetitions.
+// Attempt is one HTTP request that sent a callback. Attempts after the first 2xx answer occur only if the anomaly
+// "repeated" makes the simulator send the callback again.
 type Attempt struct {
 	At      time.Time `json:"at"`
 	Status  int       `json:"status"` // HTTP status; 0 if there was no answer
@@ -102,9 +103,9 @@ func (l Ledger) AcknowledgedInbound() []Callback {
 // delivered is the only delivery status that a customer must confirm with feedback.
 const delivered = "Delivered"
 
-// OwedFeedback returns the messages that the customer must confirm with delivery feedback; all map values are true. The
-// batch of such a message has feedback enabled, and the customer answered 2xx to a callback that reported the message
-// Delivered. A summary or full report reports all delivered messages of its batch.
+// OwedFeedback returns the messages that the customer must confirm with delivery feedback; all map values are true. A
+// message must be confirmed if its batch has feedback enabled and the customer answered 2xx to a callback that reported
+// the message Delivered. A summary or full report counts as such a callback for every delivered message of the batch.
 func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	batches := make(map[string]*Batch, len(l.Batches))
 	for i := range l.Batches {

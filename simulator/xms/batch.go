@@ -51,8 +51,8 @@ type Batch struct {
 	DLTTemplate     *string                      `json:"dlt_template_id,omitempty"`
 }
 
-// ReadBatch parses and checks the body of a request to send, dry-run (only test) or replace a batch. It sets defaults.
-// It returns an *Error if the body is invalid.
+// ReadBatch parses and checks the body of a request that sends or replaces a batch, or tests a batch with a dry run. It
+// sets the defaults of absent fields. It returns an *Error if the body is invalid.
 func ReadBatch(body []byte) (Batch, error) {
 	var b Batch
 	if err := Decode(body, &b); err != nil {
@@ -85,8 +85,8 @@ func (b *Batch) ReportType(prefix string) string {
 	return prefix + "delivery_report_sms"
 }
 
-// Template returns the text of the batch with the values of its parameters. The batch must come from ReadBatch or
-// Update.ApplyTo.
+// Template returns the text of the batch as a text.Template, whose method For inserts the parameter values of one phone
+// number. The batch must come from ReadBatch or Update.ApplyTo.
 func (b *Batch) Template() text.Template {
 	limits := text.Limits{OnePart: *b.Type != TypeText, Truncate: b.TruncateConcat != nil && *b.TruncateConcat}
 	if *b.Type == TypeMedia {
@@ -104,8 +104,8 @@ func (b *Batch) Template() text.Template {
 	return text.New(body, b.values(), limits)
 }
 
-// values returns a copy of the batch's parameter values, with each phone number reduced to digits. The result is never
-// nil.
+// values returns a copy of b.Parameters, which holds the parameter values for each phone number. In the copy, the phone
+// numbers are reduced to digits. The result is never nil.
 func (b *Batch) values() text.Values {
 	values := make(text.Values, len(b.Parameters))
 	for key, byNumber := range b.Parameters {

@@ -1,7 +1,7 @@
 package xms
 
-// maxFeedback limits the recipients in one feedback call; more are answered 400. Sinch documents no limit here; 1000 is
-// its limit for a batch.
+// maxFeedback limits the recipients in one feedback call; more are answered 400. Sinch documents no limit for feedback,
+// so this is Sinch's limit for the recipients of a batch.
 const maxFeedback = 1000
 
 // ReadFeedback returns the phone numbers in the body of a delivery feedback call: as digits, each once, in the order of

@@ -27,8 +27,8 @@ type Page struct {
 }
 
 // ReadPage reads a Page from the query parameters page and page_size, like ReadPageNumber, and start_date, end_date and
-// client_reference. start_date defaults to 24 hours before now; the two others do not restrict the Page if they are
-// missing. If a parameter is invalid, the error wraps an *Error.
+// client_reference. A missing start_date means 24 hours before now; a missing end_date or client_reference means no
+// restriction. If a parameter is invalid, the error wraps an *Error.
 func ReadPage(query url.Values, now time.Time) (Page, error) {
 	p, err := ReadPageNumber(query)
 	if err != nil {
@@ -97,14 +97,13 @@ func Query(r *http.Request) url.Values {
 	return values
 }
 
-// Matches reports whether b has the client_reference that the query asks for. A query without client_reference matches
-// any batch.
+// Matches reports whether b has the client_reference that p asks for. If p asks for none, every batch matches.
 func (p Page) Matches(b *Batch) bool {
 	return p.reference == "" || b.ClientReference != nil && *b.ClientReference == p.reference
 }
 
-// Includes reports whether a time is in the range of the query: at or after start_date and before end_date. A Page from
-// ReadPageNumber includes all times.
+// Includes reports whether the given time is in the time range of p: at or after start_date and before end_date. A Page
+// from ReadPageNumber includes all times.
 func (p Page) Includes(at time.Time) bool {
 	return !at.Before(p.start) && (p.end.IsZero() || at.Before(p.end))
 }

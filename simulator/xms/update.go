@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// maxChanges limits the recipients that one update of a batch may add, and those that it may remove. More are answered
-// 400.
+// maxChanges limits the lists to_add and to_remove in one update of a batch: each may have this many entries. A longer
+// list is answered 400.
 const maxChanges = 100
 
 // Update is the parsed body of a request that changes some fields of a batch. Create it with ReadUpdate.
