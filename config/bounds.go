@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// bounds is the range of values that a number, duration or size of the configuration may have. The struct tag of the
-// field defines it: range:"1s..30d", or range:"0|1s..30d" if 0 is allowed too and has a meaning of its own.
+// bounds is the range of values that a field of the configuration may have, if it is a number, duration or size. The
+// struct tag of that field defines the range: range:"1s..30d", or range:"0|1s..30d" if 0 is also allowed and has a
+// meaning of its own.
 type bounds struct {
 	zero            bool
 	least, greatest reflect.Value
@@ -72,9 +73,10 @@ func (l *loader) checkBounds() {
 	})
 }
 
-// eachValue calls visit for every field of block, a struct of the configuration, that holds a single value or a list of
-// texts. It does the same for all structs inside block, also for those in lists. blockKey is the key of block, such as
-// plans[0], or "" for the whole configuration.
+// eachValue calls visit for every value of block, a struct of the configuration, and of all structs inside block, also
+// those in lists. A value is a field that holds a single value or a list of texts. visit gets the key of the value,
+// such as plans[0].id, its struct field, and the value itself. blockKey is the key of block, or "" for the whole
+// configuration.
 func eachValue(blockKey string, block reflect.Value, visit func(key string, f reflect.StructField, v reflect.Value)) {
 	for i := range block.NumField() {
 		f, v := block.Type().Field(i), block.Field(i)

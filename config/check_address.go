@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// checkAddress reports whether address has the form host:port that a listener can use. If not, it records a problem
-// with the key. It does not open a listener.
+// checkAddress reports whether address, the value of key, has the form host:port that a listener can use. If not, it
+// records a problem with key. It also returns false if key is already marked as invalid. It does not open a listener.
 func (l *loader) checkAddress(key, address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	number, isNumber := portOf(port)
@@ -60,9 +60,9 @@ func isNetwork(text string) bool {
 	return err == nil
 }
 
-// conflict reports whether two listen addresses, host:port, cannot be in use together: the ports are equal, and the
-// hosts are the same, or one of them stands for all addresses of the machine. Port 0 never conflicts, because it means
-// any free port. For a malformed address conflict returns false.
+// conflict reports whether the listen addresses a and b, host:port, cannot be in use at the same time. This is so if
+// their ports are equal and their hosts overlap: both hosts are equal, or one stands for all addresses of the machine.
+// Port 0 never conflicts, because it means any free port. A malformed address never conflicts either.
 func conflict(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -100,8 +100,8 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// checkURL returns the URL in text without trailing slashes. It must begin with http:// or https:// and have only a
-// host and a path. If it is invalid, checkURL records a problem with the key and returns text unchanged.
+// checkURL returns text, a URL, without trailing slashes. A valid URL begins with http:// or https:// and has only a
+// host and a path. If the URL is invalid, checkURL records a problem with key and returns text unchanged.
 func (l *loader) checkURL(key, text string) string {
 	if strings.ContainsAny(text, "@?") { // the URL may contain a password
 		l.source.maskedLines[l.source.places[key].line] = true
@@ -144,8 +144,9 @@ func (l *loader) checkPublicURL() {
 	}
 }
 
-// cutWebhookPath reports whether the path of a URL ends with the webhook's path: /webhooks, or /webhooks/{plan} or
-// /webhooks/{plan}/{token} for a configured plan. If so, before is the part of path in front of it, otherwise "".
+// cutWebhookPath reports whether path, the path of a URL, ends with the path of a webhook: /webhooks, or
+// /webhooks/{plan} or /webhooks/{plan}/{token} for a configured plan. before is what precedes this ending, or "" if
+// path does not have it.
 func (l *loader) cutWebhookPath(path string) (before string, found bool) {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// checkCertificate warns if clients will reject a certificate at the time now: it has expired, is not valid yet, or is
-// not for the host of public.url. key is the key of the certificate's file.
+// checkCertificate warns if the certificate in pair has expired, or is not valid yet, at the given time. For the
+// certificate of the public listener it also warns if the certificate is not for the host of public.url. key is the
+// setting that names the certificate's file, such as public.tls.cert_file.
 func (l *loader) checkCertificate(key string, pair tls.Certificate, now time.Time) {
 	leaf := pair.Leaf
 	switch {

@@ -93,8 +93,8 @@ func (l *loader) destinationSecrets() {
 	}
 }
 
-// checkSigningSecret records a problem with the key if a secret cannot sign events for a destination, or is a
-// placeholder.
+// checkSigningSecret records a problem with key if s is a placeholder, or not a signing secret of Standard Webhooks:
+// whsec_ followed by base64.
 func (l *loader) checkSigningSecret(key string, s Secret) {
 	err := destinations.CheckSecret(s.Reveal())
 	if isPlaceholder(s.Reveal()) {

@@ -8,9 +8,10 @@ import (
 	"slices"
 )
 
-// checkDir records a problem if path is a file or lies below one. It warns if the current user cannot write to path,
-// or, while path does not exist, to the nearest existing directory above it. If nothing is wrong and the function Check
-// was called, it also records a problem if tryDir cannot create a store at path.
+// checkDir checks path, the directory of the store. It records a problem if path or a directory above it is a file. It
+// warns if the current user cannot write to path or, if path does not exist, to the nearest existing directory above.
+// If path passes these tests in a call of the function Check, checkDir also calls tryDir and records its error as a
+// problem.
 func (l *loader) checkDir(key, path string) {
 	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)

@@ -43,9 +43,9 @@ func (l *loader) checkGatewayListener(g Gateway) {
 	}
 }
 
-// checkPlanGateway records a problem if gateway.token of a service plan is invalid. With PlanToken it also records one
-// if the plan has no credentials. It does the same if private.credentials is not set, because every caller of the
-// gateway could then send messages with the plan's credentials.
+// checkPlanGateway records a problem if gateway.token of a plan is invalid. For PlanToken it also records a problem if
+// the plan has no credentials, and another one if private.credentials is not set: then every caller of the gateway
+// could send messages with the credentials of the plan.
 func (l *loader) checkPlanGateway(key string, p Plan) {
 	token := below(key, "gateway.token")
 	checkOneOf(l, token, p.Gateway.Token, CallerToken, PlanToken)

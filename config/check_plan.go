@@ -43,8 +43,9 @@ func (l *loader) checkID(key, id string, before []Plan) {
 	}
 }
 
-// checkCredentials records a problem if the plan has both an API token and a project's access key, or neither although
-// feedback is on. If both are set, but only one of them by environment variables, it removes the other from p instead.
+// checkCredentials records a problem if the plan sends feedback but has no credentials. It also records one if the plan
+// has both an API token and a project's access key. But if environment variables set only the token or only the access
+// key, they override the file: checkCredentials then removes from p what the file sets, and records no problem.
 func (l *loader) checkCredentials(key string, p *Plan) {
 	token, project := p.Token != "" || p.TokenFile != "", p.Project.Used()
 	if token && project {
@@ -77,8 +78,10 @@ func (l *loader) checkProject(key string, p Project) {
 	}
 }
 
-// checkOrigin records a problem if the plan has both a region and a base URL of Sinch's API, or neither, or an invalid
-// one. If both are set, but only one of them by an environment variable, it removes the other from p instead.
+// checkOrigin records a problem if the plan has neither a region nor a base URL of Sinch's API, if it has both, or if
+// the one that it has is invalid. But if an environment variable sets only the region or only the base URL, the
+// variable overrides the file: checkOrigin then removes from p what the file sets, and records no problem for having
+// both.
 func (l *loader) checkOrigin(key string, p *Plan) {
 	region, base := below(key, "region"), below(key, "base_url")
 	if p.Region != "" && p.BaseURL != "" {
@@ -106,8 +109,9 @@ func (l *loader) checkOrigin(key string, p *Plan) {
 	}
 }
 
-// checkBaseURL checks the base URL of a plan. It removes /xms/v1, with or without the id of the plan or project, from
-// its end, because the Sinch client adds both. If the URL cannot be used, it records a problem with the key.
+// checkBaseURL checks the base URL of a plan. It removes /xms/v1 or /xms/v1/{id} from the end of the URL, because the
+// Sinch client appends this path. {id} is the id of the plan or of its project. If the URL is invalid, checkBaseURL
+// records a problem with key.
 func (l *loader) checkBaseURL(key string, p *Plan) {
 	p.BaseURL = l.checkURL(key, p.BaseURL)
 	id := p.ID
@@ -140,9 +144,10 @@ func (l *loader) checkAuth(key string, a Auth) {
 	}
 }
 
-// problemRecorder returns a function that the Check methods of other packages call for each invalid setting. member is
-// the name of the setting in the configuration block at key. The function records text as a problem with it, unless the
-// setting, or the setting that names its file (token_file for token), is already marked as invalid.
+// problemRecorder returns a function that records problems with settings of the configuration block at key. The Check
+// methods of other packages call the function for each invalid setting: member is the name of the setting in the block,
+// text says what is wrong. The function records nothing if the setting, or the setting that names its file (token_file
+// for token), is already marked as invalid.
 func (l *loader) problemRecorder(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")
@@ -150,8 +155,8 @@ func (l *loader) problemRecorder(key string) func(member, text string) {
 	}
 }
 
-// isPresent reports whether the file contains key, even without a value, or an environment variable sets key or a key
-// below it.
+// isPresent reports whether the configuration file contains key, even without a value, or an environment variable sets
+// key or a key inside it.
 func (l *loader) isPresent(key string) bool {
 	_, inFile := l.source.places[key]
 	return inFile || l.firstVariable(key) != ""

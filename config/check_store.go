@@ -61,9 +61,9 @@ func (l *loader) checkPostgresStore(s Store) {
 	}
 }
 
-// checkRetention records a problem if kept, the value of store.retention, is too short. It must exceed the setting
-// give_up of every destination, and of every plan with feedback, by at least a day, because dead events and dead
-// feedback must be kept for a day.
+// checkRetention records a problem if kept, the value of store.retention, is too short. dlrloop retries events and
+// feedback for the time give_up. After this time they are dead: dlrloop does not retry them, but must keep them for
+// another day. So kept must exceed, by a day, give_up of every destination and of every plan that sends feedback.
 func (l *loader) checkRetention(kept Duration) {
 	const after = 24 * time.Hour
 	for i, p := range l.config.Plans {

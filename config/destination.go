@@ -8,9 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Destination is a URL of your application to which dlrloop delivers events: each at least once, and those of a batch
-// in order. A new destination gets no events from before dlrloop first started with it. After an answer other than 2xx
-// dlrloop retries the events. An answer of 410 pauses the destination until `dlrloop destination requeue`.
+// Destination is a URL of your application to which dlrloop delivers events. It delivers each event at least once, and
+// the events of a batch in order unless `ordered` is false. A new destination gets no events that are older than
+// dlrloop's first start with it. dlrloop retries events after an answer other than 2xx, except 410: this answer pauses
+// the destination until `dlrloop destination requeue`.
 type Destination struct {
 	// The name, which identifies what is already delivered: do not change it. `a` to `z`, digits, `.`, `_` and `-`, at
 	// most 64.
@@ -78,7 +79,7 @@ func (d Destination) Delivery() destinations.Destination {
 func (d Destination) SendsCallbacks() bool { return d.Format == destinations.FormatSinch }
 
 // Covers reports whether the destination receives events of the service plan with this id. A destination without a list
-// of plans receives the events of all.
+// of plans receives the events of all plans.
 func (d Destination) Covers(plan string) bool {
 	return len(d.Plans) == 0 || slices.Contains(d.Plans, plan)
 }

@@ -13,9 +13,10 @@ import (
 
 const prefix = "DLRLOOP"
 
-// variables returns the DLRLOOP_ variables in environ that may set configuration values, as a map from the name to the
-// value, and the value of DLRLOOP_CONFIG as file. It leaves out empty variables, those that Kubernetes and Docker set,
-// and those for the tests of dlrloop. environ has the format of os.Environ.
+// variables returns the environment variables that may set configuration values: found maps the name of each DLRLOOP_
+// variable to its value. It leaves out empty variables, variables that Kubernetes or Docker set for a service named
+// dlrloop, and variables for the tests of dlrloop. file is the value of DLRLOOP_CONFIG. environ has the format of
+// os.Environ.
 func variables(environ []string) (found map[string]string, file string) {
 	found = make(map[string]string)
 	for _, entry := range environ {
@@ -64,9 +65,10 @@ func (l *loader) environment() {
 	}
 }
 
-// override sets target, the value of key, from environment variables. In a block or a list of blocks it sets the values
-// inside. If a variable sets a value in the entry after the last one of a list, override appends this entry. It adds to
-// known the names of all variables that could set one of these values, even of those that are not set.
+// override sets target, the value of key, from environment variables. If target is a block or a list of blocks, it sets
+// each value inside. If a variable belongs to the entry after the last one of a list, override first appends this
+// entry. It adds to known the names of all variables that can set target or a value inside it, whether they are set or
+// not.
 func (l *loader) override(key string, target reflect.Value, known map[string]bool) {
 	switch {
 	case target.Kind() == reflect.Struct:

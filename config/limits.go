@@ -7,9 +7,10 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Limits of the configuration file, far above what is needed. A file that exceeds one of them is invalid. maxProblems
-// is different: it only limits how many problems are reported. The memory of the YAML library grows with the square of
-// nesting and keys, so checkYAML counts both before the library parses the file.
+// Limits for the configuration file, far above what a configuration needs. A file that exceeds one of them is invalid.
+// Only maxProblems is different: it limits the number of problems that are reported. The memory that the YAML library
+// needs grows with the square of the nesting depth and of the number of keys. So checkYAML enforces maxMarks,
+// maxNesting and maxKeys before the library parses the file.
 const (
 	maxMarks    = 100_000 // characters that may begin or end a token
 	maxNesting  = 32      // nested blocks, lists, anchors and tags
@@ -54,13 +55,14 @@ func marks(text string) (n int) {
 
 // nesting is the state of checkYAML while it reads a YAML text: the blocks, lists, anchors and tags that are open.
 type nesting struct {
-	blocks     []column
+	blocks     []openBlock
 	flow       int // number of open [ and {
 	properties int // number of consecutive anchors and tags
 }
 
-// column is an open YAML block: at is the column where its keys or dashes begin, keys is the number of its keys so far.
-type column struct{ at, keys int }
+// openBlock is a YAML block that has not ended yet: the column in which its keys or dashes begin, and the number of its
+// keys so far.
+type openBlock struct{ column, keys int }
 
 func (n *nesting) count(t *token.Token) {
 	switch t.Type {
@@ -84,14 +86,14 @@ func (n *nesting) count(t *token.Token) {
 	}
 }
 
-// enterBlock updates the open blocks for a key or dash that begins in column at of the YAML text. It closes all blocks
-// that begin further to the right. It then opens a block in this column, unless one is already open there.
-func (n *nesting) enterBlock(at int) {
-	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
+// enterBlock updates the open blocks for a key or dash that begins in the given column of the YAML text. It closes all
+// blocks that begin further to the right. It then opens a block in this column, unless one is already open there.
+func (n *nesting) enterBlock(column int) {
+	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].column > column {
 		n.blocks = n.blocks[:len(n.blocks)-1]
 	}
-	if len(n.blocks) == 0 || n.blocks[len(n.blocks)-1].at < at {
-		n.blocks = append(n.blocks, column{at: at})
+	if len(n.blocks) == 0 || n.blocks[len(n.blocks)-1].column < column {
+		n.blocks = append(n.blocks, openBlock{column: column})
 	}
 }
 

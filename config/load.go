@@ -17,10 +17,11 @@ const (
 	maxFile     = 1 << 20
 )
 
-// Load reads the configuration from the file at path. If path is empty, it reads the file that $DLRLOOP_CONFIG names,
-// or else config.yaml in the working directory, if there is one. Environment variables in environ, which has the format
-// of os.Environ, override the file. A relative path in the file is relative to the file's directory, a path in a
-// variable to the working directory. Load also reads the files with secrets. Every error is of type Problems.
+// Load reads the configuration from the file at path, and secrets from their own files. If path is empty, it reads the
+// file that $DLRLOOP_CONFIG names, or else config.yaml in the working directory, if there is one. Environment variables
+// in environ, which has the format of os.Environ, override the file. A relative path in the file is relative to the
+// file's directory, a relative path in a variable is relative to the working directory. If the configuration is
+// invalid, Load returns nil and an error of type Problems.
 func Load(path string, environ []string) (*Config, error) {
 	return newLoader(environ).load(path)
 }
@@ -59,8 +60,8 @@ func (l *loader) load(path string) (*Config, error) {
 	return l.config, nil
 }
 
-// finish sorts the problems, and adds to each its line of the file with secrets masked. Call it after all checks,
-// because each of them may find further lines with secrets.
+// finish sorts p, and adds to each problem its line of the configuration file with secrets masked. Call finish only
+// after all checks, because a check may find out that a line holds a secret.
 func (l *loader) finish(p Problems) {
 	for i := range p {
 		p[i].Source = l.source.excerpt(p[i].Line)
@@ -188,13 +189,13 @@ func withoutPath(err error) error {
 	return err
 }
 
-// problem records an error with a key, at the place in the file or the variable where the key is set. It does nothing
-// if the key is marked as invalid.
+// problem records an error with key. The place of the error is where key is set: a line of the file or an environment
+// variable. problem does nothing if key is marked as invalid.
 func (l *loader) problem(key, format string, args ...any) {
 	if slices.Contains(l.invalid, key) {
 		return
 	}
-	l.add(l.at(key, fmt.Sprintf(format, args...)))
+	l.add(l.newProblem(key, fmt.Sprintf(format, args...)))
 }
 
 // add appends a problem to the list that Load returns as its error. It drops the problem if the list already has
@@ -211,17 +212,18 @@ func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 // because a problem with that key is already recorded.
 func (l *loader) problemOnce(message string, keys ...string) {
 	if !slices.ContainsFunc(keys, l.isInvalid) {
-		l.add(l.at(keys[0], message))
+		l.add(l.newProblem(keys[0], message))
 	}
 }
 
 func (l *loader) warn(key, format string, args ...any) {
-	l.warnings = append(l.warnings, l.at(key, fmt.Sprintf(format, args...)))
+	l.warnings = append(l.warnings, l.newProblem(key, fmt.Sprintf(format, args...)))
 }
 
-// at returns a problem with a key, and does not record it. Its place is where the key is set in the file or by a
-// variable. If the key is not set, it is the place of the innermost block around it.
-func (l *loader) at(key, message string) Problem {
+// newProblem returns a problem with key, and does not record it. The place of the problem is where key is set: a line
+// of the file or an environment variable. If key is not set, the place is that of the innermost block or list around
+// key.
+func (l *loader) newProblem(key, message string) Problem {
 	p := Problem{File: l.source.name, Key: key, Message: message}
 	for k := key; k != ""; k = parent(k) {
 		if _, set := l.variables[variable(k)]; set {
@@ -266,9 +268,9 @@ func below(key, name string) string {
 // element returns the key of entry i, counted from 0, in the list with this key: plans[0] for the key plans and i = 0.
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
-// resolve returns path, the value of key, as a path relative to the working directory: it joins the directory of the
-// configuration file with a relative path from this file. It returns an absolute path, an empty one and one from an
-// environment variable unchanged.
+// resolve returns path, the value of key, in a form that can be opened from the working directory. If the configuration
+// file sets a relative path, resolve joins the directory of this file with path. It returns path unchanged if path is
+// absolute or empty, or if an environment variable sets key.
 func (l *loader) resolve(key, path string) string {
 	if path == "" || filepath.IsAbs(path) || l.inEnvironment(strings.TrimRight(key, "[0123456789]")) {
 		return path

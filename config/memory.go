@@ -62,9 +62,9 @@ func (l *loader) isSet(key string) bool {
 	return variable || file
 }
 
-// systemMemory returns the default of memory.limit in bytes. machine is the memory of the machine, and processLimit the
-// memory limit of the process. If processLimit is lower than machine, it is the result. Otherwise the result is
-// DefaultMemory or machine, whichever is lower.
+// systemMemory returns the default of memory.limit in bytes. machine is the memory of the machine, and processLimit is
+// the memory limit of the process. The result is processLimit if the process has a lower limit than machine. Otherwise
+// it is the lower of DefaultMemory and machine.
 func systemMemory(machine, processLimit ByteSize) ByteSize {
 	if processLimit < machine {
 		return processLimit

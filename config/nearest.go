@@ -1,8 +1,8 @@
 package config
 
-// nearest returns the candidate most similar to word, for a message with "did you mean", or "" if none is similar. A
-// similar candidate differs from word in at most a third of its letters and in at most three. If word has only one or
-// two letters, one may differ.
+// nearest returns the candidate most similar to word, for a message with "did you mean", or "" if no candidate is
+// similar. A candidate is similar if it differs from word in at most a third of the letters of word, and in at most
+// three letters. If word has only one or two letters, one letter may differ.
 func nearest(word string, candidates []string) string {
 	best, found := max(1, min(len(word)/3, 3))+1, ""
 	for _, candidate := range candidates {

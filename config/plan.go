@@ -135,20 +135,20 @@ type Feedback struct {
 	Timeout Duration `yaml:"timeout" range:"100ms..10m"`
 }
 
-// Batches says which batches of a plan want delivery feedback: KnownBatches or AllBatches.
+// Batches says for which batches of a plan dlrloop sends delivery feedback to Sinch: KnownBatches or AllBatches.
 type Batches string
 
-// The values of Batches. With KnownBatches, dlrloop sends feedback only for batches that are known to want it, and asks
-// Sinch about batches for which this is unknown. With AllBatches it does not ask, but sends feedback for these batches,
-// too.
+// The values of Batches. They differ for a batch if dlrloop does not know whether the batch has feedback enabled. With
+// KnownBatches, dlrloop then asks Sinch, and sends feedback only if it is enabled. With AllBatches, dlrloop does not
+// ask, and sends feedback.
 const (
 	KnownBatches Batches = "known" // those with feedback_enabled according to the gateway, the application or Sinch
 	AllBatches   Batches = "all"   // all but those that are known to lack feedback_enabled
 )
 
-// Backoff is the wait after a failed attempt: a random time up to a maximum, which is `base` at first and doubles with
-// every attempt up to `cap`. The backoff of a plan's feedback also applies when dlrloop fails to fetch missing reports
-// of the plan from Sinch.
+// Backoff is the wait after a failed attempt: a random time up to a maximum. The maximum is `base` after the first
+// failure, and doubles with every further failure up to `cap`. The backoff of a plan's feedback also applies after a
+// failed attempt to fetch missing reports of the plan from Sinch.
 type Backoff struct {
 	// The maximum wait after the first failure.
 	Base Duration `yaml:"base" range:"1ms..1h"`

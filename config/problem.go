@@ -27,9 +27,9 @@ func (p Problem) Error() string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
-// Place returns where the problem is: file:line:column, a format that editors and terminals recognize, or the file
-// alone if the line is unknown. For an environment variable it returns $NAME, and "environment" if there is neither
-// file nor variable.
+// Place returns where the problem is. For a problem in a file it returns file:line:column, a format that editors and
+// terminals recognize, or only the file if the line is unknown. For an environment variable it returns $NAME. If
+// neither a file nor a variable is known, it returns "environment".
 func (p Problem) Place() string {
 	switch {
 	case p.Variable != "":

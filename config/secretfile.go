@@ -35,9 +35,10 @@ func (l *loader) passwords(key string, pairs []Basic) {
 	}
 }
 
-// secret reads a secret from the file at path into *into, unless path is empty, and then calls check with the key and
-// the secret. The key of the path is the secret's key followed by _file, such as token_file. Setting both keys is a
-// problem, unless an environment variable sets exactly one of them; then that one is used.
+// secret sets *into to the secret in the file at path, unless path is empty. In any case it then calls check with *into
+// and the key that set it: key itself, or key followed by _file (such as token_file) for a secret from the file. If
+// both *into and path are set, secret records a problem, unless an environment variable sets only one of them; it then
+// uses that one.
 func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {
@@ -110,9 +111,9 @@ func looksLikeSecret(name string) bool {
 	return len(name) >= 16 && !strings.ContainsAny(name, "./\\")
 }
 
-// either decides which of two groups of keys to use, for keys that exclude each other. Call it only if keys of both
-// groups are set. If environment variables set keys of only one group, the result for that group is true and the other
-// is false. Otherwise either records a problem and returns true for both.
+// either chooses between two groups of keys, a and b, that exclude each other. Call it only if keys of both groups are
+// set. If environment variables set keys of only one group, that group overrides the file: either returns true for it,
+// and false for the other group. Otherwise either records a problem and returns true for both groups.
 func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:

@@ -62,9 +62,9 @@ func (s *source) maskLines(n ast.Node) { ast.Walk(masker{s}, n) }
 // masker is the ast.Visitor that hides the lines of YAML nodes from error messages; the method maskLines uses it.
 type masker struct{ *source }
 
-// Visit marks the lines of the YAML node n as masked, so that no error message quotes a secret in them. It marks the
-// line of the node's token and all lines before the next token. If the next token can share a line with the end of a
-// multi-line text, it marks that line, too.
+// Visit marks the lines of the YAML node n as masked, so that no error message quotes a secret in them: the line where
+// the token of n begins, and all lines up to the line before the next token. It also marks the line of the next token
+// if canShareLine returns true for this token, because n may end on the same line.
 func (h masker) Visit(n ast.Node) ast.Visitor {
 	first := n.GetToken()
 	end := len(h.lines)

@@ -44,8 +44,8 @@ func ParseSecret(content []byte) (Secret, error) {
 	return Secret(s), nil
 }
 
-// checkVisible returns an error if s is not valid UTF-8, or has a character that is invisible or looks like a space but
-// is none. The error names the position, but does not quote s.
+// checkVisible returns an error if s is not valid UTF-8 or has an invisible character. A character that looks like a
+// space also counts as invisible, unless it is the ordinary space. The error names the position, but does not quote s.
 func checkVisible(s string) error {
 	position := 0
 	for i, r := range s {
@@ -83,9 +83,10 @@ func characterName(r rune) string {
 	return fmt.Sprintf("U+%04X", r)
 }
 
-// checkTexts records a problem for every text of the configuration that has invisible characters. It also records one
-// for every placeholder, except for secrets, which readSecrets checks. From secrets it removes a byte order mark at the
-// start and line breaks at the end. Call it before the other checks, which need the result.
+// checkTexts records a problem for every text of the configuration that has invisible characters, and for every
+// placeholder that is not a secret. (For secrets, readSecrets looks for placeholders.) From secrets checkTexts removes
+// a byte order mark at the start and line breaks at the end. Call it before the other checks, which expect secrets
+// without them.
 func (l *loader) checkTexts() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		switch {

@@ -14,8 +14,9 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// maxDepth is the maximum nesting of blocks and lists while the configuration file is decoded. No valid configuration
-// is nested that deeply. Deeper nesting is reported as a YAML alias that contains itself, its usual cause.
+// maxDepth is the maximum nesting of blocks and lists in the configuration file, with aliases replaced by their values.
+// No valid configuration is nested that deeply. The usual cause of deeper nesting is a YAML alias that contains itself,
+// so the error message names this cause.
 const maxDepth = 16
 
 // yaml decodes content, the text of the configuration file, into the configuration. It records a problem for every
@@ -29,7 +30,7 @@ func (l *loader) yaml(content []byte) {
 	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
 	if at, err := checkYAML(string(content)); err != nil {
 		l.broken, l.source.opaque = true, true
-		p := l.at("", err.Error())
+		p := l.newProblem("", err.Error())
 		if at != nil {
 			p.Line, p.Column = at.Position.Line, at.Position.Column
 		}
@@ -59,7 +60,7 @@ func (l *loader) yaml(content []byte) {
 // syntax records an error of the YAML parser as a problem, at the place that the error names.
 func (l *loader) syntax(err error) {
 	l.broken, l.source.opaque = true, true
-	p := l.at("", "is not YAML")
+	p := l.newProblem("", "is not YAML")
 	var known yaml.Error
 	if errors.As(err, &known) {
 		p.Message = "is not YAML: " + explainSyntax(known.GetMessage())
@@ -152,8 +153,8 @@ func (r decoder) value(key string, n ast.Node, target reflect.Value, depth int) 
 	}
 }
 
-// stop records a problem at the place of the YAML node n. It sets broken, so that value decodes nothing more of the
-// file and Load skips its checks.
+// stop records a problem at the place of the YAML node n, and ends the decoding of the file: it sets broken, so that
+// the method value decodes nothing more and the function Load skips its checks.
 func (r decoder) stop(n ast.Node, message string) {
 	if !r.broken {
 		r.report("", n, message)
@@ -243,8 +244,8 @@ func (r decoder) block(key string, n ast.Node, into reflect.Value, depth int) {
 	}
 }
 
-// merge decodes the value of the YAML merge key (<<) of a block, if there is one. The block's own keys are decoded
-// later and override it.
+// merge decodes the value of the YAML merge key (<<) of a block, if there is one. Call merge before decoding the other
+// keys of the block, so that they override the merged values.
 func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth int) {
 	for m := block.MapRange(); m.Next(); {
 		if m.Key().IsMergeKey() {
@@ -265,9 +266,9 @@ func fieldOf(block reflect.Value, name string) reflect.Value {
 	return reflect.Value{}
 }
 
-// unknown records the problem that the block has no key called name. The message tells the user which key may be meant;
-// known lists all keys of the block. It hides the lines of n, the name and its value, from error messages, because the
-// value or even the name may be a secret.
+// unknown records the problem that a block has no member called name. block is the key of the block, known lists all
+// its members, and n is the unknown member with its value. The message tells the user which member may be meant.
+// unknown hides the lines of n from error messages, because the value, or even the name, may be a secret.
 func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []string) {
 	r.source.maskLines(n)
 	if !isKeyName(strings.ToLower(name)) {

@@ -5,8 +5,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// firstToken returns the token at which a YAML node begins, for the place in an error message. For a block without { }
-// that is its first key.
+// firstToken returns the token at which a YAML node begins, for the place in an error message. A block without { }
+// begins with its first key.
 func firstToken(n ast.Node) *token.Token {
 	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
 		return m.Values[0].Key.GetToken()
