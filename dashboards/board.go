@@ -28,7 +28,8 @@ type board struct {
 	sections    []section
 }
 
-// section is a group of panels under one heading of a dashboard. The panels fill the grid from the left in this order.
+// section is a group of panels under one heading of a dashboard. On the grid, the panels are placed in the order of the
+// field panels.
 type section struct {
 	title  string
 	panels []panel
@@ -122,8 +123,9 @@ func starts() *dashboard.AnnotationQueryBuilder {
 			RefId("Restarts"))
 }
 
-// variables returns the variables of the dashboard: data source, job, instances and plans. Users choose their values at
-// the top of the dashboard, and the queries contain their names.
+// variables returns the Grafana variables of the dashboard: data source, job, instance and, if byPlan is set, plan.
+// Users choose the values of these variables at the top of the dashboard. The queries contain the variables by name,
+// such as $job.
 func (b board) variables() ([]dashboard.VariableModel, error) {
 	chosen := []cog.Builder[dashboard.VariableModel]{
 		dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"),

@@ -22,8 +22,8 @@ func campaigns() board {
 	}
 }
 
-// endedIn returns a query for the messages that got the given final status in the dashboard's time range, as a fraction
-// from 0 to 1 of all messages that became final in this time. Cancelled messages do not count.
+// endedIn returns a query for the fraction, from 0 to 1, of messages that got the given final status. The whole is all
+// messages that became final in the dashboard's time range, except cancelled ones.
 func endedIn(status string) query {
 	return query{expr: share(
 		`sum(increase(dlrloop_messages_total{<plan>, status="`+status+`"}[$__range]))`,
@@ -144,7 +144,7 @@ func delays() []panel {
 				title: "Time to final by status, p95", unit: units.Seconds,
 				description: "95 % of the messages with each final status reached it within this time after sending. " +
 					"Expired messages take as long as their validity.",
-				colors: statuses(),
+				colors: statusColors(),
 				queries: []query{{
 					expr:   quantile(.95, "dlrloop_delivery_latency_seconds", step, "status"),
 					legend: "{{status}}",
@@ -156,27 +156,27 @@ func delays() []panel {
 				title: "Operator delay", unit: units.Seconds,
 				description: "Time from the operator's time of a status to Sinch's report, as p50, p95 and p99. Only " +
 					"reports with both times count. This is the network's part of the delay.",
-				colors:  results().of("p50", "p95", "p99"),
+				colors:  resultColors().of("p50", "p95", "p99"),
 				queries: quantiles("dlrloop_operator_lag_seconds"),
 			},
 			{
 				title: "Callback delay", unit: units.Seconds,
 				description: "Time from Sinch's report to its callback being stored, as p50, p95 and p99. Good: " +
 					"seconds. It rises while Sinch has to repeat callbacks.",
-				colors:  results().of("p50", "p95", "p99"),
+				colors:  resultColors().of("p50", "p95", "p99"),
 				queries: quantiles("dlrloop_callback_lag_seconds"),
 			},
 		}, lines, 12, 8)...)
 }
 
-// eachPlan returns one panel, which Grafana repeats for each service plan. Its section must be the last one of the
-// dashboard, because its height depends on the number of plans.
+// eachPlan returns one panel, which Grafana repeats for each service plan. The section with this panel must be the last
+// one of the dashboard, because the height of the section depends on the number of plans.
 func eachPlan() []panel {
 	return sized([]panel{{
 		title: "Statuses of $plan", unit: units.OpsPerSecond, kind: stacked, repeat: "plan",
 		description: "Messages of the plan newly reported in each status, per second. A message counts once in " +
 			"each status that it passes through.",
-		colors: statuses(),
+		colors: statusColors(),
 		queries: []query{{
 			expr:   `sum by (status) (rate(dlrloop_messages_total{<plan>}[$__rate_interval]))`,
 			legend: "{{status}}",

@@ -26,9 +26,9 @@ const (
 // palette maps the name of a series, such as a status, to its color. A name has the same color on all dashboards.
 type palette map[string]string
 
-// statuses returns the color of each message status, in a new map. The key "other" stands for all undocumented
+// statusColors returns the color of each message status, in a new map. The key "other" stands for all undocumented
 // statuses.
-func statuses() palette {
+func statusColors() palette {
 	return palette{
 		"Delivered": green, "Failed": vermilion, "Rejected": purple, "Expired": orange, "Aborted": darkRed,
 		"Cancelled": violet,
@@ -42,8 +42,9 @@ func ended() []string {
 	return []string{"Delivered", "Failed", "Rejected", "Aborted", "Expired", "Deleted", "Unknown"}
 }
 
-// results returns the colors of all series names that are not statuses, such as outcomes, results and reasons.
-func results() palette {
+// resultColors returns the colors of all series names that are not statuses, such as outcomes, results and reasons, in
+// a new map.
+func resultColors() palette {
 	return palette{
 		"delivered": green, "undelivered": vermilion, "unknown": yellow,
 		"stored": green, "inbound": sky, "quarantined": pale, "busy": orange, "failed": vermilion, "canceled": violet,

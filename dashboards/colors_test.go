@@ -41,8 +41,8 @@ func TestNameHasTheSameColorEverywhere(t *testing.T) {
 			everywhere[name] = color
 		}
 	})
-	require.Len(t, statuses(), 11)
-	for status, color := range statuses() {
+	require.Len(t, statusColors(), 11)
+	for status, color := range statusColors() {
 		assert.Equal(t, color, everywhere[status], status)
 	}
 }
@@ -76,12 +76,12 @@ func TestClosedSetsHaveFixedColors(t *testing.T) {
 
 func TestStatusesAreComplete(t *testing.T) {
 	documented := documentedMetrics(t)["dlrloop_messages_total"].values["status"]
-	require.Len(t, documented, len(statuses()))
+	require.Len(t, documented, len(statusColors()))
 	for _, status := range documented {
-		require.Contains(t, statuses(), status)
+		require.Contains(t, statusColors(), status)
 	}
 	for _, status := range ended() {
-		require.Contains(t, statuses(), status)
+		require.Contains(t, statusColors(), status)
 	}
 }
 
@@ -111,8 +111,8 @@ func vision() map[string][3][3]float64 {
 func TestStatusColorsAreDistinguishable(t *testing.T) {
 	const minDifference = 15 // CIE76; two adjacent areas differ clearly from about 5
 	for who, seen := range vision() {
-		for a, color := range statuses() {
-			for b, other := range statuses() {
+		for a, color := range statusColors() {
+			for b, other := range statusColors() {
 				if a < b {
 					assert.Greater(t, difference(see(t, color, seen), see(t, other, seen)), float64(minDifference),
 						"%s and %s, for a %s", a, b, who)
@@ -124,7 +124,7 @@ func TestStatusColorsAreDistinguishable(t *testing.T) {
 
 func TestStatusColorsAreVisibleOnBothThemes(t *testing.T) {
 	const dark, light = "#181B1F", "#FFFFFF" // background colors of Grafana's panels
-	for status, color := range statuses() {
+	for status, color := range statusColors() {
 		assert.Greater(t, contrast(t, color, dark), 1.9, "%s on dark", status)
 		assert.Greater(t, contrast(t, color, light), 1.25, "%s on light", status)
 	}

@@ -51,7 +51,7 @@ func destinationRequests() []panel {
 			{
 				title: "Requests by reason", unit: units.RequestsPerSecond,
 				description: "Requests to destinations per second, by result. Good: accepted.",
-				colors: results().of("accepted", "rate_limited", "server", "timeout", "network", "rejected", "canceled",
+				colors: resultColors().of("accepted", "rate_limited", "server", "timeout", "network", "rejected", "canceled",
 					"redirected", "gone", "tls", "other"),
 				queries: allowEmpty(query{
 					expr:   `sum by (reason) (rate(dlrloop_destination_attempts_total{<process>}[$__rate_interval]))`,
@@ -61,7 +61,7 @@ func destinationRequests() []panel {
 			{
 				title: "Request duration", unit: units.Seconds,
 				description: "Duration of one request, whatever the answer, as p50, p95 and p99. Good: under a second.",
-				colors:      results().of("p50", "p95", "p99"),
+				colors:      resultColors().of("p50", "p95", "p99"),
 				queries:     allowEmpty(quantiles("dlrloop_destination_attempt_duration_seconds")...),
 			},
 		}, lines, 12, 8),
@@ -86,7 +86,7 @@ func destinationEvents() []panel {
 			description: "Events per second that a destination accepted (delivered), that are retried later " +
 				"(deferred), that were given up (dead), that the destination does not receive (filtered), or that " +
 				"retention deleted before (lost). Good: delivered and filtered.",
-			colors: results().of("delivered", "deferred", "dead", "filtered", "lost"),
+			colors: resultColors().of("delivered", "deferred", "dead", "filtered", "lost"),
 			queries: allowEmpty(query{
 				expr:   `sum by (result) (rate(dlrloop_destination_events_total{<process>}[$__rate_interval]))`,
 				legend: "{{result}}",

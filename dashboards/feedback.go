@@ -69,7 +69,7 @@ func calls() []panel {
 				title: "Calls by reason", unit: units.RequestsPerSecond, kind: stacked,
 				description: "Delivery feedback calls to Sinch per second, by result. Good: accepted; auth needs a " +
 					"person to act.",
-				colors: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
+				colors: resultColors().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
 					"not_enabled_or_unknown", "rejected", "not_a_number", "canceled", "other"),
 				queries: []query{{
 					expr:   `sum by (reason) (rate(dlrloop_feedback_calls_total{<plan>}[$__rate_interval]))`,
@@ -81,7 +81,7 @@ func calls() []panel {
 				description: "Duration of one call, whatever the answer, as p50," +
 					" p95 and p99. All plans. Good: under a " +
 					"second.",
-				colors:  results().of("p50", "p95", "p99"),
+				colors:  resultColors().of("p50", "p95", "p99"),
 				queries: quantiles("dlrloop_feedback_call_duration_seconds"),
 			},
 		}, lines, 12, 8),
@@ -93,7 +93,7 @@ func callRate() panel {
 		title: "Call rate", unit: units.RequestsPerSecond,
 		description: "Calls per second that the replicas may make at present, and the configured maximum " +
 			"(ceiling). The rate is halved on 429 and 5xx. Good: at the ceiling.",
-		colors: results().of("rate", "ceiling"),
+		colors: resultColors().of("rate", "ceiling"),
 		queries: []query{
 			{expr: `sum(dlrloop_feedback_rate{<plan>})`, legend: "rate"},
 			{expr: `sum(dlrloop_feedback_rate_ceiling{<plan>})`, legend: "ceiling"},
@@ -109,7 +109,7 @@ func owed() []panel {
 			{
 				title: "Tasks by state", unit: units.Short,
 				description: "Batches whose feedback is owed (pending) or was given up (dead). Good: dead is 0.",
-				colors:      results().of("pending", "dead"),
+				colors:      resultColors().of("pending", "dead"),
 				queries: []query{{
 					expr:   `sum by (state) (max by (plan, state) (dlrloop_feedback_tasks{<plan>}))`,
 					legend: "{{state}}",
@@ -125,7 +125,7 @@ func sinchReads() []panel {
 			description: "Batches looked up at Sinch per second to find out whether feedback is enabled: found, " +
 				"unknown to Sinch, unknown_plan (Sinch does not know the plan) or failed. " +
 				"Batches sent through the gateway need no lookup.",
-			colors: results().of("found", "unknown", "unknown_plan", "failed", "other"),
+			colors: resultColors().of("found", "unknown", "unknown_plan", "failed", "other"),
 			queries: []query{{
 				expr:   `sum by (result) (rate(dlrloop_batch_lookups_total{<plan>}[$__rate_interval]))`,
 				legend: "{{result}}",
@@ -135,7 +135,7 @@ func sinchReads() []panel {
 			title: "Reports fetched by the reconciler", unit: units.RequestsPerSecond,
 			description: "Reports fetched per second because callbacks of their batch are missing, by result. " +
 				"Good: few, and accepted.",
-			colors: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
+			colors: resultColors().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
 				"unknown_plan",
 				"not_enabled_or_unknown", "rejected", "canceled", "other"),
 			queries: []query{{
@@ -162,7 +162,7 @@ func recipientsByState() panel {
 		title: "Recipients by state", unit: units.Short,
 		description: "Recipients whose feedback is owed (pending), was given up (dead), or is not enabled for " +
 			"their batch (dropped). Good: dead is 0.",
-		colors: results().of("pending", "dead", "dropped"),
+		colors: resultColors().of("pending", "dead", "dropped"),
 		queries: []query{{
 			expr:   `sum by (state) (max by (plan, state) (dlrloop_feedback_task_recipients{<plan>}))`,
 			legend: "{{state}}",
@@ -176,7 +176,7 @@ func recipientsByResult() panel {
 		description: "Recipients per second whose feedback was earned, accepted by Sinch, given up (dead), " +
 			"made owed again by a person (requeued) or deleted while dead (deleted). Good: accepted " +
 			"follows earned.",
-		colors: results().of("earned", "accepted", "dead", "requeued", "deleted"),
+		colors: resultColors().of("earned", "accepted", "dead", "requeued", "deleted"),
 		queries: []query{{
 			expr:   `sum by (result) (rate(dlrloop_feedback_recipients_total{<plan>}[$__rate_interval]))`,
 			legend: "{{result}}",

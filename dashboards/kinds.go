@@ -154,7 +154,7 @@ func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},
 		dashboard.DynamicConfigValue{Id: "max", Value: 1},
-		dashboard.DynamicConfigValue{Id: "color", Value: fixed(statuses()[column])},
+		dashboard.DynamicConfigValue{Id: "color", Value: fixed(statusColors()[column])},
 		dashboard.DynamicConfigValue{
 			Id:    "custom.cellOptions",
 			Value: map[string]string{"type": "gauge", "mode": "basic"},

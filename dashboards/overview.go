@@ -126,7 +126,7 @@ func callbacks() []panel {
 			description: "Callbacks per second that stored no report, by outcome. Sinch repeats all but too_large, " +
 				"too_large_unverified and, with on_failure: reject, unauthorized. Quarantined callbacks " +
 				"are stored raw and answered 200. Good: none for long.",
-			colors: results().of("quarantined", "busy", "failed", "unauthorized", "too_large", "too_large_unverified",
+			colors: resultColors().of("quarantined", "busy", "failed", "unauthorized", "too_large", "too_large_unverified",
 				"shed",
 				"shed_unverified", "incomplete", "unknown_plan"),
 			queries: []query{{
@@ -139,7 +139,7 @@ func callbacks() []panel {
 			title: "Time to answer", unit: units.Seconds,
 			description: "Time from a callback's header to its answer, as p50, p95 and p99. All plans. Good: p99 " +
 				"under a second.",
-			colors:  results().of("p50", "p95", "p99"),
+			colors:  resultColors().of("p50", "p95", "p99"),
 			queries: quantiles("dlrloop_ingest_duration_seconds"),
 		},
 		{
@@ -178,7 +178,7 @@ func messages() []panel {
 				description: "Messages newly reported in each status," +
 					" per second. A message counts once in each status " +
 					"that it passes through; duplicates do not count.",
-				colors: statuses(),
+				colors: statusColors(),
 				queries: []query{{
 					expr:   `sum by (status) (rate(dlrloop_messages_total{<plan>}[$__rate_interval]))`,
 					legend: "{{status}}",
@@ -201,7 +201,7 @@ func messages() []panel {
 				title: "Time to final", unit: units.Seconds,
 				description: "Time from sending a batch to a message's final status, as p50, p95 and p99. All plans; " +
 					"only batches whose batch info is known.",
-				colors:  results().of("p50", "p95", "p99"),
+				colors:  resultColors().of("p50", "p95", "p99"),
 				queries: quantiles("dlrloop_delivery_latency_seconds"),
 			},
 			{
@@ -238,7 +238,7 @@ func gateway() []panel {
 			title: "Requests by outcome", unit: units.RequestsPerSecond, kind: stacked,
 			description: "Requests to the gateway per second, by outcome: the class of Sinch's answer, unreachable " +
 				"(no complete answer) or refused (not sent to Sinch). All plans. Good: 2xx.",
-			colors: results().of("2xx", "4xx", "5xx", "unreachable", "refused", "other"),
+			colors: resultColors().of("2xx", "4xx", "5xx", "unreachable", "refused", "other"),
 			queries: []query{{
 				expr:   `sum by (outcome) (rate(dlrloop_gateway_requests_total{<process>}[$__rate_interval]))`,
 				legend: "{{outcome}}",
@@ -257,7 +257,7 @@ func gateway() []panel {
 			title: "Batches recorded", unit: units.OpsPerSecond,
 			description: "Batches in the gateway's answers, per second: recorded before the caller got the answer, " +
 				"late (recorded after it), lost (looked up later instead) or unreadable. Good: recorded.",
-			colors: results().of("recorded", "late", "lost", "unreadable"),
+			colors: resultColors().of("recorded", "late", "lost", "unreadable"),
 			queries: []query{{
 				expr:   `sum by (result) (rate(dlrloop_gateway_observed_total{<plan>}[$__rate_interval]))`,
 				legend: "{{result}}",

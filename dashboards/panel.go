@@ -63,8 +63,8 @@ func (p panel) draw() (dashboard.Panel, error) {
 	return drawn, nil
 }
 
-// fields sets in f how Grafana displays the panel's values, unless an override for a series says otherwise: unit,
-// limits, colors and texts. drawnAs is Grafana's name for the panel type, such as stat.
+// fields sets in f how Grafana displays the values of the panel: unit, limits, colors and texts. An override for a
+// series takes precedence over f. drawnAs is Grafana's name for the panel type, such as stat.
 func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	f.Unit, f.Min = new(p.unit), new(0.0)
 	if p.max != 0 {

@@ -41,8 +41,9 @@ func expand(expr string) string {
 // NaN.
 func share(part, whole string) string { return part + " / (" + whole + " > 0)" }
 
-// countryShare returns PromQL for the fraction of messages with the given result among all messages of a country, over
-// window. A missing series counts as 0, because a series exists only after its first message.
+// countryShare returns PromQL for the fraction of messages with the given result among all messages of a country. It
+// counts the messages in the time range given by window, such as wholeRange. A missing series counts as 0, because a
+// series exists only after its first message.
 func countryShare(result, window string) string {
 	all := "sum by (country) (" + counted(window) + "(dlrloop_route_messages_total{<process>}[" + window + "]))"
 	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>,` +
@@ -50,9 +51,9 @@ func countryShare(result, window string) string {
 	return share("("+part+" or 0 * "+all+")", all)
 }
 
-// quantile returns PromQL for the q-quantile (p99 for q = 0.99) of a classic histogram over window. The query returns
-// one value for each combination of values of the given labels. If there are no observations, the query returns nothing
-// instead of NaN.
+// quantile returns PromQL for the q-quantile (p99 for q = 0.99) of the observations that a classic histogram counted in
+// the time range given by window, such as step. The query returns one value for each combination of values of the given
+// labels. If there are no observations, the query returns nothing instead of NaN.
 func quantile(q float64, histogram, window string, labels ...string) string {
 	by := strings.Join(append([]string{"le"}, labels...), ", ")
 	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{<process>}[%s]))) >= 0",
@@ -66,7 +67,8 @@ const (
 	wholeRange = "$__range"
 )
 
-// counted returns the PromQL function for a counter over window: "increase" if window is wholeRange, else "rate".
+// counted returns the name of the PromQL function for a counter: "increase" if window, the time range of the query, is
+// wholeRange, else "rate".
 func counted(window string) string {
 	if window == wholeRange {
 		return "increase"

@@ -15,8 +15,8 @@ type Query struct {
 	MayBeEmpty bool   `json:"mayBeEmpty"` // an empty result is normal
 }
 
-// Queries returns every query of every dashboard, as it is when the user has chosen all jobs, instances and plans. The
-// caller owns the slice.
+// Queries returns every query of every dashboard, in the form that it has if the user has chosen all jobs, instances
+// and plans. The caller owns the slice.
 func Queries() []Query {
 	var all []Query
 	for _, b := range boards() {

@@ -69,14 +69,14 @@ func commits() []panel {
 			title: "Commit duration", unit: units.Seconds,
 			description: "Time until the arrivals of one commit were durable, as p50, p95 and p99. Mostly the " +
 				"disk's sync. Good: milliseconds.",
-			colors:  results().of("p50", "p95", "p99"),
+			colors:  resultColors().of("p50", "p95", "p99"),
 			queries: quantiles("dlrloop_commit_duration_seconds"),
 		},
 		{
 			title: "Commit size", unit: units.Short,
 			description: "Arrivals per commit, as p50, p95 and p99. It grows with the load, which is good: many " +
 				"arrivals share one sync.",
-			colors:  results().of("p50", "p95", "p99"),
+			colors:  resultColors().of("p50", "p95", "p99"),
 			queries: quantiles("dlrloop_commit_size"),
 		},
 		{
