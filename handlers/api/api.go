@@ -163,9 +163,9 @@ func setHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// guard returns a middleware that answers 401 to requests without valid credentials, and 403 to a POST or DELETE that a
-// page of another web site made a browser send. If no credentials are configured, it answers 421 unless the Host header
-// is localhost or an IP address. All other requests pass.
+// guard returns a middleware that checks each request. Without valid credentials a request is answered 401. If no
+// credentials are configured, a request is instead answered 421 if its Host header is neither an IP address nor a
+// localhost name. A POST or DELETE that a browser sent for a page of another web site is answered 403.
 func (p *API) guard(a *access.Access) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		err := a.Check(c.Request)

@@ -10,8 +10,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The values of the query parameter state of GET /api/v1/destinations/{name}/events, which lists events that a
-// destination did not accept: deferred events, which are sent again later (the default), or dead ones, which are not.
+// The values of the query parameter state of GET /api/v1/destinations/{name}/events. With "deferred", the default, the
+// answer lists the events that will be sent to the destination again; with "dead", the events that dlrloop has given
+// up.
 const (
 	eventsDeferred = "deferred"
 	eventsDead     = "dead"
@@ -67,9 +68,9 @@ func (p *API) destinations(ctx context.Context, a *request) (any, error) {
 	return pageView[destinationView]{Items: views}, nil
 }
 
-// backlog counts the events after cursor, a place in the event log. The Oldest of the result is the time of the first
-// of them, or zero if there are none. If retention has deleted some of these events, backlog counts those that are left
-// and returns no error.
+// backlog counts the events that follow cursor in the event log. Field Oldest of the result is the time of the first of
+// these events, or zero if no event follows. If retention has deleted events after cursor, backlog counts the remaining
+// events and returns no error.
 func (p *API) backlog(ctx context.Context, cursor string) (store.EventBacklog, error) {
 	b, err := p.store.EventBacklog(ctx, cursor)
 	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
@@ -78,8 +79,8 @@ func (p *API) backlog(ctx context.Context, cursor string) (store.EventBacklog, e
 	return b, err
 }
 
-// deferredView is the JSON of an event that a destination did not accept. Due is when the event is sent again; it is
-// zero for a dead event, which is not sent again.
+// deferredView is the JSON of an event that a destination did not accept, whether it is deferred or dead (given up).
+// Due is when a deferred event is sent again. For a dead event, Due is zero.
 type deferredView struct {
 	ID       int64                `json:"id"`
 	EventID  string               `json:"event_id"`
@@ -122,9 +123,9 @@ type requeuedView struct {
 	Events int `json:"events"`
 }
 
-// requeueDestination answers POST /api/v1/destinations/{name}/requeue. It makes the dead events of the destination due
-// now, and ends its pause, if any, during which nothing is sent to it. A destination that is not configured is answered
-// 409 if the store has it, else 404.
+// requeueDestination answers POST /api/v1/destinations/{name}/requeue. It makes the dead events of the destination
+// (those that were given up) due now. It also ends a pause in which dlrloop sends nothing to the destination. A
+// destination that is stored but no longer configured is answered 409, an unknown destination 404.
 func (p *API) requeueDestination(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
@@ -140,8 +141,9 @@ func (p *API) requeueDestination(ctx context.Context, a *request) (any, error) {
 	return requeuedView{n}, nil
 }
 
-// checkConfigured returns nil if the destination of this name is configured. Otherwise the error is a problem: with
-// status 409 if the store still has the destination, whose events dlrloop does not send any more, else with status 404.
+// checkConfigured returns nil if the destination of this name is configured. For a destination that is stored but no
+// longer configured it returns a problem with status 409, since dlrloop sends no events to such a destination. For an
+// unknown destination it returns a problem with status 404.
 func (p *API) checkConfigured(ctx context.Context, name string) error {
 	if slices.Contains(p.config.Destinations, name) {
 		return nil
@@ -165,7 +167,8 @@ type purgedView struct {
 }
 
 // purgeDestination answers DELETE /api/v1/destinations/{name}. It deletes a destination that is no longer configured,
-// with the events that the destination has not received. A configured one is answered 409, an unknown one 404.
+// with the events that the destination has not received. A configured destination is answered 409, an unknown
+// destination 404.
 func (p *API) purgeDestination(ctx context.Context, a *request) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err

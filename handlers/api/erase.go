@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// eraseLimit limits how long one request to erase a phone number may take. A request that is repeated later continues
-// where this one ended.
+// eraseLimit limits how long one request to erase a phone number may take. A request that exceeds the limit fails; the
+// client can repeat the request to erase the rest.
 const eraseLimit = time.Hour
 
 // erasedView counts what was erased: recipients of batches, bodies of reports, inbound messages, callbacks that could
@@ -26,8 +26,8 @@ type erasedView struct {
 	Events          int `json:"events"`
 }
 
-// erase erases a phone number from the store. It may take minutes, so it gives the client more time than the listener
-// does, and continues if the client leaves.
+// erase answers DELETE /api/v1/recipients/{number}: it erases the phone number from the store. Erasing may take
+// minutes, so its time limit is eraseLimit instead of the listener's, and it continues if the client disconnects.
 func (p *API) erase(c *gin.Context) {
 	ctx, cancel := listener.Detach(c.Request.Context(), eraseLimit)
 	defer cancel()
@@ -43,7 +43,9 @@ func (p *API) erase(c *gin.Context) {
 	}
 }
 
-// eraseNumber logs what was erased, without the number, also if only a part was.
+// eraseNumber erases the phone number in the request's path from the store and returns what was erased. It logs the
+// same counts, without the number, even if the store failed after it had erased a part. On an error the returned counts
+// are zero.
 func (p *API) eraseNumber(ctx context.Context, a *request) (erasedView, error) {
 	if err := a.err(); err != nil {
 		return erasedView{}, err

@@ -45,9 +45,9 @@ var defaultFeedTimes = feedTimes{
 	poll: 200 * time.Millisecond, heartbeat: 15 * time.Second, write: 30 * time.Second, large: 2 * time.Minute,
 }
 
-// feed answers GET /api/v1/events with the events after the place in the event log (cursor) that the client names, by
-// default with all stored events. Unless the parameter follow is false, it then sends new events until the client
-// disconnects. The answer is NDJSON, or server-sent events if the client accepts these.
+// feed answers GET /api/v1/events. It sends the stored events after the client's cursor, a place in the event log;
+// without a cursor, it sends all stored events. Unless the query parameter follow is "false", it then sends new events
+// until the client disconnects. The format is NDJSON, or server-sent events if the client asks for them.
 func (p *API) feed(c *gin.Context) {
 	q, err := p.feedQuery(c.Request)
 	if err != nil {
@@ -96,8 +96,8 @@ type feedQuery struct {
 	filter  eventFilter
 }
 
-// lastEventID is the request header in which a client of server-sent events, such as a browser, names the last event
-// that it received. The value is a cursor, after which the answer begins.
+// lastEventID is the request header in which a client of server-sent events, such as a browser, sends the id of the
+// last event that it received. The id is a cursor, a place in the event log, and the answer begins with the next event.
 const lastEventID = "Last-Event-ID"
 
 func (p *API) feedQuery(r *http.Request) (feedQuery, error) {
@@ -127,8 +127,8 @@ func (p *API) feedQuery(r *http.Request) (feedQuery, error) {
 	return q, nil
 }
 
-// atLeastOne returns the query parameter of this name as a positive integer, or 0 if it is missing. For any other value
-// it records a fault, which the method err returns.
+// atLeastOne returns the query parameter of this name as a positive integer, or 0 if the parameter is missing. Any
+// other value is recorded as a fault, which the method err returns; ignore the result then.
 func (q *query) atLeastOne(name string) int {
 	s := q.text(name)
 	if s == "" {
@@ -141,8 +141,8 @@ func (q *query) atLeastOne(name string) int {
 	return n
 }
 
-// acceptsEventStream reports whether the client asks for server-sent events: its Accept header contains
-// text/event-stream, as that of a browser's EventSource does.
+// acceptsEventStream reports whether the client asks for server-sent events, as a browser's EventSource does: whether
+// the Accept header contains text/event-stream.
 func acceptsEventStream(r *http.Request) bool {
 	for _, accept := range r.Header.Values("Accept") {
 		for element := range strings.SplitSeq(accept, ",") {
@@ -155,7 +155,7 @@ func acceptsEventStream(r *http.Request) bool {
 }
 
 // feedFailed converts an error of reading the event log into the problem to answer. Use it only before the answer has
-// begun. The text does not quote the cursor, which may be any text that the client sent.
+// begun. The problem does not quote the client's cursor, since a client can send any text as a cursor.
 func feedFailed(q feedQuery, err error) error {
 	if gone, ok := errors.AsType[*store.CursorGoneError](err); ok {
 		return &problem.Problem{
@@ -184,9 +184,9 @@ func withConnection(next http.Handler) http.Handler {
 	})
 }
 
-// connection returns a context that ends when the client closes its connection, completely or only for sending. ctx
-// must be the context of a request that passed withConnection. The caller must call the returned function to release
-// resources.
+// connection returns a context that ends when the client closes its connection or only the sending side of its
+// connection. ctx must be the context of a request that passed through withConnection. The caller must call the
+// returned function to release resources.
 func connection(ctx context.Context) (context.Context, context.CancelFunc) {
 	if client, ok := ctx.Value(connectionKey{}).(context.Context); ok {
 		ctx = client

@@ -18,8 +18,8 @@ type eventFilter struct {
 	types       []store.EventType // never empty
 }
 
-// eventFilter returns the filter from the query parameters plan, batch, number, status and type. Missing ones match
-// every event. An invalid value is recorded as a fault, which the method err returns.
+// eventFilter returns the filter that the query parameters plan, batch, number, status and type describe. A parameter
+// that is missing excludes no events. An invalid value is recorded as a fault, which the method err returns.
 func (q *query) eventFilter() eventFilter {
 	return eventFilter{
 		plan: q.text("plan"), batch: q.text("batch"), digits: dlr.Digits(q.text("number")),
@@ -77,8 +77,8 @@ func joined[T ~string](values []T) string {
 	return strings.Join(texts, ", ")
 }
 
-// selects reports whether the event matches all fields of the filter. An event of type ReportReceived never does,
-// because it has no JSON form, and neither does an inbound message that was erased.
+// selects reports whether the event matches all fields of the filter. It returns false for every event of type
+// ReportReceived, since this type has no JSON form, and for an inbound message that was erased.
 func (f *eventFilter) selects(e *store.Event) bool {
 	return slices.Contains(f.types, e.Type) && !e.Erased() &&
 		(f.plan == "" || e.Plan == f.plan) &&

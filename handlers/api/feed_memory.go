@@ -23,8 +23,8 @@ const (
 )
 
 // feedMemory limits the memory that all open answers to GET /api/v1/events use together, even if their clients accept
-// no data. An answer holds at most about feedKept bytes of events. For a larger event it must first reserve memory from
-// the budget that all answers share.
+// no data. Each answer may hold about feedKept bytes of events. To hold a larger event, an answer must first reserve
+// memory from a budget that all answers share, and waits until enough is free.
 type feedMemory struct {
 	reads  chan struct{} // holds an element for each read of the event log; capacity feedReads
 	large  *semaphore.Weighted
@@ -35,9 +35,9 @@ func newFeedMemory(budget int64) feedMemory {
 	return feedMemory{make(chan struct{}, feedReads), semaphore.NewWeighted(budget), budget}
 }
 
-// readPage replaces s.page with the events after s.cursor: as many as fit into feedKept bytes, or a single larger one.
-// For a larger event it reserves memory, and blocks until enough is free; release frees the memory. It returns the
-// error of the store, or that of ctx if ctx ends first.
+// readPage replaces s.page with the events after s.cursor: as many as fit into feedKept bytes, or a single event that
+// is larger than feedKept. For such a large event it reserves memory, and blocks until enough is free; release frees
+// the memory. It returns the error of the store, or the error of ctx if ctx ends first.
 func (s *feedStream) readPage(ctx context.Context) error {
 	s.release()
 	size, err := s.readSome(ctx)
@@ -55,9 +55,9 @@ func (s *feedStream) readPage(ctx context.Context) error {
 	return err
 }
 
-// readSome reads up to s.most events after s.cursor. It keeps in s.page as many as fit into feedKept bytes, but at
-// least one, and returns their size in bytes. At most feedReads calls read at the same time; if ctx ends while readSome
-// waits for its turn, it returns the cause of ctx.
+// readSome reads up to s.most events after s.cursor. It keeps in s.page as many as fit into feedKept bytes, but always
+// the first event, and returns their size in bytes, or 0 if no event follows s.cursor. At most feedReads calls read at
+// the same time; if ctx ends while readSome waits for its turn, it returns the cause of ctx.
 func (s *feedStream) readSome(ctx context.Context) (size int, err error) {
 	select {
 	case s.memory.reads <- struct{}{}:

@@ -24,8 +24,8 @@ const (
 	feedRetry = "2000" // milliseconds
 )
 
-// feedStream is the state of one answer to GET /api/v1/events: the cursor, the events to send next, and the connection.
-// One goroutine uses it; release must be called at the end.
+// feedStream is the state of one answer to GET /api/v1/events: the place in the event log (cursor), the events to send
+// next, and the connection. Only one goroutine may use a feedStream, and it must call release at the end.
 type feedStream struct {
 	*API
 	feedQuery
@@ -118,8 +118,8 @@ func (s *feedStream) run(ctx context.Context) error {
 	}
 }
 
-// read replaces s.page with the events after s.cursor. It returns the error of the store, or that of the context if
-// reading takes longer than Config.Patience.
+// read replaces s.page with the events after s.cursor: it calls readPage with a time limit of Config.Patience. It
+// returns an error if the store fails or the time limit passes.
 func (s *feedStream) read(ctx context.Context) error {
 	return s.withPatience(ctx, s.readPage)
 }
@@ -157,8 +157,9 @@ func (s *feedStream) send() (done bool, err error) {
 	return false, nil
 }
 
-// event writes one event, encoded as line, and the cursor after it to the buffer: in the format of server-sent events
-// or as a line of NDJSON. A full buffer is sent to the client at once; event returns the error of sending.
+// event writes one event to the buffer, with the cursor after which the client can continue later. line is the JSON of
+// the event. The format is a server-sent event or a line of NDJSON. A full buffer is sent to the client at once, and
+// event returns the error of sending.
 func (s *feedStream) event(t store.EventType, line []byte) error {
 	if s.sse {
 		_, _ = s.out.WriteString("id: " + s.cursor + "\nevent: " + string(t) + "\ndata: ")
@@ -173,8 +174,8 @@ func (s *feedStream) event(t store.EventType, line []byte) error {
 	return err
 }
 
-// heartbeat writes the cursor without an event to the buffer. So a client knows where to continue even if its filter
-// leaves out all events. An error shows up in the next flush.
+// heartbeat writes the cursor (the present place in the event log) to the buffer, without an event. It tells the client
+// where to continue, even if the filter leaves out all events. If the write fails, the next flush returns the error.
 func (s *feedStream) heartbeat() {
 	if s.sse {
 		_, _ = s.out.WriteString(": heartbeat\nid: " + s.cursor + "\n\n")
@@ -217,9 +218,9 @@ type feedWriter struct {
 	end        time.Time // a limit for several chunks together; zero for none
 }
 
-// limitEvent limits how long the client may take to accept all data that is written from now on, such as a large event.
-// The time limit for each piece of feedChunk bytes still applies. If d is zero, limitEvent removes the limit of an
-// earlier call.
+// limitEvent gives the client at most the time d to accept all data written from now on, such as a large event. The
+// time limit for each piece of feedChunk bytes still applies. If d is zero, limitEvent removes the limit of an earlier
+// call.
 func (w *feedWriter) limitEvent(d time.Duration) {
 	if w.end = (time.Time{}); d > 0 {
 		w.end = time.Now().Add(d)
@@ -245,8 +246,8 @@ func (w *feedWriter) flush() error {
 	return w.controller.Flush()
 }
 
-// controllerOf returns an http.ResponseController for the connection under gin's writer w. Its Flush returns errors,
-// which the Flush of w hides.
+// controllerOf returns an http.ResponseController for the connection under gin's writer w. The controller's Flush
+// returns errors, whereas the Flush of w hides them.
 func controllerOf(w gin.ResponseWriter) *http.ResponseController {
 	if wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		return http.NewResponseController(wrapper.Unwrap())
@@ -254,8 +255,8 @@ func controllerOf(w gin.ResponseWriter) *http.ResponseController {
 	return http.NewResponseController(w)
 }
 
-// extend sets the deadline for writing the next piece: w.limit from now, or w.end, the deadline that limitEvent has
-// set, if that is earlier. It returns nil if the connection does not support deadlines, which happens only in tests.
+// extend sets the deadline for writing the next piece to w.limit from now, or to w.end if limitEvent has set w.end to
+// an earlier time. It returns nil if the connection does not support deadlines, which happens only in tests.
 func (w *feedWriter) extend() error {
 	deadline := time.Now().Add(w.limit)
 	if !w.end.IsZero() && w.end.Before(deadline) {

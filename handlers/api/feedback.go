@@ -18,8 +18,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The values of the query parameter state of GET /api/v1/feedback, which lists batches with delivery feedback for
-// Sinch: feedback that waits to be sent (pending, the default), or feedback that dlrloop has given up (dead).
+// The values of the query parameter state of GET /api/v1/feedback. With "pending", the default, the answer lists the
+// batches whose delivery feedback waits to be sent to Sinch; with "dead", the batches whose feedback dlrloop has given
+// up.
 const (
 	feedbackPending = "pending"
 	feedbackDead    = "dead"
@@ -127,8 +128,8 @@ func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueVi
 	return requeueView{Batches: 1, Recipients: n}, nil
 }
 
-// requeueWorkers is how many batches one request requeues at the same time. The store commits concurrent calls
-// together, so this saves disk writes.
+// requeueWorkers is how many batches one request requeues at the same time. To requeue a batch is to make its feedback
+// due now. Several calls at a time save disk writes, because the store commits concurrent calls together.
 const requeueWorkers = 32
 
 // requeuePlan makes all unsent feedback of a service plan due now, or of all plans if plan is empty. If that takes
@@ -169,7 +170,7 @@ func (p *API) pending(ctx context.Context) (plans []string, err error) {
 }
 
 // requeuing is the state of one request that requeues the feedback of many batches: the counts for the answer, and when
-// to stop. Its methods use several goroutines.
+// to stop. Of its methods, only requeueOne may be called concurrently.
 type requeuing struct {
 	queue               Queue
 	enough              time.Time // no new page is started after it
@@ -177,9 +178,9 @@ type requeuing struct {
 	more                bool // it stopped before the last page
 }
 
-// requeuePending makes the waiting feedback of a service plan due now. It does not change feedback that was given up.
-// If all waiting feedback is due already, it still requeues one batch, because a requeue also ends a pause of the
-// plan's calls to Sinch.
+// requeuePending makes the waiting feedback of a service plan due now. It does not change feedback that was given up. A
+// requeue also ends a pause in which dlrloop does not call Sinch for the plan. Therefore requeuePending requeues one
+// batch even if all waiting feedback is due already.
 func (r *requeuing) requeuePending(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.requeueAll(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
@@ -198,8 +199,8 @@ func (r *requeuing) requeuePending(ctx context.Context, plan string) error {
 	return nil
 }
 
-// requeueAll requeues every batch that q selects, page by page. It begins no further page after the time r.enough; if
-// pages are left then, it sets r.more. It returns the first error.
+// requeueAll requeues every batch that q selects, one page after the other. If pages are left at the time r.enough, it
+// stops after the current page and sets r.more. It returns the first error.
 func (r *requeuing) requeueAll(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)

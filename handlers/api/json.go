@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// instant is a time that encodes to JSON in RFC 3339 and UTC, always with milliseconds. The option omitzero leaves out
-// the zero time.
+// instant is a time that encodes to JSON in RFC 3339 and UTC, always with milliseconds. A struct field with the JSON
+// option omitzero is left out if its time is zero.
 type instant struct{ time.Time }
 
 const instantLayout = "2006-01-02T15:04:05.000Z07:00"

@@ -32,7 +32,8 @@ func parseQuery(raw string) *query {
 }
 
 // fail records a fault of the query parameter of this name: what is wrong, and which values are allowed. Only the first
-// fault is kept. The arguments must not quote the value, since errors are logged and it may be a phone number.
+// fault is kept. The arguments must not quote the parameter's value, which may be a phone number, since faults are
+// logged.
 func (q *query) fail(name, wrong string, allowed ...string) {
 	if q.fault == nil {
 		q.fault = problem.BadParameter(name, wrong, strings.Join(allowed, ", "))
@@ -53,8 +54,8 @@ func (q *query) text(name string) string {
 	return given[0]
 }
 
-// oneOf returns the query parameter of this name, which must be one of allowed, or allowed[0] if it is missing. Any
-// other value is recorded as a fault, which the method err returns.
+// oneOf returns the query parameter of this name, or allowed[0] if it is missing. If the value is not in the list
+// allowed, oneOf still returns it, but records a fault, which the method err returns.
 func (q *query) oneOf(name string, allowed ...string) string {
 	s := q.text(name)
 	if s == "" {
@@ -93,8 +94,8 @@ func (q *query) time(name string) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-// ordered records a fault unless from is before to. It accepts any pair in which one of the two times is zero, since
-// the range is then open at that end.
+// ordered records a fault if from is not before to. If from or to is zero, the range is open at that end, and ordered
+// records nothing.
 func (q *query) ordered(from, to time.Time) {
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		q.fail("to", "not after from", "a time after from")

@@ -45,8 +45,8 @@ func (p *API) recipient(ctx context.Context, a *request) (any, error) {
 	return viewRecipientWithBodies(key, b.Flag, r), nil
 }
 
-// recipientBatches answers GET /api/v1/recipients/{number} with the batches that contain the phone number, and its
-// state in each. For an unknown number the list is empty.
+// recipientBatches answers GET /api/v1/recipients/{number} with the batches that contain the phone number, and the
+// state of the number in each batch. For an unknown number the list is empty.
 func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	paging := a.paging()
 	if err := a.err(); err != nil {
@@ -67,9 +67,9 @@ func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	return pageView[recipientView]{Items: views, NextCursor: page.Next}, nil
 }
 
-// flag returns whether the batch wants delivery feedback. The answer to the client depends on this only if the feedback
-// for the recipient is still to be sent (store.FeedbackOwed). Otherwise flag does not read the batch and returns
-// FlagUnknown, as it does for a batch that has been deleted.
+// flag returns whether the recipient's batch wants delivery feedback. It reads the batch only if the recipient's
+// feedback is still to be sent (store.FeedbackOwed), since the API's answer does not depend on the flag otherwise. In
+// all other cases, and if the batch has been deleted, it returns FlagUnknown.
 func (p *API) flag(ctx context.Context, in store.RecipientInBatch) (store.Flag, error) {
 	if in.Recipient.Feedback != store.FeedbackOwed {
 		return store.FlagUnknown, nil

@@ -30,8 +30,8 @@ const (
 	maxRegistration    = 64 << 20 // bytes of one request
 )
 
-// registrationWorkers is how many batches one request records at the same time. The store commits concurrent calls
-// together, so this saves disk writes.
+// registrationWorkers is how many batches one request records at the same time. Several calls at a time save disk
+// writes, because the store commits concurrent calls together.
 const registrationWorkers = 32
 
 // registeredView is the answer to POST /api/v1/plans/{plan}/batches. Registered is how many batches of the request are

@@ -60,8 +60,8 @@ type Queue interface {
 	Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error)
 }
 
-// Destinations is the part of Store that lists, requeues and deletes the destinations, the URLs to which events are
-// sent.
+// Destinations is the part of Store that reads and deletes destinations, the URLs to which events are sent. It also
+// makes the dead events of a destination (those that were given up) due again.
 type Destinations interface {
 	Destinations(ctx context.Context) ([]store.Destination, error)
 	EventBacklog(ctx context.Context, cursor string) (store.EventBacklog, error)

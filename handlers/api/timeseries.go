@@ -36,7 +36,7 @@ type seriesView struct {
 }
 
 // span is the time range of a timeseries, from <= t < to, divided into intervals of length step. Both ends are
-// multiples of step since the zero time.
+// multiples of step, counted from Go's zero time like the result of time.Time.Truncate.
 type span struct {
 	from, to time.Time
 	step     time.Duration

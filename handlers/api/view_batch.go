@@ -117,9 +117,10 @@ func viewBatch(b *store.Batch) batchView {
 	}
 }
 
-// counts returns the number of messages of a batch by status. For a final status it is the larger of two numbers: the
-// recipients in that status, and the messages that batch reports count, often without naming recipients. For any other
-// status it counts only recipients, because those that a batch report counted may have left the status since then.
+// counts returns the number of messages of a batch by status. Batch reports count messages, often without naming
+// recipients. For a final status the result is the number of recipients in that status or the number in batch reports,
+// whichever is larger. For any other status only recipients count, because the messages in batch reports may have left
+// that status since then.
 func counts(b *store.Batch) map[dlr.Status]int {
 	counts := recipientsByStatus(b)
 	claimed := make(map[dlr.Status]int)

@@ -9,9 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// completeSend adds missing members to the JSON body of a call that creates a batch: delivery_report if
-// feedback_enabled is true, and callback_url if reports are requested. It changes nothing for other calls, or if
-// Plan.Callback is empty. It returns an error if it cannot read the whole body.
+// completeSend adds missing members to the JSON body of a call that creates a batch: delivery_report if the call sets
+// feedback_enabled to true, and callback_url if the call requests delivery reports. It changes nothing for other calls,
+// for a compressed body, or if Plan.Callback is empty. It returns an error if it cannot read the whole body.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
 	if callback == "" || p.operation != metrics.GatewaySend ||
@@ -37,8 +37,8 @@ func (p *proxiedRequest) completeSend() error {
 	return nil
 }
 
-// insertion is one change of a JSON body. It puts text at an offset, in place of a number of bytes of the body, which
-// may be zero.
+// insertion is one change of a JSON body. It replaces a number of bytes at an offset with text. If the number is zero,
+// it only inserts the text.
 type insertion struct {
 	at, replaced int // offset in the body, and number of bytes; replaced may be 0
 	text         string
@@ -106,8 +106,8 @@ func completion(body []byte, callback string) []insertion {
 
 func absent(value []byte) bool { return value == nil || string(value) == "null" }
 
-// requestsReports reports whether delivery_report with this JSON value requests delivery reports. Any string but "none"
-// does; any other value does not.
+// requestsReports reports whether kind, the JSON value of delivery_report, requests delivery reports. It returns true
+// for every string except "none", and false for a value that is not a string.
 func requestsReports(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"

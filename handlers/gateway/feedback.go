@@ -60,9 +60,9 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch checks the caller's token and returns what is known about the batch in the path. The parameter known is
-// the stored batch or nil; if it wants feedback, info is its Info. Otherwise info is fetched from Sinch and recorded,
-// unless tokenOnly is set or the batch id is invalid: then info is nil. If Sinch refuses the token or the fetch, info
+// feedbackBatch checks the caller's token and returns what is known about the batch in the request's path. known is the
+// stored batch, or nil. If known wants feedback, info is known.Info. Otherwise info is fetched from Sinch and recorded,
+// unless tokenOnly is set or the batch id is invalid; then info is nil. If Sinch refuses the token or the fetch, info
 // is nil, and refusal is Sinch's answer for the caller.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.BatchInfo, refusal *lookupAnswer, err error,
@@ -87,8 +87,8 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 	return &found, nil, p.record(ctx, found)
 }
 
-// validBatchID reports whether the gateway may fetch the batch in the request's path from Sinch: the id has at most
-// dlr.MaxBatchID bytes and no slash, which would change the path of that call.
+// validBatchID reports whether the gateway may use the batch id in the request's path to fetch the batch from Sinch.
+// The id must have at most dlr.MaxBatchID bytes and no slash, since a slash could lead to another path at Sinch.
 func (p *proxiedRequest) validBatchID() bool {
 	return len(p.batchID) <= dlr.MaxBatchID && !strings.Contains(p.batchID, "/")
 }
@@ -196,7 +196,7 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 }
 
 // isNumber reports whether Sinch accepts text as a phone number in delivery feedback: at least three digits and few
-// kinds of separators. That is stricter than dlr.MSISDN.
+// kinds of separators. isNumber is stricter than dlr.MSISDN.
 func isNumber(text string) bool {
 	digits, ok := dlr.MSISDN(text)
 	return ok && len(digits) >= 3 && len(text) <= dlr.MaxNumber && strings.Trim(text, "+0123456789 -()[]") == "" &&

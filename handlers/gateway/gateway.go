@@ -127,9 +127,9 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, err
 	return g, nil
 }
 
-// indexPlans fills the map g.plans. Its keys are the ids that callers may use in the path: the id of each plan, and the
-// id of each project that has only one plan, because clients with a project's access key send that id instead. The
-// error names the configuration key of an invalid plan.
+// indexPlans fills the map g.plans, whose keys are the ids that callers may use in the path. Each plan has its own id
+// as a key. If a project has only one plan, the project's id is a key of this plan, too, because clients with a
+// project's access key use the project's id in the path. The error names the configuration key of an invalid plan.
 func (g *Gateway) indexPlans(plans []Plan) error {
 	g.plans = make(map[string]*servedPlan, len(plans))
 	projects := make(map[string][]*servedPlan)
@@ -157,7 +157,7 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 }
 
 // SetCallbacks replaces webhook URLs (Plan.Callback) for batches that callers send from now on. The keys of urls are
-// plan ids; plans that it does not contain keep theirs. A plan that was created without a Callback stays without one.
+// plan ids. A plan whose id is not in urls keeps its URL. A plan that was created without a URL never gets one.
 func (g *Gateway) SetCallbacks(urls map[string]string) {
 	for _, p := range g.plans {
 		if callback, given := urls[p.ID]; given && p.Callback != "" {

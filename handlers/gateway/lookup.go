@@ -17,7 +17,7 @@ import (
 const maxLookup = 4 << 20 // a batch of 1000 recipients has tens of kilobytes, and perhaps megabytes of parameters
 
 // lookupAnswer is Sinch's answer to a GET that the gateway sends itself, to fetch a batch or to check a token. Several
-// requests may share one, so do not modify it.
+// requests may share the same lookupAnswer, so do not modify it.
 type lookupAnswer struct {
 	status int
 	header http.Header

@@ -80,9 +80,9 @@ type observedBatches struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// readBatches parses the batches in body, Sinch's answer with the given Content-Encoding. The result is never nil, and
-// counts the batches that could not be parsed. If unread is not nil, it says why body is incomplete; readBatches then
-// parses nothing and counts one failure with this error.
+// readBatches parses the batches in body, Sinch's answer with the given Content-Encoding. The result is never nil. It
+// includes how many batches could not be parsed. If unread is not nil, it is the reason why body is incomplete;
+// readBatches then parses nothing, and the result contains unread as its only failure.
 func (p *proxiedRequest) readBatches(encoding string, body []byte, unread error) *observedBatches {
 	o := &observedBatches{plan: p.plan.ID}
 	if unread != nil {
@@ -187,8 +187,8 @@ func newRecorder(g *Gateway) *recorder {
 	}
 }
 
-// record stores the batches of one answer, and counts and logs failures. It blocks until they are durable, but no
-// longer than 100 ms (recordPatience); after that the recording goes on in the background.
+// record stores the batches of one answer, and counts and logs failures. It blocks until the batches are durable, but
+// no longer than 100 ms (recordPatience); after that the recording goes on in the background.
 func (r *recorder) record(of *observedBatches) {
 	if of.err != nil {
 		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)
@@ -223,9 +223,9 @@ func (r *recorder) record(of *observedBatches) {
 	}
 }
 
-// recordAll stores all batches of one answer. It blocks until every batch is durable or has failed, and counts each in
-// the metrics: as recorded or, if it failed, as lost. The method record sets late when it stops waiting; a batch that
-// becomes durable after that is counted as late.
+// recordAll stores all batches of one answer and blocks until each is durable or has failed. It counts each batch in
+// the metrics: as "lost" if it failed, as "late" if it became durable after late was set, otherwise as "recorded". The
+// method record sets late when it stops waiting for recordAll.
 func (r *recorder) recordAll(of *observedBatches, late *atomic.Bool) {
 	// The recording goes on after the request has ended. It ends early if the store closes.
 	ctx, cancel := context.WithTimeout(context.Background(), recordPatience+recordTime)
@@ -290,7 +290,8 @@ func (r *recorder) remember(key store.BatchKey, as digest) {
 }
 
 // warn logs that batches in one of Sinch's answers could not be parsed or recorded. It logs at most one line every five
-// seconds (problem.LogEvery); each line says how many were left out before it.
+// seconds (problem.LogEvery); a line of refuse about an unavailable store counts, too. The attribute unlogged says how
+// many lines were left out since the previous line.
 func (r *recorder) warn(of *observedBatches, message string, err error) {
 	if unlogged, ok := r.sampler.Allow(problem.KindUnavailable); ok {
 		r.log.LogAttrs(context.Background(), slog.LevelWarn, message,

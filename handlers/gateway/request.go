@@ -131,8 +131,8 @@ func (p *proxiedRequest) proxy() error {
 	return nil
 }
 
-// rewrite prepares r.Out, the request to Sinch. Its URL is the plan's endpoint plus the caller's path after the plan id
-// and the caller's query. Function sanitize removes unsafe headers.
+// rewrite prepares r.Out, the request to Sinch. The URL of r.Out is the plan's endpoint plus the caller's path after
+// the plan id and the caller's query. rewrite calls sanitize, which removes unsafe headers.
 func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
@@ -167,8 +167,8 @@ func (p *proxiedRequest) handleAnswer(a *http.Response) error {
 }
 
 // updateTokens updates the cache of callers' tokens that Sinch accepts. It adds the caller's token after a successful
-// send or list, and removes it after a 401. If the plan has a token of its own, updateTokens leaves the cache alone;
-// after a 401 it makes the plan's client replace that token if it has expired.
+// send or list, and removes the token after a 401. If the plan has a token of its own, the cache stays as it is; after
+// a 401, updateTokens makes the plan's client replace an expired token.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
@@ -184,8 +184,8 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 }
 
 // callFailed returns the error to answer after a call to Sinch failed with err. If the caller's body was too large, the
-// status is 413. If the body was incomplete and the call is safe to repeat, it is 503. Otherwise Sinch gave no complete
-// answer, and it is 502, or 504 after a time-out.
+// status is 413. If the body was incomplete and the caller may safely repeat the call, the status is 503. Otherwise
+// Sinch gave no complete answer, and the status is 504 after a time-out, else 502.
 func (p *proxiedRequest) callFailed(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)

@@ -104,8 +104,8 @@ func pick(method string, of operations) metrics.GatewayOperation {
 	return metrics.GatewayOther
 }
 
-// unescaped removes the percent-encoding from a path or a segment of one. It must be part of a path that net/http has
-// parsed, so decoding cannot fail.
+// unescaped removes the percent-encoding from segment, a path or a segment of a path. It must come from a path that
+// net/http has parsed, so decoding cannot fail.
 func unescaped(segment string) string {
 	s, _ := url.PathUnescape(segment)
 	return s

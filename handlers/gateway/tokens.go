@@ -11,8 +11,8 @@ const (
 	maxTokens   = 1024            // entries of the cache
 )
 
-// digest is the SHA-256 of a caller's token, or of the JSON of a batch. So neither has to be kept in memory to compare
-// it.
+// digest is the SHA-256 of a caller's token, or of the JSON of a batch. The gateway compares digests, so it need not
+// keep tokens or JSON in memory.
 type digest = [sha256.Size]byte
 
 // tokens remembers which callers' tokens Sinch has accepted for which plan, so that not every request must be checked

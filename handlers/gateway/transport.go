@@ -55,8 +55,8 @@ func (b *buffers) Get() []byte {
 
 func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
 
-// traffic counts the running requests and their background work, so that a shutdown can wait for both. Method drain
-// waits. It is safe for concurrent use.
+// traffic counts the running requests and their background work, so that a shutdown can wait for both with the method
+// drain. A traffic is safe for concurrent use.
 type traffic struct {
 	mu       sync.Mutex
 	inFlight int           // guarded by mu
