@@ -31,9 +31,9 @@ func Check(b *sinch.Batch) error {
 	return nil
 }
 
-// Convert converts a batch from Sinch into the info that the store keeps about the batch. source tells how dlrloop
-// obtained the batch. Call Check first, because Convert does not limit the length of the id. In the result, Recipients
-// counts all numbers and groups of the batch, but Numbers holds only the first 65 536 numbers.
+// Convert converts a batch from Sinch into the BatchInfo that the store keeps. source tells how dlrloop obtained the
+// batch. Call Check first, because Convert does not limit the length of the batch id. In the result, Recipients counts
+// all numbers and groups of the batch, but Numbers holds only the first 65 536 numbers.
 func Convert(b *sinch.Batch, source store.Source) store.BatchInfo {
 	numbers, groups := b.Numbers(), b.Groups()
 	kind := string(b.DeliveryReport)
