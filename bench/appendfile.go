@@ -23,7 +23,8 @@ func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 const fileSize = 64 << 20
 
 // fileStore is a store that only writes the bodies of reports to one file, and never reads them. Reports that arrive at
-// the same time share one write and one sync to disk. With it, the benchmark measures how many reports the disk allows.
+// the same time share one write and one sync to disk. With it, the benchmark measures how many reports per second the
+// disk can store.
 type fileStore struct {
 	file      *os.File
 	offset    int

@@ -20,8 +20,8 @@ type load struct {
 	measured    time.Duration // length of the measurement
 }
 
-// measurement is the result of sending reports to one program: its response times, and how many reports it acknowledged
-// (answered with 200).
+// measurement is the result of sending reports to one program. It holds the response times of the program, and how many
+// reports the program acknowledged (answered with 200).
 type measurement struct {
 	latencies
 	took         time.Duration            // measured time
@@ -32,9 +32,10 @@ type measurement struct {
 // throughput returns the number of reports per second that were answered after the warm-up.
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends reports to the webhook at address, such as 127.0.0.1:8080, until the time of load l is over or no report
-// is left. It fails if ctx ends, or at the first answer other than an empty 200. It also fails if it has measured no
-// response time, for example because all reports were sent during the warm-up.
+// drive sends reports to the webhook at address, such as 127.0.0.1:8080. It returns when all reports are sent, or when
+// the warm-up and the measured time of l are over. It returns an error if ctx ends, or at the first answer other than
+// an empty 200. It also returns an error if no response time was measured, for example because all reports were sent
+// during the warm-up.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)

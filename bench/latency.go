@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// precision sets the number of histogram buckets for each power of two: 1<<precision, which is 64. A response time read
-// from the histogram is therefore at most 1/64 too low.
+// precision determines how narrow the histogram buckets are. The response times from one power of two to the next, such
+// as 256 to 511 ns, are divided into 1<<precision (64) buckets. A response time read from the histogram is therefore at
+// most 1/64 too low.
 const precision = 6
 
 // latencies is a histogram of response times. Its buckets are so narrow that the results of method quantile are at most

@@ -107,8 +107,8 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 }
 
 // startCluster starts the PostgreSQL server r.cluster if a program to be measured uses PostgreSQL. If subjectStored is
-// one of the programs, startCluster also fills its database with this number of recipients. The caller must call end,
-// which stops the server. If no server was started, end does nothing.
+// to be measured, startCluster also fills a database for it; recipients is the number of recipients to store there. The
+// caller must call end, which stops the server. If no server was started, end does nothing.
 func (r *run) startCluster(ctx context.Context, recipients int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil

@@ -21,8 +21,9 @@ type process struct {
 }
 
 // start runs program s in a child process and blocks until the program accepts connections. plan is the id of the
-// service plan, upstream the base URL of Sinch's API. The program keeps its files in directory dir. database (a URL)
-// and profiles (a directory) are empty if not used. The caller must call stop on the result.
+// service plan, and upstream the base URL of Sinch's API. The program keeps its files in directory dir. database is the
+// URL of the PostgreSQL database, or "" for none. profiles is the directory for CPU and allocation profiles, or "" for
+// none. The caller must call stop on the result.
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 )
 
 // startProfile starts a CPU profile of this process, which runs program s. The caller must call finish when the program
-// has ended. finish writes the CPU profile and an allocation profile to files in directory dir. If dir is empty, there
-// are no profiles, and finish does nothing.
+// has ended. finish writes the CPU profile and an allocation profile to files in directory dir. If dir is "", there are
+// no profiles, and finish does nothing.
 func startProfile(dir string, s subject) (finish func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil

@@ -67,9 +67,9 @@ func (r *run) measureAll(ctx context.Context, progress func(string)) (results, e
 	return all, nil
 }
 
-// measureOnce measures program s once: it starts the program, sends reports over this number of connections, and stops
-// the program. It then removes the program's files. Unless the program is only a webhook (without an API), measureOnce
-// returns an error if the program has lost a report.
+// measureOnce starts program s, sends reports to it over the given number of connections, and stops it. It then removes
+// the program's files. It returns an error if the program has lost a report. subjectNull and subjectAppend are not
+// checked, because they have no API that returns their reports.
 func (r *run) measureOnce(ctx context.Context, s subject, connections int) (f figures, err error) {
 	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
@@ -111,9 +111,9 @@ func (r *run) measureOnce(ctx context.Context, s subject, connections int) (f fi
 	}, nil
 }
 
-// load sends reports to process p, which runs program s, and returns the measured response times. Unless the program is
-// only a webhook (without an API), load then checks that all acknowledged reports are stored, and waits until all
-// feedback and events are sent. It returns an error if a report, feedback or event is missing.
+// load sends reports to process p, which runs program s, and returns the measured response times. It returns an error
+// if an acknowledged report is not stored. subjectNull and subjectAppend, which have no API, are not checked. If the
+// program sends feedback or events, load waits until all of them are sent, and returns an error if one is missing.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {
@@ -129,8 +129,8 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 }
 
 // measureUsage calls function do and returns the resources, such as processor time, that PostgreSQL used during the
-// call. url is the URL of the database. If it is empty, because the measured program uses no database, the result is
-// zero. An error of do is returned.
+// call. url is the URL of the measured program's database. If url is "", because the program uses no database, the
+// result is zero. If do returns an error, measureUsage returns this error.
 func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u usage, err error) {
 	if url == "" {
 		return u, do()
@@ -158,22 +158,22 @@ func spreadOf(values []float64) spread {
 }
 
 // overRounds returns the median, minimum and maximum of one figure over all rounds (repetitions), or zeros if there are
-// no rounds. Function value returns this figure for one round.
-func overRounds(rounds []figures, value func(figures) float64) spread {
+// no rounds. figureOf returns the figure of one round, such as its throughput.
+func overRounds(rounds []figures, figureOf func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
-		values[i] = value(f)
+		values[i] = figureOf(f)
 	}
 	return spreadOf(values)
 }
 
-// ratio divides a figure of one program by the same figure of the baseline program in the same round (repetition). It
-// returns the median, minimum and maximum over all rounds, or zeros if one of the programs was not measured. Function
-// value returns the figure for one round.
-func ratio(rounds, baseline []figures, value func(figures) float64) spread {
+// ratio compares a program with another program, the baseline. It divides a figure of the program by the same figure of
+// the baseline in the same round (repetition), and returns the median, minimum and maximum of these ratios. It returns
+// zeros if the program or the baseline was not measured. figureOf returns the figure of one round.
+func ratio(rounds, baseline []figures, figureOf func(figures) float64) spread {
 	values := make([]float64, min(len(rounds), len(baseline)))
 	for i := range values {
-		values[i] = value(rounds[i]) / value(baseline[i])
+		values[i] = figureOf(rounds[i]) / figureOf(baseline[i])
 	}
 	return spreadOf(values)
 }

@@ -73,8 +73,8 @@ type addresses struct {
 	Private string // of the API; empty if the program is only a webhook
 }
 
-// serve runs the program named in o.serve and blocks until ctx ends or the program fails. When the program accepts
-// connections, serve calls function serving once, with the listen addresses.
+// serve runs the program named in o.serve and blocks until ctx ends or the program fails. The end of ctx is not an
+// error. When the program accepts connections, serve passes the listen addresses to function serving.
 func serve(ctx context.Context, o options, serving func(addresses)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch o.serve {
@@ -94,7 +94,7 @@ func serve(ctx context.Context, o options, serving func(addresses)) error {
 }
 
 // serveDlrloop runs a complete dlrloop server and blocks until ctx ends or the server fails. When the server accepts
-// connections, it calls function serving once, with the listen addresses.
+// connections, serveDlrloop passes the listen addresses to function serving.
 func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(addresses)) error {
 	c := config.Default()
 	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // reports have old times and must not be deleted
@@ -127,8 +127,8 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 }
 
 // serveWebhook runs only dlrloop's webhook, which passes the reports that it receives to recorder. It blocks until ctx
-// ends or the server fails. When the webhook accepts connections, it calls function serving once, with the listen
-// address.
+// ends or the server fails. When the webhook accepts connections, serveWebhook passes the listen address to function
+// serving.
 func serveWebhook(
 	ctx context.Context, plan string, recorder webhook.Recorder, log *slog.Logger, serving func(addresses),
 ) error {

@@ -55,9 +55,9 @@ const (
 	batchInterval  = 8 * time.Minute
 )
 
-// fill stores recipients in the database at url, in batches of 1000; it leaves out a remainder below 1000. It records
-// the first batch through the store and copies it with SQL, which is faster. It calls progress with status messages. It
-// returns an error if the last batch cannot be read back.
+// fill fills the database at url with batches of 1000 recipients. The given number of recipients is rounded down to a
+// multiple of 1000. fill records the first batch through package pgstore, and copies this batch with SQL, which is
+// faster. It calls progress with status messages. It returns an error if the last batch cannot be read back.
 func fill(ctx context.Context, url string, recipients int, progress func(string)) (err error) {
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
 	if err != nil {
@@ -129,8 +129,8 @@ type filler struct {
 	salt       []byte
 }
 
-// copy inserts copies of the batch f.model into the database, in one transaction. The copies have the batch numbers
-// begin to end-1, which determine their ids, times and phone numbers.
+// copy inserts copies of the batch f.model into the database, in one transaction. There is one copy for each batch
+// number n with begin <= n < end. The number determines the id, the times and the phone numbers of the copy.
 func (f *filler) copy(ctx context.Context, begin, end int) error {
 	var (
 		slots []int16
@@ -165,10 +165,10 @@ func (f *filler) slot(id string) int16 {
 // errNotStored is wrapped in the error of verifyStored if the store does not return what function fill has stored.
 var errNotStored = errors.New("not what was recorded")
 
-// verifyStored reads batch number last and one of its recipients from the store. It returns an error if the store does
-// not return what function fill has stored for them.
-func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
-	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
+// verifyStored reads batch number n, and one recipient of this batch, from the store. It returns an error if the store
+// does not return what function fill has stored for them.
+func verifyStored(ctx context.Context, s *pgstore.Store, n int) error {
+	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(n)}
 	if _, err := s.Batch(ctx, key); err != nil {
 		return fmt.Errorf("read the last batch: %w", err)
 	}

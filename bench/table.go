@@ -24,9 +24,9 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons defines the columns of the results table that compare a program with a fixed one, the baseline. For
-// example, the first shows the throughput of the program divided by the throughput of subjectAppend. column is the
-// index of the compared figure in the variable columns.
+// comparisons defines the columns of the results table that compare each program with another program, the baseline.
+// For example, the first column shows the throughput of a program divided by the throughput of subjectAppend. The field
+// column is the index of the compared figure in the variable columns.
 var comparisons = []struct {
 	baseline subject
 	column   int

@@ -23,7 +23,7 @@ type usage struct {
 }
 
 // readUsage returns what the PostgreSQL server has used since its start, and the present size of the database at url.
-// It opens a connection to this database for the one query.
+// It connects to this database only during the call.
 func (c *cluster) readUsage(ctx context.Context, url string) (u usage, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -45,8 +45,8 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// since returns the difference of two readings: what the server used, and how much the database grew, between the
-// readings earlier and u. The result has the number of connections of u.
+// since returns how much the server has used, and how much the database has grown, since an earlier reading of the same
+// database. The number of connections is not subtracted: the result contains u.connections.
 func (u usage) since(earlier usage) usage {
 	return usage{
 		u.cpu - earlier.cpu, u.wal - earlier.wal, u.table - earlier.table, u.indexes - earlier.indexes,

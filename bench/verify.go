@@ -38,9 +38,9 @@ func verify(ctx context.Context, address, plan string, acknowledged [traffic.Num
 // it returns an error.
 const feedbackTimeout = 30 * time.Second
 
-// verifyFeedback blocks until dlrloop has sent delivery feedback for this number of delivered recipients. It returns an
-// error after feedbackTimeout. It also returns an error if the recipients with sent or pending feedback are not exactly
-// this many. address is the address of dlrloop's API, such as 127.0.0.1:8081.
+// verifyFeedback blocks until dlrloop has sent delivery feedback for all delivered recipients. delivered is their
+// number. verifyFeedback returns an error after feedbackTimeout, or if the number of recipients with sent or pending
+// feedback differs from delivered. address is the address of dlrloop's API, such as 127.0.0.1:8081.
 func verifyFeedback(ctx context.Context, address, plan string, delivered int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, feedbackTimeout, errors.New("timeout: feedback was not sent"))
 	defer cancel()
@@ -66,10 +66,10 @@ func verifyFeedback(ctx context.Context, address, plan string, delivered int) er
 // returns an error.
 const deliveryTimeout = 30 * time.Second
 
-// verifyDelivered blocks until dlrloop has delivered all events to the application u. waiting is how many events were
-// undelivered at the call. verifyDelivered returns an error after deliveryTimeout or if a delivery failed. It also
-// returns an error unless u has received exactly one event for each delivered recipient. address is the address of
-// dlrloop's API.
+// verifyDelivered blocks until dlrloop has delivered all events to the application u, and returns how many events were
+// undelivered at the call. It returns an error after deliveryTimeout or if a delivery failed. It also returns an error
+// unless u has received exactly one event for each delivered recipient; delivered is the number of these recipients.
+// address is the address of dlrloop's API.
 func verifyDelivered(ctx context.Context, address string, u *traffic.Upstream, delivered int) (waiting int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, errors.New("timeout: events were not delivered"))
 	defer cancel()

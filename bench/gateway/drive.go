@@ -25,8 +25,8 @@ type load struct {
 // times holds the median (p50) and the 99th percentile (p99) of the response times in one round (repetition).
 type times struct{ p50, p99 time.Duration }
 
-// compare measures how long the imitated Sinch API takes to accept a batch, both sent directly and sent through
-// dlrloop's gateway. It repeats both in several rounds. Each result has one element per round.
+// compare measures how long the imitated Sinch API takes to accept a batch. In each round, it sends batches directly to
+// this API, and then batches through dlrloop's gateway. The results direct and through have one element for each round.
 func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, through []times, err error) {
 	for range rounds { // both in each round, so that a slow time of the machine affects both
 		d, err := drive(ctx, w.direct, l)

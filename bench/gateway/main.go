@@ -19,8 +19,8 @@ import (
 
 func main() { command.Run(bench) }
 
-// sizes lists numbers of recipients of one batch, and connections lists numbers of concurrent connections. The command
-// measures every combination of the two.
+// sizes holds the measured batch sizes, in recipients per batch. connections holds the measured counts of concurrent
+// connections. The command measures every combination of a size and a count.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

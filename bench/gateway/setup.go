@@ -22,7 +22,7 @@ const (
 )
 
 // setup holds two running servers: one that imitates Sinch's API, and dlrloop, whose gateway forwards requests to the
-// first. Call end to stop both.
+// imitated API. Call end to stop both servers.
 type setup struct {
 	upstream *http.Server
 	sent     atomic.Int64 // batches that the upstream accepted

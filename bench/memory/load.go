@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// How the bench sends callbacks (HTTP requests with delivery reports) to dlrloop: over how many connections, for how
-// many batches at the same time, how long it waits for an answer, and when it repeats a refused request.
+// Parameters for sending callbacks (HTTP requests with delivery reports) to dlrloop, such as the number of connections
+// and the time limit for an answer.
 const (
 	// ingestConnections is the number of connections for recipient reports, burstConnections that for full reports.
 	ingestConnections, burstConnections = 64, 8
@@ -46,8 +46,9 @@ func (s *source) full() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.Number), traffic.Recipients}
 }
 
-// fullInOrder returns a callback with one delivery report for all 1000 recipients of a new batch. Unlike those of full,
-// the phone numbers are consecutive. The bench sends such callbacks to fill the store before a measurement.
+// fullInOrder returns a callback with one delivery report for all 1000 recipients of a new batch. The phone numbers are
+// consecutive, unlike the phone numbers that full generates. The bench sends such callbacks to fill the store before a
+// measurement.
 func (s *source) fullInOrder() callback {
 	// As in production, new reports change another part of the phone number index than the stored ones.
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.ConsecutiveNumber), traffic.Recipients}
@@ -86,9 +87,9 @@ type sent struct {
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run sends callbacks until l.until, or until l.recipients recipients are acknowledged (0 means no limit). It sends
-// each refused callback again. It returns an error if a connection fails or ctx ends. The first result is never nil: on
-// an error, it counts the callbacks sent before the error.
+// run sends callbacks until the time l.until. If l.recipients is not 0, run ends earlier once this many recipients are
+// acknowledged. It sends each refused callback again. It returns an error if a connection fails or ctx ends. The first
+// result is never nil: on an error, it counts the callbacks sent before the error.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}
 	group, ctx := errgroup.WithContext(ctx)

@@ -36,9 +36,9 @@ type run struct {
 	progress     func(format string, values ...any)
 }
 
-// measure starts dlrloop with a memory limit, such as 256MiB, and fills its store until it holds this many recipients.
-// It then measures dlrloop idle, under load and after a crash, and stops it. On an error, f holds the figures measured
-// so far.
+// measure starts dlrloop with a memory limit, such as 256MiB, and fills dlrloop's store until the store holds the given
+// number of recipients. It then measures dlrloop idle, under load and after a crash, and stops it. On an error, f holds
+// the figures measured so far.
 func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
 	f = figures{stored: stored, limit: limit}
 	r.progress("%d stored, %s", stored, limit)
@@ -152,8 +152,9 @@ func (r *run) ingest(ctx context.Context, f *figures) error {
 	return nil
 }
 
-// burstLoad returns the load for the burst: callbacks with full reports, each for all recipients of a new batch. The
-// load ends when the duration of the option -burst has passed since the call of burstLoad.
+// burstLoad returns the load for the burst, which is the part of a measurement with full reports. Each callback has one
+// report for all 1000 recipients of a new batch. The load ends when the duration of the option -burst has passed since
+// the call of burstLoad.
 func (r *run) burstLoad() load {
 	return load{
 		address: r.program.public, connections: burstConnections, next: r.source.full,
@@ -184,8 +185,9 @@ func (r *run) burst(ctx context.Context, f *figures) error {
 	return err
 }
 
-// crash kills dlrloop while it receives reports, and starts it again. It stores in f how long this start takes, and its
-// peak memory. It returns an error if a report is lost that dlrloop had acknowledged with 200.
+// crash kills dlrloop while it receives reports, and starts it again. It stores in f.start how long the new start
+// takes, and the peak memory of dlrloop during this start. It returns an error if a report is lost that dlrloop had
+// acknowledged with 200.
 func (r *run) crash(ctx context.Context, f *figures) error {
 	bursting, end := context.WithCancel(ctx)
 	defer end()

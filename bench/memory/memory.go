@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// memory holds the memory usage of a process in bytes, as Linux reports it: that of heap and stacks, and that of mapped
-// files. It also holds the peak, the largest sum of these two since the process started or since the last call of
-// function watch.
+// memory holds the memory usage of a process in bytes, as Linux reports it. anon is the memory of heap and stacks, and
+// files the memory of mapped files. highWater is the largest sum of anon and files since the process started, or since
+// the last call of function watch for this process.
 type memory struct {
 	anon      int64 // anonymous: heap and stacks
 	files     int64 // mapped files, mostly the database; the kernel can reclaim them

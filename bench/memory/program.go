@@ -133,8 +133,8 @@ func (p *program) start(ctx context.Context) (s startFigures, err error) {
 }
 
 // read reads dlrloop's log to its end, and counts the warnings and errors in p.logged. When dlrloop logs its listen
-// addresses, read stores them in p and sends nil to the channel serving. If the log ends before that, read sends an
-// error instead.
+// addresses, read stores them in p and sends nil to the channel named serving. If the log ends before that, read sends
+// an error instead.
 func (p *program) read(logs io.Reader, serving chan<- error) {
 	var once sync.Once
 	signal := func(err error) { once.Do(func() { serving <- err }) }

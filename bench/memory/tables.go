@@ -10,9 +10,9 @@ func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)
 
 func count(n float64) string { return fmt.Sprintf("%.0f", n) }
 
-// memoryTable writes a Markdown table with one row for each measurement: the memory usage, the rate of reports and the
-// times of the start. In a cell such as 40 (90), dlrloop uses 40 MiB for heap and stacks, and 90 MiB including mapped
-// files.
+// memoryTable writes a Markdown table with one row for each measurement: the memory usage, the rate of reports, and how
+// long dlrloop took to start after a crash. A cell such as 40 (90) means 40 MiB for heap and stacks, and 90 MiB
+// including mapped files.
 func memoryTable(out io.Writer, all []figures) {
 	heading(
 		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s",

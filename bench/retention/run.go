@@ -29,7 +29,7 @@ const period = 24 * time.Hour
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
 
 // periodRun is one retention period of the bench. It records reports of new batches, and deletes the batches of the
-// previous period at the same rate. The field period is the index of this period; that of the first is 0.
+// previous period at the same rate. The field period is the index of the retention period, counted from 0.
 type periodRun struct {
 	store   *pgstore.Store
 	options options
@@ -71,9 +71,9 @@ func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// report records two reports for each recipient of the batches first to first+count-1. All Dispatched reports are
-// recorded first, with the time now, then all Delivered reports, with a time 8 seconds later. The order of the
-// recipients is random.
+// report records two reports for each recipient of count batches, which have the numbers first to first+count-1 in this
+// period. It records all Dispatched reports with the time given by now. It then records all Delivered reports with a
+// time 8 seconds later. The order of the recipients is random.
 func (w *periodRun) report(ctx context.Context, first, count int, now time.Time) error {
 	for _, s := range []struct {
 		status dlr.Status

@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// instance is a running dlrloop server with the filled store. It never calls Sinch, since it has no credentials. Call
-// end to stop it.
+// instance is a running dlrloop server with the store that function fill has filled. It never calls Sinch, since it has
+// no credentials. Call end to stop it.
 type instance struct {
 	server *server.Server
 	stop   context.CancelFunc
@@ -104,8 +104,8 @@ func read(body []byte) scraped {
 	return s
 }
 
-// verify returns an error unless the metrics show what function fill has stored. That is one pending feedback task and
-// 10 messages without a final report for each batch.
+// verify returns an error unless the metrics show what function fill has stored: for each batch, one pending feedback
+// task and 10 messages without a final report.
 func (s scraped) verify(batches int) error {
 	if s.pending != float64(batches) || s.missing != float64(batches*missing) {
 		return fmt.Errorf("the scrape shows %.0f tasks and %.0f missing messages; stored were %d batches,"+

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// All generated callbacks are signed with Secret, so dlrloop must be configured with it. All generated batches have the
-// same number of recipients.
+// All generated callbacks are signed with Secret, so dlrloop's configuration must contain this secret. The constant
+// Recipients is the number of recipients of every generated batch.
 const (
 	// Secret is the HMAC secret with which a Signer signs callbacks. Configure it for the plan.
 	Secret = "bench-secret"
@@ -30,8 +30,9 @@ const (
 
 func (s Status) String() string { return [...]string{"Dispatched", "Delivered"}[s] }
 
-// Printf formats of the JSON bodies of callbacks: for one recipient whose message is Dispatched or Delivered, and for
-// all recipients of a batch. The order of the JSON members varies, as in the bodies that Sinch sends.
+// Printf formats of the JSON bodies of callbacks. dispatchedBody and deliveredBody are for a report on one recipient,
+// fullBody is for a report on all recipients of a batch. The order of the JSON members varies, as in the bodies that
+// Sinch sends.
 const (
 	dispatchedBody = `{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"%s","code":401,` +
 		`"status":"Dispatched","at":"%s","client_reference":"otp/%04x"}`
@@ -47,7 +48,7 @@ const (
 var began = time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC)
 
 // SentAt returns the time at which the batch with this number counts as sent. Batch 0 has a fixed time, the same in
-// every run, and each further batch is one gap later.
+// every run. gap is the time from each batch to the next.
 func SentAt(batch int, gap time.Duration) time.Time { return began.Add(time.Duration(batch) * gap) }
 
 // Report describes one report for one recipient. Batch is the number of the batch and Recipient the number of the
@@ -70,8 +71,9 @@ func (r Report) Body() []byte {
 		number)
 }
 
-// Planned returns all recipient reports of the batches first to first+batches-1. Each of the 1000 recipients of a batch
-// has two reports, Dispatched and Delivered. The order is random, but equal arguments give the same order.
+// Planned returns all recipient reports of the batches with the numbers first to first+batches-1. Each of the 1000
+// recipients of a batch has two reports, Dispatched and Delivered. The order is random, but equal arguments give the
+// same order.
 func Planned(first, batches int, seed uint64) []Report {
 	all := make([]Report, 0, 2*batches*Recipients)
 	for b := range batches {
@@ -95,8 +97,9 @@ func FullBody(batch int, number func(n int) string) []byte {
 		FullFailed, quoted(batch, 0, FullFailed, number), Recipients)
 }
 
-// quoted returns the phone numbers of recipients begin to end-1 of a batch as JSON strings, separated by commas. Each
-// batch has recipients 0 to 999. Function number, which generates the phone numbers, is Number or ConsecutiveNumber.
+// quoted returns the phone numbers of some recipients of a batch as JSON strings, separated by commas. The recipients
+// have the indexes begin to end-1, where 0 is the first recipient of the batch. Function number, which generates the
+// phone numbers, is Number or ConsecutiveNumber.
 func quoted(batch, begin, end int, number func(n int) string) []byte {
 	list := make([]byte, 0, (end-begin)*len(`"447700000000",`))
 	for r := begin; r < end; r++ {
