@@ -69,8 +69,8 @@ type verifier struct {
 	pathTokens []access.Digest
 }
 
-// newVerifier returns a verifier with the given settings. If settings are invalid, the error lists all of them. key is
-// the place of the settings in the configuration; each line of the error begins with it.
+// newVerifier returns a verifier with the settings in a. If settings are invalid, the error has one line for each of
+// them. Every line begins with key, the configuration key of the settings, such as plans[0].webhook.auth.
 func newVerifier(key string, a Auth) (*verifier, error) {
 	var faults access.Faults
 	a.Check(faults.At(key))
@@ -93,9 +93,9 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-// Check calls report for each invalid setting. member is the name of the setting in the configuration, such as
-// header.name, or "" if no method is set at all; text says how to correct it. An empty list of secrets is invalid. A
-// nil list is valid, unless another setting of its method is set.
+// Check calls report for each invalid setting. member is the configuration key of the setting, such as header.name, or
+// "" if no method is set at all. text says what is wrong. An empty list of secrets is invalid. A nil list is invalid
+// only if another setting of the same method is set, such as HMAC.MaxAge.
 func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
 	switch set := kinds > 0 || a.Header.Name != ""; {
@@ -140,9 +140,9 @@ func IsPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// checkHead authenticates a callback by its URL and headers, before the body is read. token is the part of the URL's
-// path after the plan id; it is checked if the plan has PathTokens. Of a signature it checks only the format and the
-// age. After reading the body, verify the signature with v.hmac.verifies.
+// checkHead authenticates a callback by its URL and headers, before the body is read. If the plan has PathTokens, token
+// must be one of them; it is the part of the URL's path after the plan id. If the plan has HMAC, checkHead checks only
+// the format and the age of the signature. Verify the signature with v.hmac.verifies after reading the body.
 func (v *verifier) checkHead(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()

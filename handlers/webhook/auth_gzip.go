@@ -25,8 +25,9 @@ const (
 	turnCost = 4
 )
 
-// unpacking verifies signatures that cover the decompressed content of a gzip body. Only a few bodies are decompressed
-// at the same time. The others wait, in separate queues for bodies up to 64 KiB (small) and larger ones.
+// unpacking verifies signatures that cover the decompressed content of a gzip body. It limits how many bodies are
+// decompressed at the same time. Further bodies wait in one of two queues: those of up to 64 KiB (compressed) in the
+// queue small, larger ones in the queue large.
 type unpacking struct{ small, large *turns }
 
 func newUnpacking() unpacking {
@@ -41,10 +42,10 @@ var (
 		"decompressing it takes longer than %s", gzipTime)
 )
 
-// verify reports whether the signature in the headers h covers the decompressed content of a gzip body from client c.
-// It returns false if body is not valid gzip data. It returns errNoTurn after waiting for a second (turnPatience), or
-// at once if too many others wait. Another error means that the content is too large (limit is in bytes) or takes too
-// much time.
+// verify reports whether the signature in the headers h covers the decompressed content of body, a gzip body from
+// client c. It returns false if body is not valid gzip data. It returns errNoTurn if the queue is full, or after one
+// second (turnPatience) in the queue. It returns another error if the content has more than limit bytes, is too large
+// for the size of body, or takes too long to decompress.
 func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64, c client) (bool, error) {
 	queue := u.small
 	if len(body) > mediumBody {
@@ -68,9 +69,9 @@ func (u unpacking) verify(s *signatures, h http.Header, body []byte, limit int64
 }
 
 // verifiesContent reports whether the signature in the headers h covers the decompressed content of body. It returns
-// false if body is not valid gzip data or has more than one gzip member. It returns errGzipTime after the deadline, and
-// a problem with status 413 if the content has more than limit bytes. If the content is larger than 64 KiB and than 32
-// times the body, it returns errRatio.
+// false if body is not valid gzip data or has more than one gzip member. It returns errGzipTime after the deadline, a
+// problem with status 413 if the content has more than limit bytes, and errRatio if the content exceeds both 64 KiB and
+// 32 times the size of body.
 func (s *signatures) verifiesContent(h http.Header, body []byte, limit int64, deadline time.Time) (bool, error) {
 	from := &deadlineReader{bytes.NewReader(body), deadline}
 	z := getGzipReader(from)

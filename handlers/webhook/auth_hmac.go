@@ -25,7 +25,7 @@ const (
 )
 
 // signatureOf returns the values of Sinch's signature headers, without verifying them. It returns nil if the header
-// with the signature itself is missing. If another one is missing, its value is "".
+// X-Sinch-Webhook-Signature is missing or empty. Any other missing header has the value "".
 func signatureOf(h http.Header) *store.Signature {
 	s := store.Signature{
 		Algorithm: h.Get(headerAlgorithm), Nonce: h.Get(headerNonce), Timestamp: h.Get(headerTimestamp),
@@ -37,8 +37,9 @@ func signatureOf(h http.Header) *store.Signature {
 	return &s
 }
 
-// signatures verifies Sinch's signature of a callback: the base64 of the HMAC-SHA256 of the text body.nonce.timestamp.
-// The nonce is a random text. A nonce that was used before is accepted, because Sinch may repeat a callback with it.
+// signatures verifies Sinch's signature of a callback. The signature is the base64 of an HMAC-SHA256 over the body, a
+// nonce (a random text) and a timestamp, joined by dots. A nonce that was used before is accepted, because Sinch may
+// send the same nonce when it repeats a callback.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration
@@ -52,8 +53,9 @@ func newSignatures(h HMAC) *signatures {
 	return s
 }
 
-// checkHead checks the signature headers of a callback before the body is read. It returns an error if one is missing
-// or malformed, or if the timestamp is too far from our clock (HMAC.MaxAge). It does not verify the signature.
+// checkHead checks the signature headers of a callback before the body is read. It returns an error if a header is
+// missing or malformed, or if the timestamp differs from the local clock by more than HMAC.MaxAge. It does not verify
+// the signature.
 func (s *signatures) checkHead(h http.Header) error {
 	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if signature == "" || nonce == "" || timestamp == "" {
@@ -98,9 +100,9 @@ func (s *signatures) verifies(h http.Header, body []byte) bool {
 	return false
 }
 
-// verifiesStream reads r to its end and reports whether the signature in the headers h covers the bytes read; n is
-// their number. If r returns an error, verified is false and err is that error. buf is scratch space. Call checkHead
-// before, as for verifies.
+// verifiesStream reads r to its end and reports whether the signature in the headers h covers the bytes read. n is the
+// number of bytes read. If r returns an error, verified is false and err is that error. buf is scratch space. Call
+// checkHead before, because verifiesStream checks neither the format of the headers nor the age of the signature.
 func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
 	macs := make([]io.Writer, len(s.keys))
 	for i, key := range s.keys {
@@ -128,10 +130,10 @@ func (s *signatures) checkAge(timestamp string) error {
 	return nil
 }
 
-// signingKey is one configured secret, in the form of a pool of HMACs with this key.
+// signingKey holds a pool of HMACs that all use the same key: one configured secret.
 type signingKey struct{ macs sync.Pool }
 
-// mac is an HMAC with a scratch buffer, which is reused for many callbacks. One goroutine at a time may use it.
+// mac is an HMAC with a scratch buffer. A mac is reused for many callbacks, by one goroutine at a time.
 type mac struct {
 	hash.Hash
 	buf []byte

@@ -54,8 +54,8 @@ func (in *bodyReader) drop() {
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
-// speed returns the average speed at which the body has arrived until now, in bytes per second. It is computed as if
-// another 16 KiB had arrived in one more second (the minimum speed), so that a new body does not look slow.
+// speed returns the average speed at which the body has arrived until now, in bytes per second. The average begins as
+// if 16 KiB had arrived in one second (the minimum speed), so that a new body does not look slow.
 func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
@@ -167,8 +167,8 @@ func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, progr
 	}
 }
 
-// fit returns buf, or a smaller copy if the unused capacity is more than a quarter of its length. It returns a problem
-// if buf is larger than a body may be, or if no memory becomes free for the copy within 250 ms.
+// fit returns buf, or a smaller copy if the unused capacity exceeds a quarter of len(buf). It returns a problem if buf
+// is longer than a body may be, or if no memory becomes free for the copy within 250 ms.
 func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
 		return nil, tooLarge(in.limit)
@@ -179,9 +179,9 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	return in.resize(ctx, buf, int64(len(buf)))
 }
 
-// resize returns a copy of buf with a capacity of size bytes, at least len(buf), and releases the memory reserved for
-// buf. If the memory for bodies is used up, it waits up to 250 ms (in.patience) and then returns a problem with status
-// 503 or 429.
+// resize returns a copy of buf with a capacity of size bytes, and releases the memory reserved for buf. size must be at
+// least len(buf). If the memory for bodies is used up, resize waits up to 250 ms (in.patience) and then returns a
+// problem. Its status is 503, or 429 if Config.ShedWith429 is set.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err

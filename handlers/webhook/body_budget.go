@@ -9,11 +9,11 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// budget limits the memory of the buffers for the bodies of all callbacks together. Buffers up to tiny bytes are not
-// counted. A quarter of the memory is for other buffers up to border bytes, the rest for larger ones.
+// budget limits the memory of the buffers for the bodies of all callbacks together. Buffers of up to smallMax bytes
+// share a quarter of the memory, and larger buffers share the rest. Buffers of up to tinyMax bytes are not counted.
 type budget struct {
-	parts        [2]*semaphore.Weighted // of bytes; large bodies thus never keep ordinary callbacks out
-	tiny, border int64                  // bytes; the limit on connections bounds buffers up to tiny
+	parts             [2]*semaphore.Weighted // of bytes; large bodies thus never keep ordinary callbacks out
+	tinyMax, smallMax int64                  // bytes; the limit on connections bounds tiny buffers
 }
 
 // MemoryRatio is the minimum of Config.Memory (for all bodies together) divided by Config.MaxBody (for one body). New
@@ -22,10 +22,10 @@ const MemoryRatio = 4 // decompressing takes three buffers, and a quarter is onl
 
 func newBudget(memory int64) budget {
 	quarter := memory / 4
-	border := min(mediumBody, quarter/4) // the quarter must hold three of its largest bodies, too
+	smallMax := min(mediumBody, quarter/4) // the quarter must hold three of its largest bodies, too
 	return budget{
-		parts: [2]*semaphore.Weighted{semaphore.NewWeighted(quarter), semaphore.NewWeighted(memory - quarter)},
-		tiny:  border / 16, border: border,
+		parts:   [2]*semaphore.Weighted{semaphore.NewWeighted(quarter), semaphore.NewWeighted(memory - quarter)},
+		tinyMax: smallMax / 16, smallMax: smallMax,
 	}
 }
 
@@ -33,9 +33,9 @@ func newBudget(memory int64) budget {
 // buffer, 1 for a larger one. It returns -1 for a tiny buffer, which is not counted.
 func (b *budget) part(size int64) int {
 	switch {
-	case size <= b.tiny:
+	case size <= b.tinyMax:
 		return -1
-	case size <= b.border:
+	case size <= b.smallMax:
 		return 0
 	}
 	return 1

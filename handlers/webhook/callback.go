@@ -27,8 +27,8 @@ type endpoint struct {
 	sampler       problem.LogSampler
 }
 
-// newEndpoint returns the endpoint for the callbacks of one service plan. It returns an error if a setting of the plan
-// is invalid. key is the place of the settings in the configuration; the error begins with it.
+// newEndpoint returns the endpoint for the callbacks of one service plan. If a setting of the plan is invalid, it
+// returns an error that begins with key, the configuration key of the settings, such as plans[0].webhook.auth.
 func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	v, err := newVerifier(key, plan.Auth)
 	if err != nil {
@@ -140,7 +140,8 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 
 // record parses the body of an authenticated callback and blocks until it is durable. A body that cannot be parsed is
 // stored in the quarantine, for a person to look at. If Config.DiscardInbound is set, inbound messages are not stored.
-// It returns the report type and the outcome for the metrics. The error is that of the store; after it ignore both.
+// record returns the report type and the outcome for the metrics. If the store fails, record returns the store's error;
+// ignore the other results then.
 func (p *Webhook) record(
 	ctx context.Context, h *endpoint, header http.Header, body []byte,
 ) (dlr.Type, metrics.Outcome, error) {
@@ -189,9 +190,9 @@ func (h *endpoint) authFailed(c *gin.Context, err error) error {
 	return &problem.Problem{Kind: problem.KindUnauthorized, Detail: "authentication failed", Cause: cause}
 }
 
-// asUnverified changes err, the error of a body whose signature is not verified yet. If the body is too large or there
-// is no memory for it, the problem gets a kind that the metrics count separately. If the plan requires no signature,
-// err is returned unchanged, because the sender was authenticated before the body was read.
+// asUnverified prepares err, the error of a body whose signature is not verified yet, for the metrics. If the body is
+// too large or there is no memory for it, the problem gets a kind that is counted separately. If the plan requires no
+// signature, err is returned unchanged, because the sender was authenticated before the body was read.
 func (h *endpoint) asUnverified(err error) error {
 	refused, ok := errors.AsType[*problem.Problem](err)
 	if !ok || h.verifier.hmac == nil { // without HMAC, authentication precedes the body

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// The limits of the queue for decompressing bodies (type turns). A caller above maxWaiting or maxWaitingClient gets
-// errNoTurn at once. A trusted client above maxTrusted takes the place of another one, which loses its priority.
+// The limits of type turns, the queue for decompressing bodies. When maxWaiting or maxWaitingClient is reached, further
+// callers get errNoTurn at once. When maxTrusted is reached, each new trusted client replaces another, which is then no
+// longer trusted.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
 	maxWaitingClient = 32  // waiting callers of one client
@@ -53,12 +54,12 @@ func newTurns(atOnce int) *turns {
 	return &turns{free: atOnce, clients: make(map[client][]chan struct{}), trusted: make(map[client]struct{})}
 }
 
-// errNoTurn means that a compressed body was not verified, because too many others wait for that or the wait was too
-// long.
+// errNoTurn means that a compressed body was not verified, because the queue for decompressing bodies was full, or the
+// body waited in it for too long.
 var errNoTurn = errors.New("too many compressed bodies wait to be verified")
 
 // acquire blocks until a caller from client c may decompress a body, and returns nil; the caller must then call
-// release. It returns errNoTurn after patience, or at once if too many callers wait.
+// release. It returns errNoTurn after it has waited for the duration patience, or at once if the queue is full.
 func (t *turns) acquire(c client, patience time.Duration) error {
 	turn, err := t.acquireOrEnqueue(c)
 	if turn == nil {

@@ -71,9 +71,9 @@ func (u *unverified) remove(body *bodyReader) {
 	}
 }
 
-// makeRoom drops the slowest bodies in u until those dropped held size bytes of memory, or no other may be dropped. It
-// does not wait until the memory is free. part is the index in budget.parts where the memory is needed: 0 for small
-// buffers, 1 for large ones. If u holds body, too, bodies faster than it are kept.
+// makeRoom drops the slowest bodies in u to free memory for body in budget.parts[part] (0 for small buffers, 1 for
+// large ones). It ends when the dropped bodies together held at least size bytes of this memory, or when no other body
+// may be dropped. It does not wait until the memory is free. If u contains body, faster bodies are kept.
 func (u *unverified) makeRoom(body *bodyReader, part int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -89,8 +89,8 @@ func (u *unverified) makeRoom(body *bodyReader, part int, size int64) {
 	}
 }
 
-// slowest returns the slowest body in the set, measured at the time now, for which match returns true. It returns nil
-// if there is none. The caller must hold u.mu.
+// slowest returns the body in u that arrives most slowly, of those for which match returns true. It returns nil if
+// there is none. The speeds are averages until the given time, now. The caller must hold u.mu.
 func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowest *bodyReader) {
 	for _, body := range u.bodies {
 		if match(body) && (slowest == nil || body.speed(now) < slowest.speed(now)) {

@@ -106,8 +106,9 @@ type Webhook struct {
 	engine       *gin.Engine
 }
 
-// New returns the handler of the public listener, which stores callbacks through r. The error names the configuration
-// key of an invalid value. Webhook limits only the time for the body, so the http.Server should set ReadHeaderTimeout.
+// New returns the handler of the public listener, which stores callbacks by calling r.Record. If a value in c is
+// invalid, the error names its configuration key. The handler limits only the time for reading a body, so the
+// http.Server should set ReadHeaderTimeout to limit the time for the headers.
 func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
