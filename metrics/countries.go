@@ -2,11 +2,11 @@ package metrics
 
 import "strings"
 
-// callingCodes lists the calling codes (E.164) of each country after its ISO 3166 code (XK for Kosovo, which has none).
-// A phone number belongs to the country with the longest listed code with which the number begins. US covers the codes
-// beginning with 1 that are not listed. Only the first four digits of a number are compared, so a territory whose
-// numbers begin with the same four as those of its mainland counts as the mainland. Codes of no country, such as those
-// of satellite networks, are not listed.
+// callingCodes lists the countries by their ISO 3166 codes (XK for Kosovo, which has none), each with its calling codes
+// (E.164). A phone number belongs to the country that has the longest calling code at the beginning of the number. US
+// covers the codes beginning with 1 that are not listed. Only the first four digits of a number are compared, so a
+// territory that shares these digits with its mainland counts as the mainland. Codes of no country, such as those of
+// satellite networks, are not listed.
 const callingCodes = `
 US 1; other 10 11
 CA 1204 1226 1236 1249 1250 1257 1263 1289 1306 1343 1354 1365 1367 1368 1382 1387 1403 1416 1418 1428 1431 1437
@@ -46,8 +46,8 @@ const (
 	minDigits, maxDigits = 7, 15
 )
 
-// countries finds the country of a phone number by its leading digits, without a search. A country is an index in
-// names.
+// countries is a table that gives the country of a phone number by its leading digits. A country is represented by its
+// index in names.
 type countries struct {
 	names    []string      // ISO 3166 codes; names[0] is other
 	byPrefix [10_000]uint8 // index in names, by the first four digits

@@ -35,8 +35,8 @@ func attemptReasons() []store.DeliveryReason {
 	})
 }
 
-// destinations holds the metrics about destinations, the URLs to which events are sent, and the series of each
-// configured one.
+// destinations holds the metrics about destinations, which are the URLs to which events are sent. For each configured
+// destination it also holds the series, so that counting does not have to look them up.
 type destinations struct {
 	attempts, events              *prometheus.CounterVec
 	waiting, oldest, dead, paused *prometheus.GaugeVec
@@ -86,7 +86,7 @@ func (m *Metrics) registerDestinations(names []string) {
 	}
 }
 
-// create creates all series of a destination with the value 0, and its circuit breaker as closed.
+// create creates all series of a destination with the value 0, except that its circuit breaker is shown as closed.
 func (d *destinations) create(name string) *destination {
 	of := prometheus.Labels{"destination": name}
 	created := &destination{
@@ -139,7 +139,7 @@ func (m *Metrics) DestinationState(destination string, s DestinationState) {
 }
 
 // DestinationCircuit sets the state of a destination's circuit breaker, which stops requests while the destination
-// fails: closed, half_open or open. It panics if the destination is not configured.
+// fails. state is "closed", "half_open" or "open". DestinationCircuit panics if the destination is not configured.
 func (m *Metrics) DestinationCircuit(destination, state string) {
 	d := m.destinations.byName[destination]
 	for _, s := range circuitLabels() {

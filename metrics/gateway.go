@@ -26,8 +26,8 @@ const (
 // GatewayOutcome is the result of a call to the gateway, dlrloop's proxy for Sinch's API.
 type GatewayOutcome string
 
-// The values of GatewayOutcome, which the label outcome of gateway_requests_total shows. The first three are the class
-// of the HTTP status with which Sinch, or the gateway on its behalf, answered the application.
+// The values of GatewayOutcome, which the label outcome of gateway_requests_total shows. "2xx", "4xx" and "5xx" are
+// classes of HTTP statuses: an answer with such a status came from Sinch, or from the gateway on Sinch's behalf.
 const (
 	GatewaySucceeded   GatewayOutcome = "2xx" // or 3xx
 	GatewayRejected    GatewayOutcome = "4xx"
@@ -65,8 +65,8 @@ func observedResults() []Observed {
 	return []Observed{ObservedRecorded, ObservedLate, ObservedLost, ObservedUnreadable}
 }
 
-// timedOperations returns the operations that have a histogram of their own in gateway_duration_seconds. All others are
-// recorded in that of GatewayOther.
+// timedOperations returns the operations that have a histogram of their own in gateway_duration_seconds. Every other
+// operation is recorded in the histogram of GatewayOther.
 func timedOperations() []GatewayOperation {
 	return []GatewayOperation{GatewaySend, GatewayFeedback, GatewayOther}
 }
@@ -118,8 +118,8 @@ func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took tim
 	seconds.Observe(took.Seconds())
 }
 
-// GatewayObserved counts batches of a service plan that the gateway found in an answer of Sinch, by the result of
-// recording them.
+// GatewayObserved counts batches of a service plan that the gateway found in an answer of Sinch. o says whether these
+// batches were recorded in the store.
 func (m *Metrics) GatewayObserved(plan string, o Observed, batches int) {
 	m.plan(plan).observed.get(o).Add(float64(batches))
 }

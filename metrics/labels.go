@@ -42,7 +42,7 @@ func (o Outcome) String() string {
 func (o Outcome) hasType() bool { return o <= Quarantined }
 
 // possible reports whether callbacks of type t can have outcome o. If so, the counter for t and o is created at zero.
-// The type other stands for unknown types, unparsed bodies, and callbacks that are not counted by type.
+// The type "other" stands for unknown types, unparsed bodies, and callbacks that are not counted by type.
 func (o Outcome) possible(t dlr.Type) bool {
 	switch o {
 	case Stored:
@@ -58,7 +58,7 @@ func (o Outcome) possible(t dlr.Type) bool {
 }
 
 // expectedPairs returns, for each delivery status, the classes of error codes that Sinch is known to report with it. To
-// limit the number of series, a message with any other class counts under the class other.
+// limit the number of series, a message with any other class counts under the class "other".
 func expectedPairs() map[dlr.Status][]dlr.Class {
 	network := []dlr.Class{dlr.ClassSMSC, dlr.ClassHLR, dlr.ClassMSC}
 	return map[dlr.Status][]dlr.Class{
@@ -96,8 +96,8 @@ func reasonsExcept(one store.Reason) []store.Reason {
 	return slices.DeleteFunc(reasons, func(r store.Reason) bool { return r == one })
 }
 
-// latencyLabel returns the label status of delivery_latency_seconds for a final status: the status itself if the mobile
-// network decides on it, otherwise other.
+// latencyLabel returns the label status of delivery_latency_seconds for a final status. Delivered, Failed, Rejected and
+// Expired, which the mobile network decides on, have labels of their own. Any other status has the label "other".
 func latencyLabel(s dlr.Status) string {
 	switch s {
 	case dlr.Delivered, dlr.Failed, dlr.Rejected, dlr.Expired:

@@ -216,8 +216,8 @@ func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) 
 	m.callSeconds.Observe(took.Seconds())
 }
 
-// FeedbackRate sets how many calls with delivery feedback this process may make to Sinch for a service plan, in calls
-// per second: at present, and at most.
+// FeedbackRate sets how many calls per second with delivery feedback this process may make to Sinch for a service plan.
+// current is the present limit, and ceiling is the maximum to which it can rise.
 func (m *Metrics) FeedbackRate(plan string, current, ceiling float64) {
 	p := m.plan(plan)
 	p.rate.Set(current)
@@ -229,8 +229,8 @@ func (m *Metrics) FeedbackNotANumber(plan string) {
 	m.plan(plan).calls.get(store.ReasonNotANumber).Inc()
 }
 
-// Circuit sets the state of a plan's circuit breaker, which stops feedback calls while Sinch fails: closed, half_open
-// or open.
+// Circuit sets the state of a plan's circuit breaker, which stops feedback calls while Sinch fails. state is "closed",
+// "half_open" or "open".
 func (m *Metrics) Circuit(plan, state string) {
 	p := m.plan(plan)
 	for _, s := range circuitLabels() {
@@ -239,16 +239,15 @@ func (m *Metrics) Circuit(plan, state string) {
 	p.circuit.get(state).Set(1)
 }
 
-// BatchLookup counts one request to Sinch that finds out whether a batch wants delivery feedback. result is found,
-// unknown (Sinch does not know the batch), unknown_plan (Sinch does not know the plan) or failed (any other error). Any
-// other text counts as other.
+// BatchLookup counts one request to Sinch that finds out whether a batch wants delivery feedback. result is "found",
+// "unknown" (Sinch does not know the batch), "unknown_plan" (Sinch does not know the plan) or "failed" (any other
+// error). Any other text counts as "other".
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.get(result).Inc() }
 
 // ReconcileRead counts one attempt to fetch the missing reports of a batch from Sinch, by its result.
 func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.get(r).Inc() }
 
-// CertificateExpires sets when the TLS certificate of a listener expires. listener is the value of the label, public or
-// gateway.
+// CertificateExpires sets when the TLS certificate of a listener expires. listener is "public" or "gateway".
 func (m *Metrics) CertificateExpires(listener string, at time.Time) {
 	m.expiry.WithLabelValues(listener).Set(float64(at.Unix()))
 }

@@ -60,8 +60,8 @@ func (m *Metrics) newPlan(name string) *plan {
 	}
 }
 
-// messageLabels returns a function that returns the values of the labels status and code_class for a message. A class
-// that Sinch is not known to report with the status (expectedPairs) becomes other.
+// messageLabels returns a function that returns the values of the labels status and code_class for a message. If Sinch
+// is not known to report the message's class with its status (see expectedPairs), code_class is "other".
 func messageLabels() func(message) []string {
 	statuses, pairs := setOf(statusLabels()), expectedPairs()
 	return func(m message) []string {

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// maxCountries limits how many countries have series of their own: those that occur first. Later ones count as other,
-// so that invented phone numbers cannot create more series.
+// maxCountries limits how many countries have series of their own. The first countries for which a message is counted
+// get them. All later countries count as "other", so that invented phone numbers cannot create more series.
 const maxCountries = 45
 
 // routes counts messages in a final status by the country of the recipient, in route_messages_total. It is safe for
@@ -33,8 +33,8 @@ const (
 
 func (r result) String() string { return [...]string{"delivered", "undelivered", "unknown"}[r] }
 
-// resultOf returns the result for a message in a final status. Every final status except Delivered and Unknown means
-// undelivered.
+// resultOf returns the result for a message in a final status: delivered for dlr.Delivered, unknown for dlr.Unknown,
+// and undelivered for every other final status.
 func resultOf(s dlr.Status) result {
 	switch s {
 	case dlr.Delivered:
@@ -79,8 +79,8 @@ func (r *routes) count(number string, ended result, messages int) {
 	r.series.at(r.countries.countryOf(number))[ended].Add(float64(messages))
 }
 
-// lazySeries holds Prometheus series, each of which is created at its first use. Method at finds a series by its
-// number, such as the index of a country, without a lock once it exists. It is safe for concurrent use.
+// lazySeries holds numbered Prometheus series, for example one for each country. Its method at returns the series with
+// a given number, and creates it at the first use. Later uses need no lock. A lazySeries is safe for concurrent use.
 type lazySeries[S any] struct {
 	found  []atomic.Pointer[S]
 	mu     *sync.Mutex        // serializes create

@@ -23,7 +23,7 @@ func (s *byKey[K, S]) get(key K) S {
 }
 
 // byLabel finds the series of a Prometheus vector by the value of one label; the vector's other labels are fixed. A
-// value outside values counts as other.
+// value that is not in the field values counts as "other".
 type byLabel[T ~string, S any] struct {
 	*byKey[T, S]
 	values []T // the closed set; may include other
@@ -34,8 +34,8 @@ func newByLabel[T ~string, S any](values []T, with func(labels ...string) S) byL
 	return byLabel[T, S]{newByKey(with, func(v T) []string { return []string{set.label(v)} }), values}
 }
 
-// createAll creates the series of every label value with the value 0, except that of other, which first appears when it
-// is counted.
+// createAll creates the series of every label value with the value 0. The exception is the label value "other": its
+// series first appears when it is counted.
 func (b byLabel[T, S]) createAll() {
 	for _, v := range b.values {
 		if v != other {

@@ -35,8 +35,8 @@ func (m *Metrics) histograms(name, help string, labels []string, buckets ...floa
 	return register(m, prometheus.NewHistogramVec(histogramOpts(name, help, buckets), labels))
 }
 
-// histogramOpts returns the options of a histogram with these classic buckets, given by their upper bounds, and in
-// addition native buckets.
+// histogramOpts returns the options of a histogram that has native buckets and, in addition, classic buckets with the
+// given upper bounds.
 func histogramOpts(name, help string, buckets []float64) prometheus.HistogramOpts {
 	return prometheus.HistogramOpts{
 		Namespace: namespace, Name: name, Help: help, Buckets: buckets,
