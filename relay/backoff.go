@@ -33,16 +33,17 @@ func (b Backoff) Check(report func(member, text string)) {
 	}
 }
 
-// Delay returns how long to wait before the next retry: a random duration up to Base·2^attempts or Cap, whichever is
-// shorter, but at least retryAfter. attempts is the number of earlier failures, retryAfter the Retry-After of Sinch's
-// answer (0 if it has none), and random a number in [0, 1). Base and Cap must be set, for example by WithDefaults.
+// Delay returns how long to wait before the next retry. The wait is random, but at most Base·2^attempts or Cap,
+// whichever is shorter. It is at least retryAfter, which is the Retry-After of Sinch's answer (0 if it has none).
+// attempts is the number of earlier failures, and random a number in [0, 1). Set Base and Cap before, for example by
+// WithDefaults.
 func (b Backoff) Delay(attempts int, retryAfter time.Duration, random float64) time.Duration {
 	most := math.Min(float64(b.Cap), math.Ldexp(float64(b.Base), attempts))
 	return max(time.Duration(random*most), retryAfter)
 }
 
-// CapRetryAfter returns retryAfter, the Retry-After of an answer with reason r, or a limit if that is shorter. The
-// limit is b.Longest() if the answer is 429 (store.ReasonRateLimited), otherwise b.Cap.
+// CapRetryAfter returns the shorter of retryAfter, which is the Retry-After of an answer with reason r, and the limit
+// for this reason. The limit is b.Longest() if the answer is 429 (store.ReasonRateLimited), otherwise b.Cap.
 func (b Backoff) CapRetryAfter(r store.Reason, retryAfter time.Duration) time.Duration {
 	if r == store.ReasonRateLimited {
 		return min(retryAfter, b.Longest())

@@ -45,10 +45,11 @@ func (p *PlanCheck) Succeeded() {
 	p.unknown.Succeed()
 }
 
-// Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown to Sinch. If no call
-// succeeded within planKnownFor, or refusalLimit different batches in a row got a 404, it lists the plan's batches at
-// Sinch. If Sinch refuses or the list is empty, UnknownPlan is true for the returned error. Any other error means that
-// Sinch gave no definite answer. call must run its argument, which makes a request to Sinch, and return its error.
+// Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown to Sinch. It assumes
+// this without a request if a call succeeded within planKnownFor and fewer than refusalLimit different batches in a row
+// got a 404. Otherwise it lists the plan's batches at Sinch. If Sinch refuses or lists none, UnknownPlan is true for
+// the returned error. Any other error means that Sinch gave no definite answer. call must run its argument, which makes
+// a request to Sinch, and return the argument's error.
 func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func() error) error) error {
 	many := p.unknown.Refuse(batchID)
 	if last := p.last.Load(); last != 0 && !many && time.Since(time.Unix(0, last)) < planKnownFor {

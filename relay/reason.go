@@ -36,9 +36,10 @@ func ReasonOf(err error) store.Reason {
 	return store.ReasonNetwork
 }
 
-// reasonOfAnswer classifies an error answer of Sinch, or an answer that cannot be decoded, by its HTTP status. If this
-// is not 408, 429 or 5xx, an answer that does not come from Sinch counts as a network error, and one to a request for a
-// token or about a blocked account counts as wrong credentials (store.ReasonAuth).
+// reasonOfAnswer classifies an error answer of Sinch, or an answer that cannot be decoded, by its HTTP status. There
+// are two exceptions for a status other than 408, 429 and 5xx. An answer that does not come from Sinch (see notSinch)
+// counts as a network error. An answer about a blocked account, or to a request for a token, counts as wrong
+// credentials (store.ReasonAuth).
 func reasonOfAnswer(e *sinch.Error) store.Reason {
 	switch status := e.HTTPStatus; {
 	case status == http.StatusTooManyRequests:

@@ -14,8 +14,8 @@ const (
 
 // Streak finds out whether Sinch refuses single batches or the whole service plan. The plan is at fault after
 // refusalLimit different batches were refused without a success between them. If a call succeeds before that, the
-// refused batches themselves are at fault. Later refusals of them are ignored, as long as it remembers them
-// (maxExempt). The zero value is ready to use. It is safe for concurrent use.
+// refused batches themselves are at fault; later refusals of these batches are ignored. A Streak remembers about
+// maxExempt such batches. The zero value is ready to use. A Streak is safe for concurrent use.
 type Streak struct {
 	mu      sync.Mutex
 	refused map[string]struct{} // batches since the last success, at most refusalLimit; guarded by mu

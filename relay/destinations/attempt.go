@@ -68,8 +68,8 @@ func (l *lane) dispatch(ctx, calls context.Context, now time.Time) time.Duration
 }
 
 // attempt makes one HTTP request and passes the answer to the circuit breaker. It blocks, and runs in a goroutine of
-// its own; so of the items it reads only the events, because the loop may change the other fields meanwhile. If
-// failureCounts is false, a failure does not count for the circuit breaker: see evidence.
+// its own. Of each item in r it reads only the field event, because the loop may change the other fields meanwhile. If
+// failureCounts is false, the circuit breaker ignores a failure: see evidence.
 func (l *lane) attempt(ctx context.Context, r *request, failureCounts bool) result {
 	events := make([]*store.Event, len(r.items))
 	for n, i := range r.items {
@@ -91,10 +91,10 @@ func (l *lane) attempt(ctx context.Context, r *request, failureCounts bool) resu
 	return o
 }
 
-// evidence returns what an answer shows about the destination as a whole, for the circuit breaker: nil if it works,
-// errOutage if it fails, or errNoEvidence. failureCounts is false if all events of the request are deferred and it is
-// not a probe of an open circuit: such events failed before while others were delivered, so another failure shows
-// nothing. A refusal (4xx) is an outage only once relay.Streak has seen several different events refused in a row.
+// evidence returns what an answer with reason r shows about the destination as a whole: nil if the destination works,
+// errOutage if it fails, or errNoEvidence. A refusal (4xx) is an outage only once several different events were refused
+// in a row (see relay.Streak). failureCounts is false if all events of the request are deferred, unless the request
+// probes an open circuit. Deferred events failed before while others were delivered, so one more failure shows nothing.
 func (l *lane) evidence(r store.DeliveryReason, first *store.Event, failureCounts bool) error {
 	switch {
 	case r == store.DeliveryCanceled:
@@ -110,7 +110,7 @@ func (l *lane) evidence(r store.DeliveryReason, first *store.Event, failureCount
 }
 
 // finish applies the result of a request to its events, and lets the next events of their batches be sent. It ignores
-// the result if the progress was dropped meanwhile, because another replica or an operator changed it.
+// the result if the events are no longer in memory, because another replica or an operator changed the stored progress.
 func (l *lane) finish(ctx context.Context, r result) {
 	l.inFlight--
 	if !l.loaded {
@@ -156,9 +156,9 @@ func (l *lane) apply(ctx context.Context, r result, now time.Time) (outcome stri
 	return l.failed(r, now)
 }
 
-// failed updates the events of a request that failed: each is retried after a delay, deferred (stored, to be retried
-// later) or, after GiveUp, dead. A Retry-After in the answer also pauses all requests to the destination. It returns
-// what became of them, for the log line: retry, deferred or dead.
+// failed updates the events of a request that failed. Each event is retried after a delay, deferred (stored, to be
+// retried later) or, if its attempts have failed for the time GiveUp, dead. A Retry-After in the answer also pauses all
+// requests to the destination. failed returns a word for the log line: "retry", "deferred" or "dead".
 func (l *lane) failed(r result, now time.Time) (outcome string) {
 	backoff := l.destination.Backoff
 	limited := r.reason == store.DeliveryRateLimited

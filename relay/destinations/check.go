@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Check calls report for each invalid field, with the configuration key of the field, such as url or secrets[1], and
-// with what is wrong. It reads the certificate files, but makes no connection. It has no upper limits for numbers.
+// Check calls report for each invalid field. member is the configuration key of the field, such as url or secrets[1],
+// and text says what is wrong. Check reads the certificate files, but makes no connection. Numbers have no upper limit.
 func (d Destination) Check(report func(member, text string)) {
 	if !regexp.MustCompile(`^[a-z0-9._-]{1,64}$`).MatchString(d.Name) {
 		report("name", fmt.Sprintf("%q is not a name: use a-z, 0-9, \".\", \"_\" and \"-\", at most 64 characters", d.Name))

@@ -10,9 +10,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// mustDefer decides what to do with an event after a failed attempt. If the event is not deferred yet, true means:
-// defer it and the later events of its batch, so that other events go on. If it is deferred already, true means: store
-// its new number of attempts. limited means that the destination answered 429, which defers nothing.
+// mustDefer decides what to do with an event after a failed attempt. For an event that is not deferred, true means to
+// defer it and the later events of its batch, so that the events of other batches go on. For a deferred event, true
+// means to store its new number of attempts. limited means that the destination answered 429, which defers no event.
 func (l *lane) mustDefer(i *item, limited bool, now time.Time) bool {
 	if i.id != 0 {
 		return i.attempts > 0
@@ -25,8 +25,8 @@ func (l *lane) mustDefer(i *item, limited bool, now time.Time) bool {
 }
 
 // deferQueue defers the waiting events of one batch, in order. It stops when the memory for deferred events is full,
-// and while the circuit breaker is not closed. If the first one is already stored as deferred, its new state is stored
-// with the next save.
+// and while the circuit breaker is not closed. If the first event of the queue is already stored as deferred, the next
+// save stores its new state.
 func (l *lane) deferQueue(q *queue, now time.Time) {
 	front := q.front()
 	for _, i := range q.items {
@@ -42,10 +42,10 @@ func (l *lane) deferQueue(q *queue, now time.Time) {
 	}
 }
 
-// deferItem defers an event that was read from the event log: it is kept and stored apart, to be retried when due. An
-// event that was not attempted yet gets the given due time; any other keeps its own. The event is stored by the save
-// that moves the stored cursor past it, and no earlier: otherwise a crash would leave it in both the deferred events
-// and the unread event log, and it would be delivered twice.
+// deferItem defers an event that was read from the event log: the event is kept and stored apart, to be retried later.
+// An event that was not attempted yet gets the due time given by due; any other event keeps its own. The event is
+// stored by the save that moves the stored cursor past it. An earlier save would be wrong: after a crash the event
+// would be both among the deferred events and in the unread part of the event log, and would be delivered twice.
 func (l *lane) deferItem(i *item, due, now time.Time) {
 	l.window.leave(i)
 	l.state.lastID++
@@ -59,22 +59,23 @@ func (l *lane) deferItem(i *item, due, now time.Time) {
 	l.metrics.DestinationEvents(l.destination.Name, metrics.DestinationDeferred, 1)
 }
 
-// deferUnfinished moves the cursor past all events that were delivered while an earlier event still waits: it defers
-// these earlier events. It is called before the last save, while no request is in flight, so that a stop repeats no
-// event.
+// deferUnfinished defers each event that still waits although a later event is already delivered. The stored cursor can
+// then move past the later event, so that a stop does not repeat it. deferUnfinished is called before the last save,
+// while no request is in flight.
 func (l *lane) deferUnfinished(now time.Time) {
 	l.deferBefore(func(s *slot) bool { return !s.waits() }, now)
 }
 
-// passDead moves the cursor past all dead events: it defers the earlier events that still wait, also those in flight.
-// It is called before each save, which stores dead events. A dead event behind the stored cursor would be read from the
-// event log again after a crash.
+// passDead defers each event that still waits or is in flight although a later event is dead. The cursor can then move
+// past the dead event. passDead is called before each save, because a save stores the dead events: a dead event that
+// the stored cursor has not passed would be read from the event log again after a crash.
 func (l *lane) passDead(now time.Time) {
 	l.deferBefore(func(s *slot) bool { return s.dead }, now)
 }
 
-// deferBefore defers all waiting events of the window that precede the last event for which passed returns true. The
-// cursor does not wait for deferred events, since they are stored apart. If passed is never true, it does nothing.
+// deferBefore defers some waiting events of the window: those before the last event for which passed returns true. The
+// cursor can then move past that event, since deferred events are stored apart. If passed is never true, deferBefore
+// does nothing.
 func (l *lane) deferBefore(passed func(*slot) bool, now time.Time) {
 	last := len(l.window.slots)
 	for last > 0 && !passed(l.window.slots[last-1]) {
@@ -87,8 +88,8 @@ func (l *lane) deferBefore(passed func(*slot) bool, now time.Time) {
 	}
 }
 
-// advance moves the cursor past the oldest events up to the first one that still waits, and adds the deferred ones
-// among them to the next save.
+// advance moves the cursor past the oldest events, up to the first event that still waits. It adds each deferred event
+// that the cursor passes to the next save.
 func (l *lane) advance() {
 	cursor, deferred := l.window.advance()
 	if cursor != "" {
@@ -111,8 +112,8 @@ func (l *lane) delivered(i *item) {
 	}
 }
 
-// forget removes an event that is delivered or dead from those in memory, which may move the cursor. The item must
-// already have left its queue.
+// forget removes an event that is delivered or dead from memory. This may let the cursor move past it and the next
+// events. The item must already be removed from its queue.
 func (l *lane) forget(i *item) {
 	if i.id == 0 {
 		l.window.leave(i)

@@ -29,8 +29,8 @@ type Store interface {
 	) (store.Page[store.DeferredEvent], error)
 }
 
-// Deliverer posts the events of a store to the URLs of all configured destinations. Create one with New, call Prepare
-// before the store gets its first arrival, and then call Run once.
+// Deliverer posts the events of a store to the URLs of all configured destinations. Create one with New. Call Prepare
+// before the store records anything, for example a callback, and then call Run once.
 type Deliverer struct {
 	store Store
 	log   *slog.Logger

@@ -83,8 +83,8 @@ func (l *lane) run(ctx context.Context) error {
 	return errors.Join(err, l.saveLast(ctx))
 }
 
-// loop calls step, and applies the results of requests and saves, until ctx ends. Requests use the context calls, which
-// outlives ctx so that they can finish. It returns an error only if the store is closed.
+// loop calls step, and applies the results of requests and saves, until ctx ends. calls is the context of the requests.
+// It outlives ctx, so that they can finish. loop returns an error only if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for ctx.Err() == nil {
 		next, err := l.step(ctx, calls, store.Now())
@@ -121,9 +121,9 @@ func (l *lane) drainResults(ctx context.Context) {
 	}
 }
 
-// step does everything that is possible at now: it loads the stored progress, reads events, starts requests and saves.
-// It does not wait for requests or saves. It returns how long to wait until the next step if none of them ends before.
-// Its errors are those of the store.
+// step does everything that is possible at the given time, now: it loads the stored progress, reads events, starts
+// requests and saves. It does not wait for requests or saves. It returns how long to wait until the next step; if a
+// request or save ends before, the next step comes at once. Its errors are those of the store.
 func (l *lane) step(ctx, calls context.Context, now time.Time) (time.Duration, error) {
 	limits := l.destination.limits
 	if now.Before(l.steppedAt) {
@@ -156,8 +156,8 @@ func (l *lane) step(ctx, calls context.Context, now time.Time) (time.Duration, e
 	return min(wait, l.untilTimers(now)), nil
 }
 
-// clockSetBack repairs the timers after the system clock was set back to now: whatever would otherwise wait until the
-// clock has caught up becomes due at once.
+// clockSetBack repairs the timers after the system clock was set back; now is the new time. A timer that would
+// otherwise wait until the clock has caught up becomes due at once.
 func (l *lane) clockSetBack(now time.Time) {
 	for _, at := range []*time.Time{&l.readAt, &l.saveAt, &l.checkAt, &l.countAt} {
 		if at.After(now) {
@@ -199,9 +199,9 @@ func (l *lane) storeWorks(ctx context.Context) {
 	}
 }
 
-// release is called instead of delivering while this replica does not hold the leader lease. It starts no request. Once
-// no request is in flight and the progress is saved, it drops the progress from memory, because another replica may
-// continue from the stored one.
+// release is called in place of the delivery steps while this replica does not hold the leader lease. It starts no
+// request. Once no request is in flight and the progress is saved, it drops the progress from memory, because another
+// replica may change the stored progress.
 func (l *lane) release(ctx context.Context, now time.Time) {
 	if l.leading {
 		l.leading = false

@@ -46,8 +46,8 @@ type change struct {
 	remove   map[int64]struct{}
 }
 
-// sameAs reports whether the stored destination d has the cursor and the last id of c. That stays true if an operator
-// requeues events, but not if another replica delivers any.
+// sameAs reports whether the stored destination d has the cursor and the last id of c. If an operator requeues events,
+// both stay the same. If another replica moves on in the event log, the cursor changes.
 func (c change) sameAs(d store.Destination) bool { return c.cursor == d.Cursor && c.lastID == d.LastID }
 
 // dirty reports whether something must be saved: whether the state in memory differs from the last one known to be
@@ -99,8 +99,8 @@ func (l *lane) load(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// take adopts what the stored destination d says: its epoch, its pause and the number of its dead events. It does not
-// change the events in memory or the cursor up to which they were delivered.
+// take adopts what the stored destination d says: its epoch (which rises with each change), its pause and the number of
+// its dead events. It does not change the events in memory or the cursor up to which they were delivered.
 func (l *lane) take(d store.Destination) {
 	l.epoch, l.dead = d.Epoch, d.Dead
 	l.stored = change{cursor: d.Cursor, lastID: d.LastID, pausedAt: d.PausedAt}
@@ -115,8 +115,8 @@ func (l *lane) clearChanges() {
 // deferredPage is how many deferred events (those to be retried later) one call of the store returns, at most.
 const deferredPage = 100
 
-// loadDeferred reads stored deferred events, from the page with the cursor from on, until none is left or the memory
-// for them is full. The empty cursor means the first page. Events that are already in memory are skipped.
+// loadDeferred reads stored deferred events page by page, until none is left or the memory for them is full. from is
+// the cursor of the page to begin with, or "" for the first page. Events that are already in memory are skipped.
 func (l *lane) loadDeferred(ctx context.Context, from string, now time.Time) error {
 	l.more, l.nextDeferred = true, from
 	for !l.deferredFull() {
@@ -140,8 +140,8 @@ func (l *lane) deferredFull() bool {
 	return len(l.deferred) >= l.destination.limits.deferred || l.deferredBytes >= l.destination.limits.deferredBytes
 }
 
-// addDeferred adds a stored deferred event to those that wait. It skips an event that is in memory already, and one
-// that was delivered or became dead but is still stored because that is not saved yet.
+// addDeferred adds a stored deferred event to the events that wait. It skips an event that is already in memory. It
+// also skips an event that was delivered or became dead, if that change is not saved yet.
 func (l *lane) addDeferred(d store.DeferredEvent, now time.Time) {
 	_, waits := l.deferred[d.ID]
 	_, removed := l.state.remove[d.ID]
@@ -169,15 +169,15 @@ func (l *lane) addDeferred(d store.DeferredEvent, now time.Time) {
 	l.queues.add(l.queues.of(&i.event, !l.destination.Unordered), i)
 }
 
-// latestDue returns the latest time to which a retry can be delayed at now. A later due time must come from a clock
-// that was set back since.
+// latestDue returns the latest due time that an event can have at the given time, now. A later due time must have been
+// computed before the clock was set back.
 func (l *lane) latestDue(now time.Time) time.Time {
 	return now.Add(l.destination.Backoff.Longest())
 }
 
-// loadMore reads further deferred events from the store if not all have fitted into memory yet, once no more than half
-// of the memory for them is in use. It does nothing while a save is in progress, because an event that the save deletes
-// must not be read again.
+// loadMore reads further deferred events from the store, if there are more than fitted into memory. It reads them only
+// when at most half of the memory for deferred events is in use. It does nothing while a save is in progress, because
+// an event that the save deletes must not be read again.
 func (l *lane) loadMore(ctx context.Context, now time.Time) error {
 	limits := l.destination.limits
 	if !l.more || l.saving != nil || len(l.deferred) > limits.deferred/2 || l.deferredBytes > limits.deferredBytes/2 {
@@ -186,8 +186,9 @@ func (l *lane) loadMore(ctx context.Context, now time.Time) error {
 	return l.loadDeferred(ctx, l.nextDeferred, now)
 }
 
-// check reads the stored destination, at most once per limits.check and not during a save. If its epoch shows that
-// somebody else changed it, such as an operator who requeued events, check adopts the change.
+// check reads the stored destination, at most once per limits.check and not during a save. If the stored epoch is not
+// l.epoch, somebody else changed the destination, such as an operator who requeued events. check then adopts the
+// change.
 func (l *lane) check(ctx context.Context, now time.Time) error {
 	if now.Before(l.checkAt) || l.saving != nil {
 		return nil
@@ -224,11 +225,12 @@ func (l *lane) reload(ctx context.Context, d store.Destination, now time.Time) e
 	return l.loadDeferred(ctx, "", now)
 }
 
-// maxTried limits how many failed saves are remembered, in order to recognize one that was applied after all. Beyond it
-// the oldest are forgotten.
+// maxTried limits how many failed saves are remembered; beyond it, the oldest are forgotten. A failed save is
+// remembered because the store may have applied it in spite of the error.
 const maxTried = 1000
 
-// saved is the result of a save: the new epoch of the stored destination, or the error of the store.
+// saved is the result of a save: the new epoch of the stored destination (which rises with each change), or the error
+// of the store.
 type saved struct {
 	epoch int64
 	err   error
@@ -270,7 +272,7 @@ func (l *lane) save(ctx context.Context, now time.Time) {
 const putLimit = 1000
 
 // saveEnded applies the result of a save. After an error, the changes go into the next save, unless newer ones replace
-// them. After store.ErrConflict, the stored state is checked first.
+// them. After store.ErrConflict, check reads the stored destination before the next request begins.
 func (l *lane) saveEnded(ctx context.Context, s saved) {
 	c := l.saving
 	l.saving = nil

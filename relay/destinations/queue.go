@@ -134,8 +134,8 @@ func (q *queues) of(e *store.Event, ordered bool) *queue {
 	return found
 }
 
-// add appends an item to the queue to. A deferred item goes before the items that are not deferred and behind the
-// deferred ones with smaller ids, but never before items in flight.
+// add adds an item to a queue. An item that is not deferred goes to the end. A deferred item goes before the items that
+// are not deferred and behind the deferred ones with smaller ids, but never before items in flight.
 func (q *queues) add(to *queue, i *item) {
 	q.added++
 	i.queue, i.order = to, q.added
@@ -149,7 +149,8 @@ func (q *queues) add(to *queue, i *item) {
 	q.ready.update(to)
 }
 
-// remove removes an item from its queue. The item must be in one; it may be in flight.
+// remove removes an item from the queue that it is in. The item may be in flight. Every item that is not delivered or
+// dead is in a queue.
 func (q *queues) remove(i *item) {
 	from := i.queue
 	n := slices.Index(from.items, i)
@@ -163,8 +164,8 @@ func (q *queues) remove(i *item) {
 	q.changed(from)
 }
 
-// changed must be called after the items of a queue, or the due time of the first one, changed: it restores the order
-// of the queues, and drops the queue if it is empty.
+// changed must be called after the items of a queue, or the due time of its first item, changed. It moves the queue to
+// its new place in q.ready, and drops the queue if it is empty.
 func (q *queues) changed(of *queue) {
 	q.ready.update(of)
 	if len(of.items) == 0 && of.key != (store.BatchKey{}) {
@@ -172,7 +173,8 @@ func (q *queues) changed(of *queue) {
 	}
 }
 
-// retry makes the first item of each queue due at now if it is due later. Queues with items in flight are not changed.
+// retry makes the first item of each queue due at the given time, now, if it would be due later. Queues with items in
+// flight are not changed.
 func (q *queues) retry(now time.Time) {
 	for _, r := range q.ready.queues {
 		if i := r.front(); i.due.After(now) {
@@ -188,8 +190,9 @@ type request struct {
 	items  []*item
 }
 
-// take puts up to most due items into a request, the earliest due first, and marks them as in flight. Their events have
-// at most that many bytes in memory, unless there is only one. It returns nil if no item is due.
+// take makes a request of items, and marks them as in flight. It takes items from the front of each queue whose first
+// item is due, the earliest due first. most limits the number of the items. bytes limits the memory of their events,
+// but a single event may exceed it. take returns nil if no item is due.
 func (q *queues) take(now time.Time, most, bytes int) *request {
 	r := &request{}
 	size := 0
@@ -226,8 +229,8 @@ func (q *queues) take(now time.Time, most, bytes int) *request {
 // isInFlight reports whether a request with the item has begun and not ended. The item must be in a queue.
 func (i *item) isInFlight() bool { return slices.Contains(i.queue.items[:i.queue.inFlight], i) }
 
-// clockSetBack makes each item that is due after latest due at now. Such a time was computed before the system clock
-// was set back.
+// clockSetBack corrects due times that were computed before the system clock was set back. Each item whose due time is
+// after the time given by latest gets the current time, now, as its due time.
 func (q *queues) clockSetBack(now, latest time.Time) {
 	all := slices.Concat(q.ready.queues, slices.Collect(maps.Values(q.byBatch)))
 	for _, of := range all {

@@ -21,8 +21,9 @@ const eventPage = 500
 const eventGuess = 1 << 10
 
 // readable reports whether more events may be read from the event log now. There must be memory for them, and the
-// destination must be able to receive them: it is not paused, and its circuit breaker is closed or has no other event
-// to probe with. Events that must become dead because too many wait are also read.
+// destination must not be paused. While the circuit breaker is not closed, events may be read only if no event from the
+// log is in memory to probe the destination with. While too many events wait, only the memory counts, because the
+// events become dead.
 func (l *lane) readable() bool {
 	limits := l.destination.limits
 	switch {
@@ -38,8 +39,9 @@ func (l *lane) readable() bool {
 	return l.circuit.State() == gobreaker.StateClosed || l.window.items == 0 && l.inFlight == 0
 }
 
-// read reads the next events of the event log, if readable and due, and adds those that the destination receives to the
-// waiting ones. At the end of the log, the next read is due after limits.poll.
+// read reads the next events of the event log, and adds those that the destination receives to the events that wait. It
+// does nothing before l.readAt, and while readable returns false. At the end of the log, the next read is due after
+// limits.poll.
 func (l *lane) read(ctx context.Context, now time.Time) error {
 	if now.Before(l.readAt) || !l.readable() {
 		return nil
@@ -76,16 +78,16 @@ func (l *lane) read(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// passed moves the cursor past events that the destination does not receive: up to the place end. If earlier events
-// still wait, the cursor moves once these are delivered, deferred or dead.
+// passed moves the cursor past events that the destination does not receive. end is the place after these events. If
+// earlier events still wait, the cursor moves once these are delivered, deferred or dead.
 func (l *lane) passed(end place) {
 	if !l.window.skip(end) {
 		l.state.cursor = end.cursor()
 	}
 }
 
-// add adds an event that was read from the event log to the waiting ones. end is the place in the log after the event.
-// If an earlier event of its batch is deferred and not due yet, the event is deferred, too.
+// add adds the event e, read from the event log, to the events that wait. end is the place in the log after e. If an
+// earlier event of the same batch is deferred and not due yet, e is deferred, too.
 func (l *lane) add(e store.Event, end place, now time.Time) {
 	e.Raw = bytes.Clone(e.Raw) // else one event may keep a whole row of the event log in memory
 	i := &item{event: e, bytes: sizeOf(&e), due: now}
@@ -97,8 +99,8 @@ func (l *lane) add(e store.Event, end place, now time.Time) {
 	}
 }
 
-// lost is called when retention deleted events before they were read: gone holds the cursor before the oldest one that
-// is left. It logs and counts the loss, and continues from that cursor.
+// lost is called when retention deleted events before they were read. gone.Oldest is the cursor before the oldest event
+// that is still stored. lost logs and counts the loss, and continues from this cursor.
 func (l *lane) lost(ctx context.Context, gone *store.CursorGoneError) error {
 	backlog, err := l.store.EventBacklog(ctx, gone.Oldest)
 	if err != nil {
@@ -152,8 +154,8 @@ func (l *lane) count(ctx context.Context, now time.Time) error {
 }
 
 // shed makes the oldest waiting events dead while more than MaxPending wait, at most putLimit at a time. read then
-// reads the next ones, until the excess is gone. Deferred events do not count: their number is limited anyway, except
-// after a requeue, which must not be undone.
+// reads the next ones, until the excess is gone. Deferred events do not count for MaxPending. They have limits of their
+// own, which only a requeue can exceed, and requeued events must not become dead again at once.
 func (l *lane) shed(ctx context.Context, now time.Time) error {
 	// A probe has the oldest events. If others became dead meanwhile, passDead would defer those of the probe, and probe
 	// after probe would fill the memory for deferred events.

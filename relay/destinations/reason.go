@@ -32,7 +32,8 @@ func reasonOfStatus(status int) store.DeliveryReason {
 	return store.DeliveryNetwork // 101, which nobody asked for
 }
 
-// reasonOfError classifies an error that net/http returned instead of an answer: canceled, tls, timeout or network.
+// reasonOfError classifies an error that net/http returned instead of an answer. It returns store.DeliveryCanceled,
+// DeliveryTLS, DeliveryTimeout or DeliveryNetwork.
 func reasonOfError(err error) store.DeliveryReason {
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {

@@ -105,8 +105,8 @@ func newTransport(d Destination) (*http.Transport, error) {
 	}, nil
 }
 
-// answer is the classified result of one HTTP request. A request without an HTTP answer, for example after a timeout,
-// has one, too.
+// answer is the classified result of one HTTP request. If no HTTP answer came, for example because of a timeout, the
+// field reason says why.
 type answer struct {
 	reason     store.DeliveryReason
 	detail     string        // for people, without whole phone numbers or secrets; empty if accepted
@@ -206,8 +206,8 @@ func (s *sender) encode(list []*store.Event) ([]byte, error) {
 	return append(body, ']'), nil
 }
 
-// sign sets the headers of Standard Webhooks: an id, the time now, and one signature of the body for each secret. The
-// id is that of the first event and, if MaxEvents is above 1, the number of events.
+// sign sets the headers of Standard Webhooks: an id, the time given by now, and one signature of the body for each
+// secret. The id is the id of the first event. If MaxEvents is above 1, a dot and the number of events follow the id.
 func (s *sender) sign(header http.Header, events []*store.Event, body []byte, now time.Time) error {
 	id := events[0].ID()
 	if s.destination.MaxEvents > 1 {

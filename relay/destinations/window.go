@@ -1,6 +1,7 @@
 package destinations
 
-// slot is one event of the window: the part of the event log that was read and that the cursor has not passed.
+// slot represents one event of a window. It stays in the window until the cursor passes the event, even if the event is
+// delivered, deferred or dead before.
 type slot struct {
 	end  place // after the event and the events behind it that the destination does not receive
 	item *item // nil once the event is delivered or dead
@@ -37,8 +38,8 @@ func (w *window) add(i *item, end place) {
 	w.bytes += i.bytes
 }
 
-// skip extends the last slot over events that the destination does not receive, up to end. It returns false if the
-// window is empty; the cursor may then move to end at once.
+// skip extends the last slot over events that the destination does not receive. end is the place after these events. If
+// the window is empty, skip returns false: the cursor may then move to end at once.
 func (w *window) skip(end place) bool {
 	if len(w.slots) == 0 {
 		return false
@@ -75,5 +76,6 @@ func (w *window) advance() (cursor string, deferred []*item) {
 	return cursor, deferred
 }
 
-// finished returns how many events of the window do not wait, but cannot be passed because an earlier one does.
+// finished returns how many events of the window are already delivered, deferred or dead. The cursor has not passed
+// them, because an earlier event still waits.
 func (w *window) finished() int { return len(w.slots) - w.items }

@@ -118,8 +118,8 @@ func (u *Upstream) Close() error {
 // Addr implements net.Listener. The address is a placeholder, since there is no network.
 func (u *Upstream) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
-// AddBatch adds a batch with two recipients, the phone numbers Ada and Bob, to those that u knows. feedbackEnabled is
-// whether the batch wants delivery feedback; otherwise feedback calls are answered 404.
+// AddBatch adds a batch with two recipients, the phone numbers Ada and Bob, to the batches that u knows. If
+// feedbackEnabled is true, the batch wants delivery feedback. If false, feedback calls for the batch are answered 404.
 func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -131,7 +131,8 @@ func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
 	u.batches[batchID] = string(b)
 }
 
-// AddBatchTo adds a batch with these phone numbers as recipients, which wants delivery feedback, to those that u knows.
+// AddBatchTo adds a batch to the batches that u knows. The batch has the given phone numbers as recipients, and wants
+// delivery feedback.
 func (u *Upstream) AddBatchTo(batchID string, numbers ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -141,16 +142,16 @@ func (u *Upstream) AddBatchTo(batchID string, numbers ...string) {
 	u.batches[batchID] = string(b)
 }
 
-// AddFullReport makes u answer requests for the full report of a batch with this JSON. Without it they are answered
-// 404.
+// AddFullReport makes u answer requests for the full report of a batch with body, which is JSON. Without a report such
+// requests are answered 404.
 func (u *Upstream) AddFullReport(batchID string, body []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.reports[batchID] = string(body)
 }
 
-// Fail makes the handler answer the next requests for an operation, such as PostFeedback, in place of u; times is how
-// many. A nil handler breaks the connection.
+// Fail makes the handler answer requests for an operation, such as PostFeedback, in place of u. times is the number of
+// requests that the handler answers; u answers all later ones. A nil handler breaks the connection.
 func (u *Upstream) Fail(operation string, times int, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -173,8 +174,8 @@ func (u *Upstream) FailPlan(plan, operation string, answer http.HandlerFunc) {
 	u.faults = append(u.faults, fault{plan: plan, operation: operation, answer: answer, times: 1 << 30})
 }
 
-// RejectNumbers makes u answer 400 to every feedback call that names one of these phone numbers. They replace those of
-// an earlier call.
+// RejectNumbers makes u answer 400 to every feedback call that names one of these phone numbers. Numbers from an
+// earlier call of RejectNumbers are no longer rejected.
 func (u *Upstream) RejectNumbers(numbers ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
