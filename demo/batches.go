@@ -36,9 +36,9 @@ const (
 	roundPause = 5 * time.Second
 )
 
-// sendBatches sends every batch in scenario to the simulator, and then one inbound message to dlrloop. If once is true,
-// it then calls waitUntilIdle and returns its result. Otherwise it sends all of this again and again until ctx ends,
-// and then returns nil. If a batch or the message cannot be sent, it returns an error at once.
+// sendBatches sends every batch in scenario, and then makes a simulated phone send an inbound message. If once is true,
+// it then returns the result of waitUntilIdle. If once is false, it repeats the batches and the message until ctx ends.
+// It returns nil if ctx ends during the sending, and an error at once if a batch or the message cannot be sent.
 func (w *world) sendBatches(ctx context.Context, once bool) error {
 	for number := 1; ; {
 		for _, b := range scenario {
@@ -62,8 +62,9 @@ func (w *world) sendBatches(ctx context.Context, once bool) error {
 	}
 }
 
-// send sends a batch through dlrloop's gateway to the simulated Sinch, and prints the sent batch. number counts the
-// batches of the demo from 1 and determines the phone numbers.
+// send sends the batch b through dlrloop's gateway to the simulated Sinch, and prints a line about the sent batch.
+// number is 1 for the first batch of the demo, 2 for the second, and so on. The phone numbers of the recipients are
+// derived from number.
 func (w *world) send(ctx context.Context, b batch, number int) error {
 	to := make([]string, b.recipients)
 	for i := range to {
@@ -91,9 +92,9 @@ func (w *world) send(ctx context.Context, b batch, number int) error {
 	return nil
 }
 
-// receiveStop makes a simulated phone send the message STOP, and blocks until dlrloop's API shows this message. As in
-// send, number determines the phone number: it is that of the first recipient. receiveStop returns an error if ctx ends
-// first or the API fails.
+// receiveStop makes a simulated phone send the message STOP, and blocks until dlrloop's API shows this message. number
+// selects the phone: the first recipient of the batch that send sends for the same number. receiveStop returns an error
+// if ctx ends first, or if the simulator or the API fails.
 func (w *world) receiveStop(ctx context.Context, number int) error {
 	from := fmt.Sprintf("1202555%04d", number*100%10000)
 	id, err := w.sinch.Receive(simulator.Inbound{Plan: plan, From: from, To: "12025550100", Body: []byte(`"STOP"`)})
@@ -120,9 +121,9 @@ func (w *world) receiveStop(ctx context.Context, number int) error {
 	}
 }
 
-// waitUntilIdle blocks until the simulated Sinch has no callback left to send and has accepted the feedback for all
-// recipients that the method feedback expects, and the simulated application has accepted all events. It returns an
-// error if this takes longer than idleTimeout or ctx ends first.
+// waitUntilIdle blocks until nothing is left to do. The simulated Sinch must have sent all callbacks, and accepted the
+// feedback for all recipients that the method feedback returns as expected. The simulated application must have
+// accepted all events. waitUntilIdle returns an error after idleTimeout, or if ctx ends first or dlrloop's API fails.
 func (w *world) waitUntilIdle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
@@ -145,8 +146,9 @@ func (w *world) waitUntilIdle(ctx context.Context) error {
 	}
 }
 
-// get requests path from dlrloop's private listener and decodes the JSON response into the variable that answer points
-// to. A status other than 2xx is an error.
+// get sends a GET request to dlrloop's private listener and decodes the JSON answer into the variable that answer
+// points to. The argument path is the path of the URL and may include a query. An answer with a status other than 2xx
+// is an error.
 func (w *world) get(ctx context.Context, path string, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.private(path), nil)
 	if err != nil {

@@ -26,10 +26,11 @@ type Config struct {
 // delivered. After this time the run fails.
 const idleTimeout = 60 * time.Second
 
-// Run sends batches through dlrloop to a simulated Sinch and delivers events to a simulated application, all in this
-// process, and prints what happens. Without c.Once, it blocks until ctx ends, and then returns nil. With c.Once, it
-// returns when all feedback and events have arrived. It returns an error if they do not arrive within a minute, if
-// Sinch accepted feedback that should not be sent, or if the application found a fault in the events.
+// Run runs the demo in this process: it sends batches through dlrloop to a simulated Sinch, delivers events to a
+// simulated application, and prints what happens. If c.Once is false, Run blocks until ctx ends, and then returns nil.
+// If c.Once is true, Run returns when Sinch has all feedback and the application has all events. It then returns an
+// error if anything is missing a minute after the last batch, if Sinch accepted feedback that should not be sent, or if
+// the application found a fault in the events. In both cases, Run returns an error if a server fails.
 func Run(ctx context.Context, c Config) (err error) {
 	dir, err := os.MkdirTemp("", "dlrloop-demo-")
 	if err != nil {

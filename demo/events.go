@@ -11,9 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
-// accepted prints an event that the simulated application accepted for the first time. A completed batch and an inbound
-// message get a line of their own. Other events are counted by type; reportWindow after the first of them, printEvents
-// prints the counts.
+// accepted handles an event that the simulated application accepted for the first time. It prints a line about a
+// completed batch or an inbound message, and only counts events of other types. A timer calls printEvents, which prints
+// the counts, 300 ms (reportWindow) after the first counted event.
 func (p *printer) accepted(e application.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -47,8 +47,9 @@ func (p *printer) printEvents() {
 	p.line(plain, "⇨", "events", "the application accepted %s", strings.Join(parts, ", "))
 }
 
-// undelivered returns how many events the simulated application has not accepted yet. It must accept one for each final
-// status that dlrloop can know from reports, and one for each inbound message that dlrloop acknowledged to Sinch.
+// undelivered returns how many events the simulated application has not accepted yet. The application must accept one
+// event for each recipient with a final status, except in batches for which dlrloop gets no report that names
+// recipients. It must also accept one event for each inbound message that dlrloop acknowledged to Sinch.
 func (w *world) undelivered() (n int) {
 	statuses := make(map[ledger.BatchRecipient]string)
 	inbound := 0

@@ -68,19 +68,21 @@ func (p *printer) paint(color, text string) string {
 	return color + text + reset
 }
 
-// line prints one line: the seconds since the start of the demo, sign and what in the given color, and the formatted
-// text. It prints nothing if close has been called. The caller must hold p.mu.
-func (p *printer) line(color, sign, what, format string, args ...any) {
+// line prints one line: the seconds since the start of the demo, sign and label in the given color, and the formatted
+// text. sign is a symbol such as "✓", and label names the kind of the line, such as "feedback". line prints nothing
+// after close was called. The caller must hold p.mu.
+func (p *printer) line(color, sign, label, format string, args ...any) {
 	if p.closed {
 		return
 	}
 	at := p.paint(faint, fmt.Sprintf("%6.2fs", time.Since(p.started).Seconds()))
-	fmt.Fprintf(p.out, "%s  %s %s\n", at, p.paint(color, fmt.Sprintf("%s %-10s", sign, what)),
+	fmt.Fprintf(p.out, "%s  %s %s\n", at, p.paint(color, fmt.Sprintf("%s %-10s", sign, label)),
 		fmt.Sprintf(format, args...))
 }
 
-// mayPrint reports whether the last line of this kind, such as "late" or "duplicate", was at least minGap ago. If so,
-// the caller may print another one, and mayPrint records now as its time. The caller must hold p.mu.
+// mayPrint reports whether the caller may print a line of this kind, such as "late" or "duplicate". It returns false if
+// the last line of the kind was printed less than 400 ms (minGap) ago. If it returns true, it records the current time
+// as the time of the new line. The caller must hold p.mu.
 func (p *printer) mayPrint(kind string) bool {
 	now := time.Now()
 	if now.Sub(p.last[kind]) < minGap {
@@ -134,9 +136,10 @@ func (p *printer) stored(from, text string) {
 	p.line(green, "✉", "inbound", "%q from %s is stored", text, short(from))
 }
 
-// changed prints what new reports changed in dlrloop's store. The store calls it after it has applied them. Late and
-// repeated reports, and those that dlrloop fetched from Sinch, get lines of their own. The messages of all applied
-// reports are counted by status. printReports prints these counts, reportWindow after the first message that it counts.
+// changed prints what new reports changed in dlrloop's store. The store calls changed after it has applied the reports.
+// Late reports, repeated reports and reports fetched from Sinch get lines of their own. changed also counts the
+// messages of all applied reports by status. A timer calls printReports, which prints the counts, 300 ms (reportWindow)
+// after the first counted message.
 func (p *printer) changed(changes []store.Changes) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -188,8 +191,9 @@ func reports(n int) string {
 	return fmt.Sprintf("%d reports", n)
 }
 
-// addReport adds the messages of a report to the counts that printReports prints next. If an intermediate status
-// arrives after the final status of a recipient, it also prints a line. The caller must hold p.mu.
+// addReport adds t, one state from a new report about the batch, to the counts by status that printReports prints next.
+// If the status in t is intermediate but the recipient already has a final status, addReport also prints that the
+// report is late, unless mayPrint returns false. The caller must hold p.mu.
 func (p *printer) addReport(batchID string, t store.Applied) {
 	if t.Messages > 0 {
 		p.reports[t.Status] += t.Messages

@@ -33,13 +33,14 @@ type Summary struct {
 	problems            []string // what the application found wrong with the events
 }
 
-// pending returns the number of batches with feedback that dlrloop still has to send, as dlrloop's API reports it.
+// pending returns how many batches have feedback that dlrloop still has to send. It asks dlrloop's API.
 func (w *world) pending(ctx context.Context) (int, error) {
 	t, err := w.totals(ctx)
 	return t.Feedback.PendingTasks, err
 }
 
-// totals holds the numbers of one service plan that the demo reads from dlrloop's API, /api/v1/stats.
+// totals holds counts of one service plan, such as its pending feedback. The demo reads them from dlrloop's API
+// (/api/v1/stats).
 type totals struct {
 	Duplicates int
 	Messages   []struct {
@@ -99,9 +100,9 @@ func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, er
 	return s, nil
 }
 
-// feedback returns two sets of recipients, from the records of the simulated Sinch. expected holds each delivered
-// recipient whose batch wants feedback, even if the callback about the recipient was lost. applied holds the recipients
-// whose feedback Sinch accepted.
+// feedback returns two sets of recipients, from the records of the simulated Sinch. The sets are maps in which every
+// value is true. expected holds every recipient who got the message and whose batch wants feedback and reports, even if
+// the callback about the recipient was lost. applied holds every recipient whose feedback took effect at Sinch.
 func (w *world) feedback() (expected, applied map[ledger.BatchRecipient]bool) {
 	record := w.sinch.Ledger()
 	expected, applied = make(map[ledger.BatchRecipient]bool), make(map[ledger.BatchRecipient]bool)
@@ -128,8 +129,8 @@ func countMissing(want, have map[ledger.BatchRecipient]bool) (n int) {
 	return n
 }
 
-// verdict returns an error unless Sinch accepted feedback for exactly the expected recipients, which are the delivered
-// ones whose batch wants feedback. It is also an error if no feedback was expected, or if the application found a fault
+// verdict returns nil if the run succeeded, otherwise an error that says what went wrong. A run succeeds if some
+// feedback was expected, Sinch accepted all of the expected feedback and no other, and the application found no fault
 // in the events.
 func (s Summary) verdict() error {
 	if s.missing > 0 || s.unexpected > 0 || s.FeedbackRecipientsExpected == 0 {

@@ -95,7 +95,8 @@ func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, 
 	return w, w.sinch.SetCallbackURL(plan, w.webhook())
 }
 
-// newEventSecret returns a new random secret with which dlrloop signs events, in the format whsec_ and base64.
+// newEventSecret returns a new random secret with which dlrloop signs events: the prefix whsec_, followed by 32 random
+// bytes in base64.
 func newEventSecret() string {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never returns an error
@@ -143,7 +144,8 @@ func listen(ctx context.Context, h http.Handler) (s simulatedServer, err error) 
 	return s, err
 }
 
-// serve serves requests and blocks until the server is closed. It then returns nil.
+// serve serves requests and blocks until the server is closed, and then returns nil. If the server stops for another
+// reason, serve returns the error.
 func (s simulatedServer) serve() error {
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -3,11 +3,11 @@ package dlr
 import "sort"
 
 // Class groups the codes of delivery errors by origin: a network element, such as the carrier's SMS center, or a stage
-// of sending. The values are a closed set, because metrics have the class as a label.
+// of sending. The constants below are the only values, so that the class can be a metric label.
 type Class string
 
-// The values of Class, which the metric label code_class has. Each names where a message failed, for example at Sinch
-// (ClassInternal) or in the carrier's SMS center (ClassSMSC).
+// The values of Class, which are also the values of the metric label code_class. Each names where a message failed, for
+// example at Sinch (ClassInternal) or in the carrier's SMS center (ClassSMSC).
 const (
 	ClassNone         Class = "none"          // no error, or an unknown one
 	ClassQueue        Class = "queue"         // accepted and on its way
@@ -32,7 +32,8 @@ func Classes() []Class {
 	}
 }
 
-// Permanence says whether an error code is permanent, or temporary, so that sending the message again may succeed.
+// Permanence says whether a delivery error is permanent or temporary. After a temporary error, sending the message
+// again may succeed.
 type Permanence string
 
 // The values of Permanence. Permanent and Temporary come from Sinch's list of delivery error codes. Unset means that
@@ -52,9 +53,10 @@ type Code struct {
 	Permanence Permanence
 }
 
-// LookupCode returns the description of code n. It never fails: Sinch adds codes without notice, so n may be
-// undocumented. Then the Name says so, the Permanence is Unset, and the Class is ClassMMS if n is 2000 to 2599, else
-// ClassOther. The description of NoCode, which stands for a missing code, has the Name "no code" and ClassOther.
+// LookupCode returns the description of code n. It never fails, because Sinch adds codes without notice. If n is
+// undocumented, the Name says so and the Permanence is Unset. The Class is then ClassMMS for 2000 to 2599, and
+// ClassOther for other codes. NoCode, which stands for a missing code, has the Name "no code", the Class ClassOther and
+// the Permanence Unset.
 func LookupCode(n int) Code {
 	if n >= 0 && n < len(codes) && codes[n].name != "" {
 		return codes[n].code(n)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Inbound is a decoded inbound message (MO): a message that a phone sent to a number of the plan. Sinch sends each one
-// to the plan's callback URL, with no batch and no status.
+// Inbound is a decoded inbound message (MO): a message that a phone sent to a number of a service plan. Sinch sends
+// each inbound message to the callback URL of the plan. An inbound message has no batch and no status.
 type Inbound struct {
 	Type Type   // MOText, MOBinary or MOMedia
 	ID   string // opaque, case-sensitive, never empty, at most 255 bytes; unique within a plan
@@ -21,8 +21,8 @@ type Inbound struct {
 	ReceivedAt      time.Time // when Sinch received the message; zero if absent
 }
 
-// parseInbound decodes object, the JSON of an inbound message of type t. It returns a *ParseError if the message has no
-// id or one of more than 255 bytes. Other members that are missing or unreadable become zero values.
+// parseInbound decodes object, the JSON of an inbound message of type t. It returns a *ParseError if the id of the
+// message is missing or longer than 255 bytes. Other members that are missing or unreadable become zero values.
 func parseInbound(t Type, object []byte) (Callback, error) {
 	in := &Inbound{Type: t}
 	var body []byte
@@ -60,8 +60,8 @@ func parseInbound(t Type, object []byte) (Callback, error) {
 
 var errLongID = fmt.Errorf("the id has more than %d bytes", MaxBatchID)
 
-// cutNumber returns the first 64 bytes (MaxNumber) of a phone number, without a character that would be cut in two. It
-// returns a shorter number unchanged.
+// cutNumber shortens a phone number to at most 64 bytes (MaxNumber), and does not cut a UTF-8 character in two. It
+// returns a number of at most 64 bytes unchanged.
 func cutNumber(t text) string {
 	if len(t) <= MaxNumber {
 		return string(t)

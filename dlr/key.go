@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// ContentKey returns a hash of the report's content that identifies the report, because Sinch's reports have no id. The
-// key of a repeated report is the same, even if the repetition lists the recipients in another order. Stores keep the
-// keys, so the hashed bytes must never change.
+// ContentKey returns a key that identifies the report. The key is a hash of the content, because Sinch's reports have
+// no id. If Sinch repeats a report, the repetition has the same key as the first, even if it lists the recipients in
+// another order. Stores keep the keys, so the hashed bytes must never change.
 func (r *Report) ContentKey() [16]byte {
 	content := make([]byte, 0, 256)
 	if r.Type.Recipient() && len(r.Entries) == 1 && len(r.Entries[0].Recipients) == 1 {

@@ -104,9 +104,9 @@ func wholeNumber(s string) string {
 	return strconv.FormatInt(int64(f), 10)
 }
 
-// Members iterates over the members of object in order, and yields name and value. object must be a valid JSON object
-// without white space around it. The name is unquoted and valid until the next iteration. The value is a subslice of
-// object; its first byte is object[cap(object)-cap(value)].
+// Members iterates over the members of object in order, and yields the name and the value of each. object must be a
+// valid JSON object without white space around it. The name is unquoted and valid until the next iteration. The value
+// is a subslice of object that begins at the index cap(object)-cap(value).
 func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for _, element := range elements(object) {
@@ -136,9 +136,9 @@ func stringEnd(b []byte) int {
 	}
 }
 
-// elements iterates over the elements of a JSON list, or over the members of a JSON object, each with name and value.
-// It yields the index in list at which the element begins, and the element without white space around it, a subslice
-// of list. list must be valid JSON.
+// elements iterates over the elements of list, which is a JSON list or object. An element of an object is a member: the
+// name, a colon and the value. elements yields the index in list at which the element begins, and the element without
+// white space around it, as a subslice of list. list must be valid JSON.
 func elements(list []byte) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		rest := bytes.TrimSpace(list[1 : len(list)-1])
@@ -157,8 +157,8 @@ func elements(list []byte) iter.Seq2[int, []byte] {
 // jsonSpace holds the characters that JSON allows as white space between values.
 const jsonSpace = " \t\r\n"
 
-// elementEnd returns the length of the first element of list, which is the text between the brackets of a JSON list or
-// object. The element ends at the first comma outside of nested values and strings, or at the end of list.
+// elementEnd returns the length of the first element of a JSON list or object. The argument list is the text between
+// the brackets. The element ends at the first comma outside of nested values and strings, or at the end of list.
 func elementEnd(list []byte) int {
 	depth, quoted := 0, false
 	for i := 0; i < len(list); i++ {

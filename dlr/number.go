@@ -8,7 +8,7 @@ import (
 
 // Digits returns the digits of a phone number, the form in which numbers are compared. It removes +, leading 00, white
 // space, dashes, dots, slashes and brackets. It returns text that contains anything else, such as a group id,
-// unchanged. Digits does not change its own results.
+// unchanged. Calling Digits again on a result changes nothing.
 func Digits(number string) string {
 	if bare := strings.TrimPrefix(number, "+"); isDigits(bare) && !strings.HasPrefix(bare, "00") {
 		return bare
@@ -26,8 +26,8 @@ func Digits(number string) string {
 // maxMSISDN is the maximum number of digits of a phone number (ITU-T E.164). MSISDN rejects more.
 const maxMSISDN = 15
 
-// MSISDN returns the result of Digits. ok is true if this consists of 1 to 15 digits and nothing else: so for a phone
-// number and a short code, but not for a masked number or an alphanumeric sender.
+// MSISDN returns the result of Digits. ok is true if the result consists of 1 to 15 digits, as for a phone number or a
+// short code. ok is false for other text, such as a masked number or an alphanumeric sender.
 func MSISDN(number string) (digits string, ok bool) {
 	digits = Digits(number)
 	return digits, digits != "" && len(digits) <= maxMSISDN && isDigits(digits)

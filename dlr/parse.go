@@ -16,8 +16,8 @@ type Callback struct {
 	Inbound *Inbound // nil for a report
 }
 
-// Reason tells why the body of a callback could not be decoded. The values are a closed set, and stores keep them, so a
-// value must not change.
+// Reason tells why the body of a callback could not be decoded. The constants below are the only values. Stores keep
+// reasons, so the text of a constant must never change.
 type Reason string
 
 // The values of Reason. The API shows them for quarantined callbacks, which are stored as received because their body
@@ -80,9 +80,9 @@ const (
 // entry for each status and code that occurs, and there are hundreds of codes.
 const maxStatuses = 4096
 
-// maxRecipients is the maximum number of recipients in a batch report; Parse rejects a report with more. A body with
-// maxRecipients phone numbers is about 16 MB long, the default limit of a callback's body. Sinch sends a batch to at
-// most 1000 numbers or groups.
+// maxRecipients is the maximum number of recipients in a batch report; Parse rejects a report with more. Sinch sends a
+// batch to at most 1000 numbers or groups, but a group can contain many numbers. A body with maxRecipients phone
+// numbers is about 16 MB long, which is the default limit of a callback's body.
 const maxRecipients = 1 << 20
 
 // maxText is the number of characters to which Parse truncates strings such as client_reference. That is also Sinch's

@@ -20,16 +20,16 @@ type Report struct {
 	Parts             int
 }
 
-// Entry is one entry of a Report: how many messages have the same status and code, and if the report names the
-// recipients, their numbers.
+// Entry is one entry of a Report. It says how many messages have the same status and code. If the report names the
+// recipients, the entry also holds their phone numbers.
 type Entry struct {
 	State
 	Count      int      // number of messages; normally at least len(Recipients), but not checked
 	Recipients []string // phone numbers in their original spelling, at most 64 bytes each; nil in a summary
 }
 
-// At returns when Sinch made the report, in UTC. It returns the zero time if the report does not say when, as no batch
-// report does.
+// At returns the time at which Sinch made the report, in UTC. It returns the zero time for a batch report, and for a
+// recipient report that lacks this time.
 func (r *Report) At() time.Time {
 	if len(r.Entries) == 0 {
 		return time.Time{}
@@ -40,8 +40,8 @@ func (r *Report) At() time.Time {
 // Type is the type of a callback: its JSON member "type", exactly as received.
 type Type string
 
-// The types of callbacks that Sinch documents. Four are types of delivery reports, for a batch or a recipient, and
-// three (MO) of inbound messages, which phones have sent.
+// The types of callbacks that Sinch documents. The first four are delivery reports, about a batch or about one
+// recipient. The last three (MO) are inbound messages, which phones have sent.
 const (
 	BatchSMS     Type = "delivery_report_sms"
 	BatchMMS     Type = "delivery_report_mms"

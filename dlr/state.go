@@ -34,9 +34,9 @@ func (s State) SameReport(t State) bool {
 }
 
 // Compare tells which of two states of a recipient the store keeps: s if the result is positive, t if it is negative.
-// It returns 0 only if s and t are equal. A final status wins over an intermediate one. Otherwise the later Time wins,
-// then the status with the higher rank; Delivered has the highest. The other fields decide between states that are
-// equal in these, so that the result does not depend on the order in which reports arrive.
+// It returns 0 only if s and t are equal. It applies these rules in turn: a final status wins over an intermediate one,
+// the later Time wins, and the status with the higher rank wins (Delivered has the highest). If no rule decides, the
+// other fields do, so that the order in which reports arrive does not matter.
 func (s State) Compare(t State) int {
 	if s.Status.Final() != t.Status.Final() { // Sinch guarantees no order: Delivered may arrive before Dispatched
 		if s.Status.Final() {

@@ -3,7 +3,7 @@ package dlr
 import "strings"
 
 // Status is the status of a message in Sinch's spelling, such as Delivered. An undocumented status is kept as received.
-// An empty Status means that there is none.
+// The empty Status stands for a missing status.
 type Status string
 
 // The statuses that Sinch documents, as they appear in reports, in the API and in the metric label status. Queued and

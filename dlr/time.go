@@ -23,9 +23,10 @@ var layouts = [...]string{
 const maxTime = 64
 
 // ParseTime parses an ISO 8601 timestamp as Sinch and its clients write it: a date, or a date and a time with optional
-// seconds, fraction digits and zone (Z, z, ±hh:mm, ±hhmm or ±hh). Without a zone, s is in UTC. The result is in UTC,
-// truncated to the millisecond. ParseTime returns false for any other text, for times up to 1970-01-01T00:00Z, which
-// are placeholders, and for times after the year 9999, which JSON cannot express.
+// seconds, fraction digits and zone (Z, z, ±hh:mm, ±hhmm or ±hh). A timestamp without a zone is read as UTC. The result
+// is in UTC, truncated to the millisecond. For any other text, ParseTime returns the zero time and false. It does the
+// same for times up to 1970-01-01T00:00Z, which are placeholders, and for times after the year 9999, which JSON cannot
+// express.
 func ParseTime(s string) (time.Time, bool) {
 	if len(s) > maxTime {
 		return time.Time{}, false

@@ -30,8 +30,9 @@ func Unique(document []byte) ([]byte, error) {
 
 type span struct{ from, to int } // bytes of a document: from <= index < to
 
-// repeatedMembers finds the members of JSON objects whose name occurs again later in the same object. It returns the
-// byte range of each, including the comma after it. whole must be valid JSON without white space.
+// repeatedMembers finds each member of a JSON object that is followed by a member with the same name in the same
+// object. It returns the byte ranges of the members that it finds, each including the comma after the member. whole
+// must be valid JSON without white space.
 func repeatedMembers(whole []byte) (repeated []span) {
 	type object struct {
 		last map[string]span // by name; nil in a list

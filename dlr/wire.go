@@ -59,8 +59,8 @@ func (r *rawReport) member(name []byte) *[]byte {
 	return nil
 }
 
-// entries decodes the entries of a report of type t: one for a recipient report, a list for a batch report. If the
-// report must be rejected, it returns the Reason, which is otherwise empty.
+// entries decodes the entries of a report of type t. A recipient report has one entry, and a batch report has a list of
+// entries. If the report must be rejected, entries returns the Reason, otherwise an empty Reason.
 func (r *rawReport) entries(t Type) ([]Entry, Reason) {
 	if t.Recipient() {
 		return r.recipientEntry()

@@ -69,8 +69,8 @@ func viewBatch(e *store.Event) batchView {
 	return batchView{Plan: e.Plan, BatchID: e.BatchID, Version: e.Version, ClientReference: e.ClientReference}
 }
 
-// codeView is the JSON of a delivery status and an error code, with the name and class that Sinch documents for the
-// code. Code is nil, and left out of the JSON, if the report has no code (dlr.NoCode).
+// codeView holds the JSON members for a delivery status and an error code. Name, Class and Permanence describe the
+// code, as dlr.LookupCode returns them. Code is nil, and left out of the JSON, if the report has no code (dlr.NoCode).
 type codeView struct {
 	Status     dlr.Status     `json:"status"`
 	Code       *int           `json:"code,omitempty"`
@@ -140,8 +140,9 @@ func viewFeedback(e *store.Event) feedbackView {
 	}
 }
 
-// inboundView is the JSON of an inbound message, which a phone sent to the service plan. Members that Sinch's callback
-// does not have are left out. If the callback cannot be parsed, its body is included, but no sender and no text.
+// inboundView holds the JSON members of an inbound message, which a phone sent to the service plan. Members that are
+// missing in Sinch's callback are left out. If dlrloop cannot parse the callback, the JSON contains the callback
+// itself, but neither the sender nor the text of the message.
 type inboundView struct {
 	Plan            string  `json:"plan"`
 	ID              string  `json:"inbound_id"`
@@ -166,8 +167,9 @@ func viewInbound(e *store.Event) inboundView {
 	return v
 }
 
-// callbackView is the body of a callback, a request that Sinch sent to the webhook. Callback is set if the body is
-// valid JSON in UTF-8 that is not nested deeper than maxDepth, otherwise Base64. Both are empty if there is no body.
+// callbackView holds the body of a callback, a request that Sinch sent to dlrloop. The field Callback holds a body that
+// is valid JSON in UTF-8 and nested at most maxDepth deep. The field Base64 holds any other body. Both fields are empty
+// if there is no body.
 type callbackView struct {
 	Callback json.RawMessage `json:"callback,omitempty"`
 	Base64   []byte          `json:"callback_base64,omitempty"`

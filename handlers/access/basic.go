@@ -23,8 +23,8 @@ func (b Basic) Check(report func(member, text string)) {
 	}
 }
 
-// Faults is a list of errors in configured credentials; nil is an empty list. At returns a function that adds to the
-// list. Pass the complete list to errors.Join.
+// Faults collects errors in configured credentials; nil is an empty list. To add an error, call the function that the
+// method At returns. Pass the complete list to errors.Join.
 type Faults []error
 
 // At returns a function that adds an error to the list, for use as the argument of Basic.Check. key is the

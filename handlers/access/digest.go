@@ -9,7 +9,8 @@ import (
 // length of the secret.
 type Digest [sha256.Size]byte
 
-// DigestOf returns the digest of a secret. To check a secret that a client sent, call In on its digest.
+// DigestOf returns the digest of a secret. To check a secret that a client sent, compute its digest and call the method
+// Digest.In with the accepted digests.
 func DigestOf(secret string) Digest { return sha256.Sum256([]byte(secret)) }
 
 // DigestsOf returns the digest of each secret, in the same order. It returns nil if there are no secrets.

@@ -15,9 +15,10 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// HalfClose tests that h answers a client that closes its sending side early. It sends request, raw HTTP, to h over
-// TCP, and closes the client's sending side while h waits for the operation op of the store s. The operation continues
-// after net/http has canceled the request's context. HalfClose returns the answer; the test fails if there is none.
+// HalfClose tests that h answers a client that closes its sending side early. It sends request, which is raw HTTP, to h
+// over TCP. While h waits for the operation op of the store s, HalfClose closes the client's sending side, so that
+// net/http cancels the request's context. Then HalfClose lets the operation continue, and returns the answer of h. The
+// test fails if there is no answer.
 func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.Operation,
 	request string,
 ) (status int, body string) {

@@ -18,9 +18,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// OpenStore returns an empty store in a temporary directory, which is closed when the test ends. It collects delivery
-// feedback for one second before the feedback is due. If reports of a batch are missing, a fetch from Sinch is due one
-// hour after the last callback.
+// OpenStore returns an empty store in a temporary directory. The store is closed when the test ends. It collects the
+// delivery feedback of a batch for one second before the feedback is due. If reports of a batch are missing, a fetch
+// from Sinch is due one hour after the last callback about the batch.
 func OpenStore(t *testing.T) *boltstore.Store {
 	t.Helper()
 	return OpenStoreWith(t, func(string) store.Policy {
@@ -43,7 +43,7 @@ func OpenStoreWith(t *testing.T, p store.Policies) *boltstore.Store {
 // Quiet returns a logger that discards everything.
 func Quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// Log keeps log lines in memory, so that a test can check them. The zero value is an empty log. It is safe for
+// Log keeps log lines in memory, so that a test can check them. The zero value is an empty log. A Log is safe for
 // concurrent use.
 type Log struct {
 	mu  sync.Mutex

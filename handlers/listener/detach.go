@@ -9,7 +9,8 @@ import (
 
 // Detach returns a copy of a request's context that ends after limit, but not when the client disconnects. The caller
 // must call the returned function, which ends the copy, when the request is done. Detach is needed because net/http
-// cancels the original as soon as the client closes its sending side, although it may still wait for the answer.
+// cancels the context of a request as soon as the client closes its sending side. At that time, the client may still be
+// waiting for the answer.
 func Detach(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }

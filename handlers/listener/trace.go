@@ -8,8 +8,8 @@ import (
 )
 
 // WithoutTrace returns a handler that answers the methods TRACE, TRACK (Microsoft's TRACE) and CONNECT with 405 and
-// passes all other requests to next. If dlrloop sent on a TRACE to Sinch, the answer could show the caller a secret
-// token, and a CONNECT could open a tunnel.
+// passes all other requests to next. If a TRACE reached Sinch, the answer could show a secret token of dlrloop to the
+// client. A CONNECT could open a tunnel.
 func WithoutTrace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !traces(r.Method) {

@@ -120,15 +120,15 @@ func (p *Problem) StatusCode() int {
 	return kinds[p.Kind].status
 }
 
-// NotFound returns a *Problem with status 404 that says that the thing was not found. thing is a text such as "batch X
-// of plan Y".
+// NotFound returns a *Problem with status 404. The client gets the text of thing, such as "batch X of plan Y", followed
+// by "was not found".
 func NotFound(thing string) error {
 	return &Problem{Kind: KindNotFound, Detail: thing + " was not found"}
 }
 
-// BadParameter returns a *Problem with status 400 about the parameter with this name in the query or the path. fault
-// says what is wrong with the value, and allowed which values are valid. They must not quote the value, which may be a
-// phone number.
+// BadParameter returns a *Problem with status 400 about the parameter with this name in the query or the path. The text
+// of fault says what is wrong with the value. The text of allowed says which values are valid. Neither text may quote
+// the value that the client sent, which may be a phone number.
 func BadParameter(name, fault, allowed string) error {
 	detail := fmt.Sprintf("%s: %s; allowed: %s", name, fault, allowed)
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}
@@ -147,8 +147,10 @@ func Forbidden(status int, detail string) error {
 	return &Problem{Kind: KindForbidden, Status: status, Detail: detail}
 }
 
-// Of returns the problem to answer for err, which must not be nil. A *Problem that err is or wraps is returned
-// unchanged. A body over its limit becomes 413, and a busy or slow store 503. An unknown error becomes 500.
+// Of returns the problem with which to answer a request that failed with err, which must not be nil. If err is or wraps
+// a *Problem, Of returns this *Problem. Otherwise the status is 413 if the body exceeds its limit, 404 for
+// store.ErrNotFound, 400 for store.ErrCursor, 503 if the store is busy, closed or too slow, and 500 for any other
+// error.
 func Of(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -172,8 +174,8 @@ func Of(err error) *Problem {
 }
 
 // OfStore returns a new problem with status 503 for a store call that failed with err. The kind is KindBusy if the
-// store was busy, closed or too slow, otherwise KindUnavailable. The text of err must name the call, because only the
-// log shows it. The client gets the Detail, which the caller may change.
+// store was busy, closed or too slow, otherwise KindUnavailable. The client gets the Detail, which the caller may
+// change. The text of err is only logged. It must name the store call, because the log line does not.
 func OfStore(err error) *Problem {
 	if Of(err).Kind == KindBusy {
 		return &Problem{Kind: KindBusy, Detail: "retry later", Cause: err}
@@ -195,7 +197,8 @@ func Unread(err error) error {
 // ignores this header.
 const retryAfter = 5 * time.Second
 
-// Failures answers and logs requests that failed. Log must not be nil. It is safe for concurrent use.
+// Failures holds the logger for failed requests. Its methods answer failed requests and log the failures. They are safe
+// for concurrent use. Log must not be nil.
 type Failures struct{ Log *slog.Logger }
 
 // Fail answers a request that failed with err, using the problem that Of returns, and logs the failure. No further gin
@@ -212,8 +215,8 @@ func (p *Problem) Answer(c *gin.Context) (id string) {
 	return p.Write(c.Writer, c.Request)
 }
 
-// Write writes the problem as the answer to r and returns the request id that the answer contains: the one that the
-// client sent, or a random one. Nothing of an answer may have been written before.
+// Write writes the problem as the answer to r and returns the request id that the answer contains. This is the id that
+// the client sent, or a random one if RequestID returns "". Nothing of an answer may have been written before.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	if id = RequestID(r); id == "" {
 		id = rand.Text()
@@ -241,8 +244,8 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	return id
 }
 
-// Report logs that a request was answered with problem p. id is the request id that Answer returned. unlogged is how
-// many similar problems were not logged before, as LogSampler.Allow returns it, or 0.
+// Report logs that a request was answered with problem p. id is the request id that Answer returned. unlogged is the
+// number of earlier problems of this kind that were not logged, as LogSampler.Allow returns it. It may be 0.
 func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) {
 	ctx, level := c.Request.Context(), kinds[p.Kind].level
 	if !f.Log.Enabled(ctx, level) {
