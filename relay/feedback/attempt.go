@@ -48,9 +48,9 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 	return numbers, others
 }
 
-// giveUpNonNumbers returns an outcome that gives up the feedback for others, the recipients of a task that are not
-// phone numbers, because Sinch refuses every call that names one. numbers is how many phone numbers the task has; a
-// later attempt sends their feedback.
+// giveUpNonNumbers returns an outcome that gives up the feedback for the recipients in the slice others, which are not
+// phone numbers: Sinch refuses every call that names such a recipient. numbers is how many recipients of the task are
+// phone numbers; a later attempt sends their feedback.
 func (l *lane) giveUpNonNumbers(others []string, numbers int) outcome {
 	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
@@ -69,16 +69,17 @@ const (
 	enabledAfterAll = "Sinch answers 404 although the batch wants feedback"
 )
 
-// nothingToDo returns the outcome of a task that has nothing to send, for the reason in detail: the task is retried
-// after a delay. The store normally deletes such a task, so an attempt rarely finds one.
+// nothingToDo returns the outcome of a task for which there is nothing to send: the task is retried after a delay. The
+// outcome contains the given detail as its explanation. An attempt rarely finds such a task, because the store normally
+// deletes it.
 func (l *lane) nothingToDo(c store.Claim, detail string) outcome {
 	o := outcome{step: stepNone, settlement: store.Settlement{Detail: detail}}
 	return l.retryLater(o, c, store.Now())
 }
 
-// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If so, it goes on at once and
-// fetches the full report or sends feedback; if not, the store drops the task. The outcome contains the fetched
-// store.BatchInfo, so that later attempts do not look the batch up again.
+// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If it does not, the store drops the
+// task. If it does, lookUp calls attempt again, which fetches the full report or sends feedback. The outcome contains
+// the fetched store.BatchInfo, so that later attempts do not look the batch up again.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
@@ -121,8 +122,8 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 }
 
 // send makes one feedback call to Sinch for the claimed recipients, or for the whole batch if c.WholeBatch is set. If
-// Sinch refuses the call because of its recipients, and the call names more than one, the outcome is
-// store.OutcomeSplit: the next call will name half as many.
+// the call names several recipients and Sinch refuses the call because of these recipients, the outcome is
+// store.OutcomeSplit: the next call will name half as many recipients.
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
 	err := l.call(func() error {
@@ -151,9 +152,9 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	}}
 }
 
-// notFound returns the outcome after Sinch answered 404 to the call of step s. It fetches the batch again to find the
-// reason. If Sinch does not know the batch, the feedback is given up. If the batch does not want feedback, the store
-// drops the task. Otherwise the task is retried, unless givenUp returns true.
+// notFound returns the outcome after Sinch answered 404 to the call of step s. It fetches the batch to find the reason.
+// If Sinch does not know the batch, the feedback is given up. If the batch does not want feedback, the store drops the
+// task. In any other case the task is retried or, if givenUp returns true, its feedback is given up.
 func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	l.limiter.spend(time.Now())
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
@@ -176,8 +177,8 @@ func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	return l.retryLater(o, c, store.Now())
 }
 
-// unknownBatch returns the outcome for a batch that Sinch does not know: its feedback is given up until an operator
-// requeues it, and then the batch is looked up again.
+// unknownBatch returns the outcome of step s for a batch that Sinch does not know: the feedback of the batch is given
+// up. If an operator requeues the feedback, the batch is looked up at Sinch again.
 func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	o := outcome{step: s, reason: store.ReasonNotEnabledOrUnknown}
 	o.entries = []store.Entry{store.BatchInfo{BatchID: c.Key.BatchID, Unknown: true, Source: store.FromPoll}}
@@ -188,15 +189,16 @@ func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	return o
 }
 
-// succeeded records that Sinch accepted a call of step s. It tells l.planCheck that Sinch knows the service plan, and
-// restarts the count of batches for which Sinch answered 403 to such calls (l.forbidden).
+// succeeded records that Sinch accepted a call of step s. This proves to l.planCheck that Sinch knows the service plan.
+// l.forbidden[s], which counts the batches that Sinch refused with 403 in step s, starts again at 0.
 func (l *lane) succeeded(s step) {
 	l.planCheck.Succeeded()
 	l.forbidden[s].Succeed()
 }
 
-// fetchBatch fetches a batch from Sinch and counts the result. If relay.IsNotFound is true for its error, Sinch knows
-// the service plan but not the batch. If relay.UnknownPlan is true, the plan may be configured wrongly.
+// fetchBatch fetches a batch from Sinch and counts the result in the metrics. If Sinch does not know the batch,
+// relay.IsNotFound is true for the returned error. If Sinch may not know the service plan, because the plan is
+// configured wrongly, relay.UnknownPlan is true for the returned error.
 func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
@@ -225,8 +227,8 @@ func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo,
 	return batchinfo.Convert(batch, store.FromPoll), nil
 }
 
-// call makes a request to Sinch and returns its error. If Sinch keeps failing, the circuit breaker refuses the request,
-// and relay.CircuitRefused is true for the error.
+// call executes request, which makes a request to Sinch, and returns its error. If Sinch keeps failing, the circuit
+// breaker opens. Then call does not execute request, and relay.CircuitRefused is true for the returned error.
 func (l *lane) call(request func() error) error {
 	_, err := l.circuit.Execute(func() (struct{}, error) { return struct{}{}, request() })
 	return err

@@ -16,8 +16,8 @@ import (
 )
 
 // lane sends the delivery feedback of one service plan. One goroutine, the loop, claims due tasks from the store and
-// starts a goroutine (a worker) for each, as many as workers, rate, circuit breaker and pauses allow. The workers send
-// their outcomes back to the loop. Only the loop uses the fields below "Owned by the loop".
+// starts a goroutine, a worker, for each task; method capacity limits how many. The workers send their outcomes back to
+// the loop. Only the loop uses the fields below the comment "Owned by the loop".
 type lane struct {
 	plan       Plan
 	store      Store
@@ -76,9 +76,9 @@ func (l *lane) run(ctx context.Context) error {
 	return err
 }
 
-// loop claims the plan's feedback tasks, starts a worker (a goroutine) for each, and applies the outcomes, until ctx
-// ends. Workers call Sinch with the context calls, so a call may go on after ctx has ended. loop returns an error only
-// if the store is closed.
+// loop claims the feedback tasks of the service plan, starts a worker (a goroutine) for each, and applies the outcomes,
+// until ctx ends. Workers call Sinch with the second context, so a call may go on after ctx has ended. loop returns an
+// error only if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for {
 		wait, err := l.claim(ctx, calls)
@@ -150,8 +150,8 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 	return l.plan.PollInterval, nil
 }
 
-// capacity returns how many tasks may be claimed now. If none may, the second result is how long to wait before asking
-// again.
+// capacity returns how many tasks may be claimed now. If the number is 0, the second result is how long to wait before
+// the next call of capacity; otherwise the second result is 0.
 func (l *lane) capacity(now time.Time) (int, time.Duration) {
 	share := l.quotaShare()
 	if l.limiter.setQuotaShare(share, now) {
@@ -217,9 +217,9 @@ const (
 	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"
 )
 
-// pause makes the loop claim no tasks for Backoff.Cap, because Sinch refuses the whole service plan, and logs why. If
-// the plan is already paused for such a refusal, it does nothing: several calls that fail together cause one pause and
-// one log line.
+// pause makes the loop claim no tasks for Plan.Backoff.Cap, because Sinch refuses the whole service plan, and logs the
+// reason from o. If such a pause has begun before and is not over, pause does nothing: several calls that fail together
+// cause one pause and one log line.
 func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	switch {
 	case l.pausedSince.IsZero():
@@ -235,9 +235,9 @@ func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.paused.Until, "detail", o.settlement.Detail)
 }
 
-// resume lifts the limit of one call at a time, which applies after a pause until Sinch accepts the service plan again.
-// Call it after a call that Sinch answered, except with 429, 5xx or a refusal of the whole plan. During the pause it
-// does nothing, because such a call began before the pause.
+// resume records that Sinch accepts the service plan again, after it refused the whole plan: the loop may again make
+// several calls at a time. Call resume after each call that Sinch answered, except with 429, 5xx or a refusal of the
+// whole plan. During a pause, resume does nothing, because the answered call began before the pause.
 func (l *lane) resume(ctx context.Context, now time.Time) {
 	if l.pausedSince.IsZero() || l.paused.Left(now, l.plan.Backoff) > 0 {
 		return

@@ -34,8 +34,8 @@ type outcome struct {
 	took       time.Duration
 }
 
-// progressed returns the outcome of step s if it succeeded but sent no feedback, so that the task needs another step.
-// entries are what the store must record.
+// progressed returns the outcome after step s fetched something but sent no feedback: the task is due again at once.
+// entries are what step s fetched; the store must record them before it settles the task.
 func progressed(s step, entries ...store.Entry) outcome {
 	return outcome{
 		step: s, entries: entries, reason: store.ReasonAccepted,
@@ -43,9 +43,9 @@ func progressed(s step, entries ...store.Entry) outcome {
 	}
 }
 
-// reasonFor classifies the error of a call in step s; nil means success. A 403 is store.ReasonForbidden, which concerns
-// only this batch. After a 403 for several different batches in a row (relay.Streak), it is store.ReasonAuth: Sinch
-// refuses the whole service plan.
+// reasonFor classifies err, the error of a call in step s; nil means success. A 403 normally concerns only this batch
+// (store.ReasonForbidden). But after 403s for several different batches without a success between them (see
+// relay.Streak), a 403 means that Sinch refuses the whole service plan (store.ReasonAuth).
 func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	reason := relay.ReasonOf(err)
 	if reason == store.ReasonForbidden && l.forbidden[s].Refuse(batchID) {
@@ -54,9 +54,10 @@ func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	return reason
 }
 
-// failed returns the outcome after a call to Sinch failed with err in step s. The feedback is given up if Sinch would
-// always refuse the call, or if givenUp returns true. Otherwise, and always after a refusal of the whole plan, the task
-// is retried after a delay. A canceled call does not count as an attempt.
+// failed returns the outcome after a call to Sinch failed with err in step s. If Sinch refuses the whole service plan,
+// the task is retried after a delay, however old it is. After other errors, the feedback is given up if Sinch would
+// always refuse the call or if givenUp returns true; else the task is retried. A canceled call is not counted as an
+// attempt.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	o := outcome{step: s, reason: l.reasonFor(s, c.Key.BatchID, err)}
 	o.retryAfter = l.plan.Backoff.CapRetryAfter(o.reason, relay.RetryAfter(err))
@@ -75,9 +76,9 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	return l.retryLater(o, c, now)
 }
 
-// givenUp reports whether to give up a task that failed at now, because its oldest pending work is at least Plan.GiveUp
-// old. It returns false if this is the first failure, or if the previous one was a refusal of the whole plan. Otherwise
-// dlrloop would give up tasks that are old only because dlrloop was down or the plan was paused.
+// givenUp reports whether to give up a task that has just failed, because its oldest pending work is at least
+// Plan.GiveUp old. It returns false for the first failure of a task, and for a failure that follows a refusal of the
+// whole service plan: such a task may be old only because dlrloop was down or the plan was paused.
 func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 	t := c.Batch.Task
 	return t.Attempts > 0 && !relay.PausesPlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
@@ -91,8 +92,8 @@ func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
 	return o
 }
 
-// dead returns o as an outcome that gives up all claimed feedback. If o is a failed fetch of the full report, dead
-// gives up only the fetch: the recipients that are already known still get their feedback.
+// dead returns a copy of o that gives up all claimed feedback. But if o is the outcome of a failed fetch of the full
+// report, the copy gives up only the fetch: the feedback for the recipients that are already known is still sent.
 func (o outcome) dead(c store.Claim) outcome {
 	o.settlement.Outcome, o.settlement.FullReportFetched = store.OutcomeDead, c.Batch.NeedsFullReport
 	if o.step != stepReadFull {

@@ -21,8 +21,9 @@ const (
 )
 
 // rateLimiter limits the calls per second of one service plan. Sinch publishes no limit, so the rate starts at a
-// ceiling, halves when Sinch answers 429 or 5xx or times out, and grows while calls succeed (AIMD). Rates are totals of
-// all processes that share the store; quotaShare is the part for this one. Only spend is safe for concurrent use.
+// ceiling, halves when Sinch answers 429 or 5xx or times out, and grows while calls succeed. The rate is the total of
+// all processes that share the store; this process may use a fraction of it (quotaShare). Only spend is safe for
+// concurrent use.
 type rateLimiter struct {
 	tokens      *rate.Limiter
 	ceiling     float64   // highest rate of all replicas, in calls per second
@@ -35,9 +36,9 @@ type rateLimiter struct {
 	changedAt   time.Time // time of the last decrease or increase
 }
 
-// newRateLimiter returns a limiter whose rate starts at ceiling, its maximum, in calls per second of all processes that
-// share the store. share is the fraction of the rate that this process may use, 0 to 1. workers limits how many calls
-// may begin at the same time after a time without calls.
+// newRateLimiter returns the limiter of a service plan. ceiling is the first and highest rate, in calls per second; it
+// is the total of all processes that share the store. share is the fraction of the rate that this process may use, 0 to
+// 1. workers limits how many calls may begin at the same time after a time without calls.
 func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 	r := &rateLimiter{
 		ceiling: ceiling, workers: workers, quotaShare: share, rate: ceiling, threshold: ceiling, accepted: true,
@@ -49,8 +50,8 @@ func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 // limit returns the current rate of this process, in calls per second.
 func (r *rateLimiter) limit() rate.Limit { return rate.Limit(r.rate * r.quotaShare) }
 
-// maxTokens returns how many unused calls may accumulate. It returns 0 if this process may make no calls, and otherwise
-// at least 1, because with 0 no call could ever begin.
+// maxTokens returns how many calls may begin at the same time after a time without calls. It returns 0 if this process
+// may make no calls, and otherwise at least 1, because with 0 no call could ever begin.
 func (r *rateLimiter) maxTokens() int {
 	if r.quotaShare == 0 {
 		return 0
@@ -65,8 +66,8 @@ func (r *rateLimiter) apply(now time.Time) {
 	r.tokens.SetBurstAt(now, r.maxTokens())
 }
 
-// setQuotaShare sets the fraction of the rate that this process may use, 0 to 1, and reports whether it changed. With 0
-// no call may begin. A smaller share also lowers maxTokens, the limit of unused calls.
+// setQuotaShare sets the fraction of the rate that this process may use, 0 to 1, and reports whether the fraction
+// changed. With 0 no call may begin.
 func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 	if share == r.quotaShare {
 		return false
@@ -76,11 +77,11 @@ func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 	return true
 }
 
-// available returns how many calls may begin at now without exceeding the rate.
+// available returns how many calls may begin at the given time without exceeding the rate.
 func (r *rateLimiter) available(now time.Time) int { return max(int(r.tokens.TokensAt(now)), 0) }
 
-// untilNext returns how long after now the next call may begin. The quota share must not be 0, because then no call may
-// ever begin.
+// untilNext returns how long after the given time the next call may begin. Do not call untilNext if this process may
+// make no calls (a quota share of 0), because then there is no next call.
 func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	short := 1 - r.tokens.TokensAt(now)
 	if short <= 0 {
@@ -89,8 +90,8 @@ func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	return time.Duration(short/float64(r.tokens.Limit())*float64(time.Second)) + time.Millisecond
 }
 
-// spend counts a call that begins at now. It never blocks: a call beyond the rate delays later calls instead. It is
-// safe for concurrent use.
+// spend counts a call that begins at the given time. It never blocks: a call beyond the rate delays later calls
+// instead. spend is safe for concurrent use.
 func (r *rateLimiter) spend(now time.Time) { r.tokens.ReserveN(now, 1) }
 
 // decrease halves the rate and reports whether it did. It does nothing within decreaseInterval (a second) of the last

@@ -51,9 +51,9 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error
 	return r, nil
 }
 
-// Folded tells the relay what the store has changed in its batches; a store's Observer must call it after each commit.
-// If an operator has requeued feedback (Changes.SendNow), the relay ends the current pause of the plan's calls to Sinch
-// and claims tasks again. Folded does not block and does not keep the slice.
+// Folded tells the relay what has changed in the store's batches; the store's Observer must call it after each commit.
+// If an operator has requeued feedback of a service plan (Changes.SendNow), the relay ends the current pause of calls
+// for this plan and claims its tasks again. Folded does not block and does not keep the slice.
 func (r *Relay) Folded(changes []store.Changes) {
 	for _, c := range changes {
 		if !c.SendNow {
@@ -72,8 +72,8 @@ func (r *Relay) Folded(changes []store.Changes) {
 }
 
 // Run sends feedback until ctx ends. Calls in flight may then go on for Plan.CallGrace before they are canceled. Run
-// blocks until the results of all calls are recorded, but not longer than the lease of each task, and returns nil. If
-// the store is closed, Run returns an error that wraps store.ErrClosed.
+// waits until the results of these calls are recorded, but for each task at most until its lease ends (Plan.Lease after
+// the claim), and returns nil. If the store is closed, Run returns an error that wraps store.ErrClosed.
 func (r *Relay) Run(ctx context.Context) error {
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error {

@@ -11,8 +11,8 @@ import (
 )
 
 // runTask attempts a claimed task, records the outcome and returns it. claimed is the time of the claim, when the lease
-// of the task began. If ctx has ended, runTask makes no call, and the outcome is that of a canceled call. Calls to
-// Sinch use the context calls, which ends Plan.CallGrace after ctx.
+// of the task began. If ctx has ended, runTask makes no call to Sinch, and the outcome is the same as after a canceled
+// call. The second context is for the calls to Sinch; it ends Plan.CallGrace after ctx.
 func (l *lane) runTask(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()
@@ -102,7 +102,7 @@ func (l *lane) logAttempt(ctx context.Context, c store.Claim, o outcome, err err
 }
 
 // levelOf returns the level of the log line about an outcome: Error if a person must act, Warn if the task will be
-// retried, else Info or Debug.
+// retried after a failure, Info if the call was canceled, else Debug.
 func levelOf(o store.Outcome) slog.Level {
 	switch o {
 	case store.OutcomeRetry, store.OutcomeSplit:

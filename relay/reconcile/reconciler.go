@@ -165,8 +165,8 @@ func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error
 	return due, err
 }
 
-// logStoreError logs an error of the store, but only the first of several in a row. It ignores nil, store.ErrClosed,
-// and errors after ctx has ended.
+// logStoreError logs an error of the store with the given message. After the first error it logs no more until method
+// due succeeds. It ignores nil, store.ErrClosed, and errors after ctx has ended.
 func (r *planReconciler) logStoreError(ctx context.Context, message string, err error) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		return
@@ -225,9 +225,9 @@ func (r *planReconciler) fetchDue(ctx context.Context) (wait time.Duration, err 
 	return r.plan.PollInterval, nil
 }
 
-// fetch reads the full report of one batch from Sinch and records it in the store. If Sinch does not know this batch or
-// refuses the call because of it, fetch records that and returns nil. After an error, the caller must wait at least for
-// wait before it calls Sinch again; without an error, wait is 0.
+// fetch reads the full report of one batch from Sinch and records it in the store. If Sinch does not know the batch, or
+// refuses the call for a reason that concerns only this batch, fetch records the refusal and returns nil. After an
+// error, the first result is how long the caller must wait at least before it calls Sinch again; it may be 0.
 func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
 	if relay.IsNotFound(err) {
