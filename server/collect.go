@@ -13,9 +13,9 @@ const (
 	minGCPercent, maxGCPercent = 100, 400
 )
 
-// gcPercent returns the value of GOGC for a heap with inUse bytes in use. The next collection starts at twice inUse or
-// at floor bytes, whichever is more, but at most at five times inUse. A fixed value would collect too often while the
-// heap is small, or let a large heap grow to several times its size.
+// gcPercent returns the value of GOGC after a garbage collection that left inUse bytes in the heap. The next collection
+// then starts when the heap reaches twice inUse or floor bytes, whichever is more, but at most five times inUse. A
+// fixed value would collect too often while the heap is small, or let a large heap grow to several times its size.
 func gcPercent(inUse, floor uint64) int {
 	inUse = max(inUse, 1)
 	return int(min(max(minGCPercent*inUse, 100*(max(floor, inUse)-inUse))/inUse, maxGCPercent))

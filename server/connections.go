@@ -34,8 +34,9 @@ type connection struct {
 	serving bool          // a request is being served, so the connection is not idle
 }
 
-// newConnections returns a limiter for this many connections. If the process may not open so many files, the limit is
-// lower, which is logged.
+// newConnections returns a limiter with the given limit. If the process may not open that many files and
+// descriptorReserve more, newConnections logs a warning and uses a lower limit: all files but descriptorReserve, or
+// half of all files if that is more.
 func newConnections(limit int, m *metrics.Metrics, log *slog.Logger) *connections {
 	if most := max(maxDescriptors()-descriptorReserve, maxDescriptors()/2); limit > most {
 		log.Warn("public.max_connections reduced: the process may open too few files; raise its limit (LimitNOFILE)",
@@ -101,9 +102,9 @@ func (c *connections) remove(known *connection) {
 	}
 }
 
-// longestIdle returns the connection to close at the limit: the longest idle one of the client that has the most
-// connections. It skips clients without an idle connection, and returns nil if no connection is idle. The caller must
-// hold c.mu.
+// longestIdle returns the connection to close at the limit, or nil if no connection is idle. Of all clients with an
+// idle connection, it chooses the client with the most connections, and then the longest idle connection of this
+// client. The caller must hold c.mu.
 func (c *connections) longestIdle() (longest *connection) {
 	most := 0
 	for _, of := range c.clients {

@@ -33,8 +33,8 @@ func newDeliveries(c *config.Config, s *Server) (*destinations.Deliverer, error)
 // is empty.
 func userAgent(version string) string { return strings.TrimSuffix("dlrloop/"+version, "/") }
 
-// destinationPolicy changes the store's policy p for a plan as its destinations need it. If any destination receives
-// the plan's events, the store must keep events. If one of these destinations has the format sinch, the events must
+// destinationPolicy adapts p, the store's policy for a service plan, to the destinations that receive the plan's
+// events. If there are any, the store must keep events. If the format of one of them is "sinch", the events must
 // contain Sinch's callbacks.
 func destinationPolicy(c *config.Config, plan string, p *store.Policy) {
 	for _, d := range c.Destinations {

@@ -51,8 +51,9 @@ func endpointOf(p config.Plan) (string, error) {
 	}.Endpoint()
 }
 
-// callbackURLs returns, by plan id, the URL at which Sinch must call back for the plan: public, /webhooks/ and the plan
-// id. If the plan has path tokens (secrets that prove that Sinch calls), a slash and the first token follow.
+// callbackURLs returns, by plan id, the URL to which Sinch must send the callbacks of the plan. It consists of the base
+// URL given as public, "/webhooks/" and the plan id. If the plan has path tokens (secrets that prove that Sinch calls),
+// a slash and the first token follow.
 func callbackURLs(public string, plans []config.Plan) map[string]string {
 	urls := make(map[string]string, len(plans))
 	for _, p := range plans {

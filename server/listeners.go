@@ -33,7 +33,8 @@ func publicPlans(c *config.Config, policies store.Policies) []webhook.Plan {
 	return plans
 }
 
-// eventLog returns s as the log of events for GET /api/v1/events, or nil if the configuration turns this feed off.
+// eventLog returns s as the event log that GET /api/v1/events reads, or nil if the configuration turns the event feed
+// off (events.keep is 0).
 func eventLog(c *config.Config, s store.Store) api.EventLog {
 	if c.Events.Keep <= 0 {
 		return nil

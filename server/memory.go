@@ -6,9 +6,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// shares divides the configured memory.limit: each field is the number of bytes that one part of dlrloop may use. The
-// rest is for API reads, the database's bookkeeping and garbage. docs/architecture.md has the same table. A store in
-// PostgreSQL has a single limit instead of queue, backlog and step: their sum.
+// shares says how the configured memory.limit is divided: each field is the number of bytes that one part of dlrloop
+// may use. The rest is for API reads, the database's bookkeeping and garbage. docs/architecture.md has a table of all
+// shares. A store in PostgreSQL gets the sum of the fields queue, backlog and step as its only limit.
 type shares struct {
 	bodies  int64 // 1/4 (public.memory): bodies of callbacks in flight, until they are recorded
 	queue   int   // 1/16: arrivals that wait for a commit

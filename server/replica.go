@@ -8,8 +8,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// replicaOf returns the configured name of this process among those that share a store. If none is configured, it makes
-// one from the host name for a store in PostgreSQL, and returns "" for any other store.
+// replicaOf returns the configured name of this process (its replica name), if there is one. Otherwise, if the store is
+// in PostgreSQL, where several processes may share it, replicaOf makes a name from the host name. For any other store
+// it returns "".
 func replicaOf(c *config.Config) string {
 	if c.Store.Driver != config.DriverPostgres || c.Replica != "" {
 		return c.Replica

@@ -19,9 +19,10 @@ const (
 	leaseDuration = 30 * time.Second
 )
 
-// runRetention deletes batches without a pending task, and events, that are older than the configured retention. It
-// deletes an event after events.keep already if all destinations have received it. It blocks until ctx ends. If several
-// processes share the store, only the one that holds the leader lease deletes.
+// runRetention deletes old data from the store until ctx ends, and then returns nil. Events, and batches without a
+// pending task, are deleted once they are older than store.retention. Events that all destinations have received are
+// deleted once they are older than events.keep. If several processes share the store, only the holder of the leader
+// lease deletes.
 func (s *Server) runRetention(ctx context.Context) error {
 	lease := s.leaderLease(store.LeaseRetention)
 	ticker := time.NewTicker(leaseDuration / 6) // also renews the lease between two rounds
@@ -41,15 +42,16 @@ func (s *Server) runRetention(ctx context.Context) error {
 	}
 }
 
-// leaderLease returns the lease with this name, which one of the processes that share the store can hold at a time. If
-// the store cannot be shared, this process always holds it.
+// leaderLease returns the lease with the given name. Of the processes that share the store, only one can hold the lease
+// at a time. If the store cannot be shared, this process always holds it.
 func (s *Server) leaderLease(name string) *store.LeaderLease {
 	cluster, _ := s.store.(store.Cluster)
 	return &store.LeaderLease{Cluster: cluster, Name: name, Duration: leaseDuration}
 }
 
-// retentionRound deletes old batches and events, but only if this process holds the leader lease and the last round
-// began at least retentionInterval ago. It returns when the latest round began: now, or last if it may not delete now.
+// retentionRound deletes old batches and events, but only if this process holds the leader lease and at least
+// retentionInterval has passed since the previous round began, at the time given as last. It returns the time when the
+// new round began, or last if there was no new round.
 func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, last time.Time) (time.Time, error) {
 	begin := time.Now()
 	before := begin.Add(-time.Duration(s.config.Store.Retention))

@@ -97,8 +97,8 @@ func (s *Server) PublicAddr() net.Addr { return s.public.Addr() }
 // is the real one, even if the configured port is 0.
 func (s *Server) PrivateAddr() net.Addr { return s.private.Addr() }
 
-// GatewayAddr returns the address of the gateway, the proxy for Sinch's API. That is its own listener if one is
-// configured, else the private listener.
+// GatewayAddr returns the address of the gateway, the proxy for Sinch's API. If no listener is configured for the
+// gateway, the result is the address of the private listener, which then serves the gateway.
 func (s *Server) GatewayAddr() net.Addr {
 	if s.gatewayOwn == nil {
 		return s.private.Addr()
