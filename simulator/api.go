@@ -139,8 +139,8 @@ type reply struct {
 	err    error
 }
 
-// answer records call c and then writes the given reply. If a fault hit the call, its RetryAfter becomes the
-// Retry-After header, and its Body is sent if the reply has none.
+// answer records call c and then writes the given reply. hit is the fault that hit the call, or zero. hit.RetryAfter,
+// if set, becomes the Retry-After header, and hit.Body is sent if the reply has no body.
 func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit) {
 	var refused *xms.Error
 	if errors.As(given.err, &refused) {

@@ -57,8 +57,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Anomalies sets how often each anomaly occurs: an irregularity of a real network, such as a repeated or late callback.
-// The zero value means the defaults.
+// Anomalies sets the probability of each anomaly. An anomaly is an irregularity of a real network, such as a repeated
+// or late callback. The zero value means the default probabilities.
 type Anomalies = batches.Anomalies
 
 // Outcome is the planned result of a message: its final status and code, and whether its callbacks are never sent. The

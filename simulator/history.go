@@ -18,8 +18,8 @@ type history struct {
 	feedback []ledger.FeedbackCall
 }
 
-// add records API call c and, if the call is delivery feedback, also f; otherwise f must be nil. It sets the field
-// Ordinal of c and f: calls and feedback are numbered separately, from 1.
+// add records API call c. If the call is delivery feedback, add also records f, which describes the feedback; otherwise
+// f must be nil. Calls and feedback are numbered separately, from 1, in their field Ordinal, which add sets.
 func (h *history) add(c ledger.Call, f *ledger.FeedbackCall) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -10,8 +10,9 @@ import (
 // /control/inbound.
 type Inbound = inbound.Message
 
-// Receive simulates a message from a phone to the customer: it schedules the callback to the plan's default URL and
-// returns the message's id. It returns an error if m is invalid, or if the plan does not exist or has no callback URL.
+// Receive simulates a message from a phone to the customer and returns the id of the message. It schedules a callback
+// to the default URL of the service plan m.Plan, which may be empty if there is only one plan. It returns an error if m
+// is invalid, or if the plan does not exist or has no callback URL.
 func (s *Simulator) Receive(m Inbound) (string, error) {
 	p := s.plans[m.Plan]
 	if m.Plan == "" && len(s.config.Plans) == 1 {

@@ -84,9 +84,9 @@ func routes() []route {
 	}
 }
 
-// applyFeedback handles the route of delivery feedback (route.handle): it counts the feedback for the recipients of the
-// batch. On success, it sets c.feedback.Applied, for the history. Its first result is always nil, because the answer
-// has no body. An error is an *xms.Error.
+// applyFeedback is the handle function of the route for delivery feedback: it counts the feedback for the recipients of
+// the batch. On success, it sets c.feedback.Applied, for the history. Its first result is always nil, because the
+// answer has no body. An error is an *xms.Error.
 func applyFeedback(c *call) (any, error) {
 	recipients, err := xms.ReadFeedback(c.body)
 	if err != nil {

@@ -105,7 +105,8 @@ func decodeEvent(object []byte) (Event, error) {
 	return event, event.complete(d)
 }
 
-// complete sets the fields of e that depend on its type, and returns an error if d lacks a member of that type.
+// complete sets the fields of e that depend on e.Type. d holds the data of the event. If a member that e.Type requires
+// is missing from d or wrong, complete returns an error.
 func (e *Event) complete(d dataMembers) error {
 	ofBatch, complete := true, true
 	switch e.Type {
@@ -133,7 +134,8 @@ func (e *Event) complete(d dataMembers) error {
 	return nil
 }
 
-// typeOf returns the JSON field type of a callback of Sinch, or "" if the callback has none or is not JSON.
+// typeOf returns the value of the JSON field "type" of a callback of Sinch, or "" if the callback has no such field or
+// is not JSON.
 func typeOf(callback []byte) string {
 	var c struct {
 		Type string `json:"type"`
@@ -143,7 +145,8 @@ func typeOf(callback []byte) string {
 }
 
 // describe returns the counts of final statuses as text, for example "3 Delivered, 1 Failed". It adds up the counts of
-// one status with different codes. It returns false if counts is nil or one of them lacks a member.
+// one status with different codes. The second result is false if counts is nil or an element of counts lacks the member
+// status or final.
 func describe(counts []statusCount) (string, bool) {
 	var statuses []string
 	messages := map[string]int{}

@@ -4,14 +4,15 @@ import (
 	"slices"
 )
 
-// maxProblems limits how many problems a Ledger keeps; a further one replaces the oldest. maxTypes limits how many
-// different types a Ledger counts; further types count as "other".
+// maxProblems limits how many problems a Ledger keeps; after that, each new problem replaces the oldest. maxTypes
+// limits how many different event types a Ledger counts by name; events of any other type count as "other".
 const (
 	maxProblems = 20
 	maxTypes    = 32
 )
 
-// Ledger counts what the application has received and answered so far. Tests compare what dlrloop sent with it.
+// Ledger counts what the application has received and answered so far. Tests compare these counts with what dlrloop
+// sent.
 type Ledger struct {
 	Mode     Mode `json:"mode"`
 	Requests int  `json:"requests"` // to /events
@@ -70,8 +71,9 @@ type batchOrder struct {
 	kept   int   // number of events that are not forgotten
 }
 
-// record holds the last accepted events, to recognize repeats and events in the wrong order. If there are more than
-// limit, it forgets the oldest. Create it with newRecord. It is not safe for concurrent use.
+// record holds the last accepted events, to recognize repeats and events in the wrong order. Once it holds as many
+// events as its field limit allows, each new event replaces the oldest. Create a record with newRecord. A record is not
+// safe for concurrent use.
 type record struct {
 	limit   int
 	events  []Event // at most limit; event number n is at n % limit
@@ -84,8 +86,8 @@ func newRecord(limit int) record {
 	return record{limit: limit, numbers: map[string]int{}, batches: map[batchKey]*batchOrder{}}
 }
 
-// find returns the event with this id, or nil if it is new or forgotten. The result points into the record and is valid
-// until the next call of add.
+// find returns the event with this id. It returns nil if no such event was added, or if the record has forgotten it.
+// The result points into the record and is valid until the next call of add.
 func (r *record) find(id string) *Event {
 	n, ok := r.numbers[id]
 	if !ok {

@@ -72,8 +72,8 @@ func (a *Application) currentMode() (m Mode, delay time.Duration, changed <-chan
 	return a.mode, a.delay, a.changed
 }
 
-// wait blocks until d has passed or changed is closed, because the mode was set, and returns true. A d of 0 sets no
-// time limit. If ctx ends first, because the client has disconnected, wait returns false.
+// wait blocks until the duration d has passed or SetMode has closed the channel changed, and then returns true. If d is
+// 0, only SetMode ends the wait. If ctx ends first, because the client has disconnected, wait returns false.
 func wait(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
 	var over <-chan time.Time
 	if d > 0 {

@@ -38,8 +38,9 @@ func (s Source) Float64(purpose string, subject Subject) float64 {
 	return float64(s.Uint64(purpose, subject)>>11) / (1 << 53)
 }
 
-// ID returns a ULID, an id of 26 characters that begins with the time at. The rest follows from the seed, the purpose
-// and the subject. Equal arguments give the same id; different ones give different ids.
+// ID returns a ULID, an id of 26 characters. The first 10 encode the time given by at; the others follow from the seed,
+// the purpose and the subject. For the same seed, equal arguments give the same id, and different arguments give
+// different ids.
 func (s Source) ID(purpose string, at time.Time, subject Subject) string {
 	var id ulid.ULID
 	var entropy [16]byte

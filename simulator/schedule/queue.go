@@ -28,8 +28,8 @@ func (q *Queue[T]) Add(due time.Time, work T) {
 	}
 }
 
-// Due removes and returns the work that is due first, with its due time. If no work is due at the time now, it returns
-// false and removes nothing.
+// Due removes and returns the work that is due first, with its due time. If no work is due at the given time, Due
+// removes nothing and returns false.
 func (q *Queue[T]) Due(now time.Time) (work T, due time.Time, ok bool) {
 	if len(q.entries) == 0 || q.entries[0].due.After(now) {
 		return work, due, false
@@ -38,7 +38,8 @@ func (q *Queue[T]) Due(now time.Time) (work T, due time.Time, ok bool) {
 	return e.work, e.due, true
 }
 
-// Wait returns how long it is from now until work is due: 0 if work is due already, an hour if the queue is empty.
+// Wait returns how long after the given time the first work is due: 0 if it is due already, an hour if the queue is
+// empty.
 func (q *Queue[T]) Wait(now time.Time) time.Duration {
 	if len(q.entries) == 0 {
 		return time.Hour

@@ -49,8 +49,8 @@ func New(text string, values Values, limits Limits) Template {
 // if their values happen to be equal.
 func (t Template) SameForAll() bool { return t.same != nil }
 
-// For returns the final text for one recipient, whose phone number is given as digits only. A parameter without a value
-// stays in the text and sets Unmatched.
+// For returns the final text for the recipient with this phone number, which must be given as digits only. A parameter
+// without a value stays in the text, and the field Unmatched of the result is then true.
 func (t Template) For(number string) Rendered {
 	if t.same != nil {
 		return *t.same
@@ -79,8 +79,9 @@ func (t Template) render(text string) Rendered {
 	return r
 }
 
-// fill replaces each parameter ${key} in text by the string that function value returns for key. If value returns
-// false, ${key} stays and unmatched is true. An invalid key (see IsKey) makes ${key} ordinary text.
+// fill replaces each parameter ${key} in text by the string that the function given as value returns for key. If this
+// function returns false, ${key} stays in the text and unmatched is true. If key is invalid (see IsKey), ${key} is
+// ordinary text.
 func fill(text string, value func(key string) (string, bool)) (filled string, unmatched bool) {
 	var b strings.Builder
 	for {
