@@ -20,8 +20,7 @@ type advised struct {
 func (a advised) Unwrap() error { return a.error }
 
 // advise adds advice for the user to an error of the Sinch client, for example after a 401 answer or a timeout. It
-// returns nil, and errors about which it has no advice, unchanged. The exception is sinch.ErrID, the error for an
-// invalid id: it becomes a usageError.
+// turns sinch.ErrID, the error for an invalid id, into a usageError. It returns nil and all other errors unchanged.
 func advise(err error) error {
 	if err == nil || errors.As(err, new(advised)) {
 		return err
@@ -102,9 +101,9 @@ func notFoundAdvice(op sinch.Operation) string {
 	}
 }
 
-// adviseSend adds advice for the user to an error of dlrloop batch send. If Sinch may have sent the batch despite the
-// error, the advice is a command that finds the batch by its client reference, or by time if reference is empty. For
-// all other errors, and for nil, it does the same as advise.
+// adviseSend adds advice for the user to an error of dlrloop batch send; reference is the client reference of the
+// batch. If Sinch may have sent the batch despite the error, the advice is a command that finds the batch by its client
+// reference, or lists the batches of the last hour if reference is empty. Otherwise adviseSend returns advise(err).
 func adviseSend(err error, reference string) error {
 	if err == nil || !outcomeUnknown(err) {
 		return advise(err)

@@ -40,8 +40,8 @@ func addAPIFlags(c *cobra.Command) *apiFlags {
 }
 
 // api returns a client of dlrloop's private HTTP API, and the configuration, which holds the API's credentials. If
-// --api is set, the configuration may be missing: api then returns nil for it, and the client sends no credentials.
-// Without --api a missing configuration is an error.
+// there is no configuration, --api must be set; the client then sends no credentials, and the returned configuration is
+// nil.
 func (f *apiFlags) api() (*api, *config.Config, error) {
 	if f.timeout <= 0 {
 		return nil, nil, usageError{errors.New("--timeout must be greater than 0")}
@@ -96,7 +96,7 @@ func newAPI(base string, timeout time.Duration) (*api, error) {
 const apiParallel = 8
 
 // maxAPIAnswer is the maximum size of the body of an API answer in bytes. A longer answer is cut off, so decoding it
-// fails. The largest page of a list is smaller.
+// fails. No page of a list that dlrloop returns is that large.
 const maxAPIAnswer = 64 << 20
 
 // get requests path, which may include a query, and decodes the JSON answer into the variable that result points to. A
@@ -176,8 +176,8 @@ func (e *apiError) Error() string {
 	return s
 }
 
-// statusError returns the error for a response with a status other than 2xx: an *apiError with the members of answer,
-// the body of the response. For 401, 429 and 503 it adds advice for the user.
+// statusError returns the error for a response with a status other than 2xx; answer is the body of the response. The
+// error is an *apiError with the members of answer. For 401, 429 and 503 the *apiError is wrapped in an advised.
 func (a *api) statusError(response *http.Response, answer []byte) error {
 	e := &apiError{}
 	_ = dlr.UnmarshalExact(answer, e) // without a problem document there is no detail

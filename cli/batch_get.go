@@ -39,9 +39,9 @@ document.
 	return batchCall(c, (*sinch.Client).Cancel)
 }
 
-// batchCall adds flags and a RunE function to c, a command whose argument is a batch id, and returns c. The function
-// passes the id to call, a method of the Sinch client, and prints the batch that call returns. The flags are --json and
-// those that select a service plan.
+// batchCall adds flags and a RunE function to c, a command whose argument is a batch id, and returns c. The flags are
+// --json and those that select a service plan. RunE calls the function call, a method of the Sinch client, with the
+// batch id, and prints the batch that the method returns.
 func batchCall(
 	c *cobra.Command, call func(*sinch.Client, context.Context, string) (*sinch.Batch, error),
 ) *cobra.Command {

@@ -50,8 +50,8 @@ func limitFlag(c *cobra.Command, limit *int) {
 	c.Flags().IntVar(limit, "limit", 0, "at most `N` entries (default all)")
 }
 
-// pageSize returns how many entries of a list to request from Sinch at once; limit is the value of --limit. It returns
-// limit if that is 1 to 99, otherwise 0, which means Sinch's maximum of 100.
+// pageSize returns the page size of a list that is requested from Sinch; limit is the value of --limit. A limit of 1 to
+// 99 is also the page size. For any other limit, pageSize returns 0, which means Sinch's maximum of 100.
 func pageSize(limit int) int {
 	if limit > 0 && limit < 100 {
 		return limit
@@ -59,8 +59,8 @@ func pageSize(limit int) int {
 	return 0
 }
 
-// listing tells printList how to print entries of type T. For people, table makes an empty table, and row adds an entry
-// to it. For --json, document writes an entry as JSON.
+// listing tells printList how to print entries of type T. The functions table and row are for output as a table: table
+// returns an empty table, and row adds an entry. The function document is for --json: it writes an entry as JSON.
 type listing[T any] struct {
 	table    func(io.Writer) *table
 	row      func(*table, T)

@@ -99,9 +99,9 @@ func batchDryRunCommand() *cobra.Command {
 	})
 }
 
-// messageCall adds flags and a RunE function to c, a command with a message to send, and returns c. The function builds
-// and validates the message, makes a Sinch client, and passes the client and the message to call. The flags define the
-// message and select a service plan.
+// messageCall adds flags and a RunE function to c, a command with a message to send, and returns c. The flags define
+// the message or select a service plan. RunE builds and validates the message, makes a Sinch client, and calls the
+// function call with the client and the message.
 func messageCall(
 	c *cobra.Command, call func(*cobra.Command, []string, *sinch.Client, sinch.Message) error,
 ) *cobra.Command {

@@ -33,8 +33,8 @@ func printBatch(w io.Writer, b *sinch.Batch) error {
 	return d.print(w)
 }
 
-// stateOf returns the state of a batch at the time now: "canceled", "scheduled" if the send time is after now, else
-// "sent", whether or not the messages are delivered.
+// stateOf returns the state of a batch at the given time: "canceled", "scheduled" if the batch is to be sent after that
+// time, else "sent". The state "sent" does not mean that the messages were delivered.
 func stateOf(b *sinch.Batch, now time.Time) string {
 	switch {
 	case b.Canceled:

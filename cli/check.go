@@ -63,7 +63,8 @@ func printProblems(w io.Writer, problems config.Problems, prefix string) {
 }
 
 // indent returns the white space to print before the ^ that marks column p.Column of the line p.Source. Tabs stay tabs,
-// so that the columns match. If p.Source is shorter, because a secret in it is masked, the ^ stands at its end.
+// so that the columns match. If p.Source ends before that column, because a secret in the line is masked, the ^ follows
+// the end of p.Source.
 func indent(p config.Problem) string {
 	line := []rune(p.Source)
 	before := string(line[:min(max(p.Column-1, 0), len(line))])

@@ -6,8 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// completed makes shells complete the value of the named flag with the results of the function values. It does nothing
-// if the flag does not exist or already has a completion.
+// completed makes shells complete the named flag: the function values returns the possible values. completed does
+// nothing if the flag does not exist or already has a completion.
 func completed(c *cobra.Command, name string, values cobra.CompletionFunc) {
 	_ = c.RegisterFlagCompletionFunc(name, values) // fails only if the flag does not exist or has a completion
 }
@@ -24,9 +24,9 @@ func noFiles(c *cobra.Command, names ...string) {
 	}
 }
 
-// plans makes shells complete the named flag with the plan ids in the configuration file at *path. If the configuration
-// cannot be loaded, shells offer nothing.
-func plans(c *cobra.Command, name string, path *string) {
+// completePlans makes shells complete the named flag with the plan ids in the configuration file at *path. If the
+// configuration cannot be loaded, shells offer nothing.
+func completePlans(c *cobra.Command, name string, path *string) {
 	completed(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		loaded, err := config.Load(*path, environ())
 		if err != nil {

@@ -132,8 +132,9 @@ func copyAdvice(err error) error {
 	return err
 }
 
-// copySummary is the JSON that dlrloop copy --json prints: both stores, the duration, the copied bytes, and a checksum
-// for each kind of entry. Resumed is true if the run continued an interrupted copy.
+// copySummary is the JSON that dlrloop copy --json prints. Bytes is the size of the raw reports, quarantined callbacks
+// and inbound messages that this run copied. Kinds maps a kind of entry, such as recipients, to the count and checksum
+// of all its entries. Resumed is true if the run continued an interrupted copy.
 type copySummary struct {
 	From    string                `json:"from"`
 	To      string                `json:"to"`
@@ -143,8 +144,8 @@ type copySummary struct {
 	Kinds   map[string]copiedKind `json:"kinds"`
 }
 
-// copiedKind says how many entries of one kind, such as recipients, were copied, and the checksum of all of them in
-// hexadecimal digits. The entries in the destination were verified to have this Count and Checksum.
+// copiedKind describes the entries of one kind, such as recipients, after dlrloop copy: their number, and a checksum
+// over all of them in hexadecimal digits. The source and the destination have the same Count and Checksum.
 type copiedKind struct {
 	Count    int    `json:"count"`
 	Checksum string `json:"checksum"`

@@ -21,8 +21,9 @@ type location struct {
 	url string
 }
 
-// parseLocation parses given, the value of a flag: bolt:DIRECTORY, postgres:URL, or postgres:@FILE with the URL in
-// FILE. Every error is a usageError that names the flag. It does not open the store.
+// parseLocation parses the value of a flag that names a store: bolt:DIRECTORY, postgres:URL, or postgres:@FILE, where
+// FILE contains the URL. It does not open the store. The argument flag, such as "--from", begins the text of an error.
+// Every error is a usageError.
 func parseLocation(flag, given string) (location, error) {
 	kind, where, found := strings.Cut(given, ":")
 	switch {
@@ -90,9 +91,9 @@ func (p location) sink(ctx context.Context, c *config.Config) (copying.Sink, err
 	return boltstore.OpenSink(boltstore.Config{Path: p.dir})
 }
 
-// postgres returns the options for opening the PostgreSQL database at p.url. If c is a configuration with the driver
-// postgres, it takes from c the dialect, the number of slots (hash partitions) of a new schema, and whether to migrate
-// the schema. Otherwise, for example if c is nil, these options have their defaults.
+// postgres returns the options for opening the PostgreSQL database at p.url. If c is the configuration of a PostgreSQL
+// store, its dialect, its number of slots (hash partitions) and its store.migrate apply. Otherwise these three options
+// have their defaults; c may be nil.
 func (p location) postgres(c *config.Config) pgstore.Config {
 	of := pgstore.Config{URL: p.url, Replica: "copy"}
 	if c != nil && c.Store.Driver == config.DriverPostgres {

@@ -95,8 +95,8 @@ configured keeps its events until dlrloop destination purge deletes it, or reten
 	return c
 }
 
-// deferredEvent is an event that a destination has not accepted, as the private API lists it. dlrloop will try it again
-// at Due, or has given it up as dead.
+// deferredEvent is an event that a destination has not accepted, as the private API lists it. If the event is deferred,
+// dlrloop delivers it again at Due. If it is dead, dlrloop has given it up, and Due is zero.
 type deferredEvent struct {
 	EventID  string    `json:"event_id"`
 	Type     string    `json:"type"`
@@ -182,21 +182,22 @@ the answer is one JSON document: the number of events that were dead.
 	return c
 }
 
-// requeuedEvents is the API's answer to a request to deliver events of a destination now: the dead ones, which dlrloop
-// had given up, and the deferred ones, which it would deliver later. Events counts only the dead ones.
+// requeuedEvents is the API's answer to a request to deliver the dead and the deferred events of a destination now.
+// Events is the number of dead events, which dlrloop had given up. The deferred events, which dlrloop would have
+// delivered later anyway, are not counted.
 type requeuedEvents struct {
 	Events int `json:"events"`
 }
 
-// purgedEvents is the API's answer to a request to delete a destination. It counts the events that the destination did
-// not receive: those that waited, and those that were dead.
+// purgedEvents is the API's answer to a request to delete a destination. It counts the events that the destination will
+// never receive: in Waiting those that were still to be delivered, in Dead those that dlrloop had given up.
 type purgedEvents struct {
 	Waiting int `json:"waiting"`
 	Dead    int `json:"dead"`
 }
 
-// changeDestination makes an API call that changes a destination, and decodes the answer into a T. It prints the answer
-// as JSON if asJSON is true, else the line that text returns for the answer.
+// changeDestination makes an API call that changes a destination, and decodes the answer into a T. If asJSON is true,
+// it prints the answer as JSON, otherwise as the line that the function text returns.
 func changeDestination[T any](
 	c *cobra.Command, flags *apiFlags, method, path string, asJSON bool, text func(T) string,
 ) error {

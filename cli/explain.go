@@ -27,8 +27,8 @@ type recipientView struct {
 	Reports []reportView `json:"reports"`
 }
 
-// reportView is a report that named the recipient, as the private API returns it. In the field State of a recipientView
-// only Status, Code, Name and Final are set.
+// reportView is a delivery report about one recipient, as the private API returns it. It is also the type of
+// recipientView.State, in which only Status, Code, Name and Final are set.
 type reportView struct {
 	Status     string    `json:"status"`
 	Code       *int      `json:"code"`
@@ -92,9 +92,9 @@ type explanation struct {
 	asJSON  bool
 }
 
-// recipients prints the state of the phone number in each batch, and the reports that named the number. After e.limit
-// batches it stops, and says on standard error that there are more. If there is no batch, it returns nil; without
-// --json it also prints that no batch has the number.
+// recipients prints the batches that have e.number as a recipient, each with the state of the recipient and the reports
+// that named it. After e.limit batches it stops, and says on standard error that there are more. If there are no
+// batches, it returns nil; without --json it then prints a line that says so.
 func (e *explanation) recipients() error {
 	out, shown := e.command.OutOrStdout(), 0
 	path := numberPath(e.number)
@@ -128,7 +128,7 @@ func (e *explanation) noBatch() string {
 	return "batch " + printable(e.batch) + " does not have this number"
 }
 
-// inbound prints the stored inbound messages (sent by phones to the plan) that have e.number as sender or receiver.
+// inbound prints the stored inbound messages, which were sent by phones, that have e.number as sender or receiver.
 // After e.limit messages it stops, and says on standard error that there are more.
 func (e *explanation) inbound() error {
 	out, table, shown := e.command.OutOrStdout(), inboundTable(e.command.OutOrStdout()), 0
@@ -159,8 +159,9 @@ func (e *explanation) inbound() error {
 	return table.print("no inbound messages")
 }
 
-// print writes one result of the API to out. With --json it writes an object with the single key kind; the value is
-// raw, the result's JSON. Otherwise it calls people, which writes the result for people.
+// print writes one entry of an API list to out. With --json it writes a JSON object with one member: its name is kind,
+// and its value is raw, the JSON of the entry. Without --json it calls the function people, which must write the entry
+// as readable text.
 func (e *explanation) print(out io.Writer, kind string, raw json.RawMessage, people func(io.Writer) error) error {
 	if e.asJSON {
 		return printJSON(out, map[string]json.RawMessage{kind: raw})

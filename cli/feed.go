@@ -49,9 +49,9 @@ type feedLine struct {
 
 var errFeedQuiet = errors.New("no line from the feed, not even a heartbeat")
 
-// read requests the feed and calls the function each for every line. It blocks until the answer is complete, and then
-// returns nil. It returns an error if each returns one, if the feed cannot be read, or if no line arrives within the
-// duration f.quiet.
+// read requests the feed and calls the function each with every line. It returns nil when the answer is complete. If
+// each returns an error, read stops and returns that error. It also returns an error if the feed cannot be read, or if
+// no line arrives within the duration f.quiet.
 func (f *feed) read(ctx context.Context, query url.Values, each func(feedLine) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

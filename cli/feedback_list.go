@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// feedbackBatch is a batch with pending or dead feedback, as the private API lists it. Owed, Sent and Dead count
-// recipients: those whose feedback is still to be sent, was accepted by Sinch, or was given up. Task is nil if no
-// feedback is pending, and DeadInfo is nil if none is dead.
+// feedbackBatch is a batch with pending or dead delivery feedback to Sinch, as the private API lists it. Owed, Sent and
+// Dead are numbers of recipients: feedback for them is still to be sent, was accepted by Sinch, or was given up. Task
+// is nil if the batch has no pending feedback, DeadInfo is nil if it has no dead feedback.
 type feedbackBatch struct {
 	Plan     string `json:"plan"`
 	ID       string `json:"id"`
@@ -95,9 +95,8 @@ func pendingRow(t *table, i item[feedbackBatch]) {
 		shortened(detail, 80))
 }
 
-// recipientsCell returns the text of a table cell, such as "3" or "whole batch, 3", about feedback in one state, for
-// example dead. recipients is the number of recipients whose feedback is in that state. wholeBatch is true if the
-// feedback for the whole batch is in that state.
+// recipientsCell returns the text of a table cell that says for whom feedback is pending, or for whom it is dead: "3"
+// for 3 recipients, "whole batch" for the batch as a whole, or "whole batch, 3" for both.
 func recipientsCell(recipients int, wholeBatch bool) string {
 	switch {
 	case !wholeBatch:

@@ -10,9 +10,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// requeue is the body of a request to send pending and dead feedback now: of one batch (Plan and BatchID), of all
-// batches of a service plan (Plan), or of all batches (All).
-type requeue struct {
+// requeueRequest is the body of a request to send pending feedback now, and also dead feedback, which dlrloop had given
+// up. It names one batch (Plan and BatchID), all batches of a service plan (Plan), or all batches (All).
+type requeueRequest struct {
 	Plan    string `json:"plan,omitempty"`
 	BatchID string `json:"batch_id,omitempty"`
 	All     bool   `json:"all,omitempty"`
@@ -59,12 +59,12 @@ were dead.
 		if err != nil {
 			return err
 		}
-		request := requeue{Plan: plan, All: plan == ""}
+		request := requeueRequest{Plan: plan, All: plan == ""}
 		if !all {
 			if plan, err = planOf(loaded, plan); err != nil {
 				return err
 			}
-			request = requeue{Plan: plan, BatchID: args[0]}
+			request = requeueRequest{Plan: plan, BatchID: args[0]}
 		}
 		total, err := a.requeue(c.Context(), request)
 		if err != nil {
@@ -80,11 +80,11 @@ were dead.
 	return c
 }
 
-// planOf returns named, the value of --plan, if it is not empty. Otherwise it returns the id of the only plan in the
-// configuration c, or a usageError if c is nil or has several plans.
-func planOf(c *config.Config, named string) (string, error) {
-	if named != "" {
-		return named, nil
+// planOf returns id, the value of --plan. If id is empty, it returns the id of the only plan in the configuration c, or
+// a usageError if c is nil or has several plans.
+func planOf(c *config.Config, id string) (string, error) {
+	if id != "" {
+		return id, nil
 	}
 	if c == nil {
 		return "", usageError{errors.New("--plan is required without a configuration")}
@@ -95,7 +95,7 @@ func planOf(c *config.Config, named string) (string, error) {
 
 // requeue makes dlrloop send pending and dead feedback now. It repeats the request until the server has processed all
 // batches. total is the sum of all answers, even after an error.
-func (a *api) requeue(ctx context.Context, request requeue) (total requeued, err error) {
+func (a *api) requeue(ctx context.Context, request requeueRequest) (total requeued, err error) {
 	for {
 		var r requeued
 		if err := a.post(ctx, "/api/v1/feedback/requeue", request, &r); err != nil {

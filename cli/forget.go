@@ -13,10 +13,12 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// forgetTimeout is the default of --timeout for forget. It is longer than a running dlrloop works on one request.
+// forgetTimeout is the default of --timeout for dlrloop forget. A running dlrloop stops an erasure after one hour, so
+// the command gets its answer before the timeout.
 const forgetTimeout = 61 * time.Minute
 
-// forgotten is the answer to a request that erases a phone number: how much was changed or deleted.
+// forgotten is the API's answer to a request that erases a phone number. It counts the recipients, reports, quarantined
+// callbacks and events from which the number was removed, and the inbound messages that were deleted.
 type forgotten struct {
 	Recipients      int `json:"recipients"`
 	Reports         int `json:"reports"`
@@ -76,7 +78,8 @@ how much was changed or deleted.
 // numberPath returns the path of a phone number in the private API.
 func numberPath(number string) string { return "/api/v1/recipients" + escaped(number) }
 
-// refuseToForget returns an error that says in how many batches and inbound messages the number is.
+// refuseToForget is for dlrloop forget without --yes, and erases nothing. It returns an error that says in how many
+// batches and inbound messages the number is, and advises the user to set --yes.
 func refuseToForget(c *cobra.Command, a *api, number string) error {
 	batches, messages := 0, 0
 	for _, err := range items[struct{}](c.Context(), a, numberPath(number), url.Values{}) {
@@ -98,7 +101,7 @@ func refuseToForget(c *cobra.Command, a *api, number string) error {
 	}
 }
 
-// text returns the answer in one line.
+// text returns a line for people that says how many entries were erased, or that nothing was stored about the number.
 func (f forgotten) text() string {
 	if f == (forgotten{}) {
 		return "nothing was stored about this number"

@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// maxInput is the maximum size in bytes of a file or of standard input; more is an error. A batch for a thousand
-// recipients is smaller.
+// maxInput is the maximum size in bytes of a file or of standard input; more is an error. A file with a batch for 1000
+// recipients, Sinch's maximum, is smaller.
 const maxInput = 16 << 20
 
 // readInput reads the named file, or stdin if the name is "-". Content of more than maxInput bytes is an error.

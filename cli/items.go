@@ -17,7 +17,7 @@ type item[T any] struct {
 }
 
 // items iterates over a list of the private API, which it requests page by page. After an error it yields the error and
-// stops. It sets the key cursor in query, so the caller must not use query again.
+// stops. It changes query to request the next page, so the caller must not use query again.
 func items[T any](ctx context.Context, a *api, path string, query url.Values) iter.Seq2[item[T], error] {
 	return func(yield func(item[T], error) bool) {
 		for {

@@ -176,6 +176,7 @@ func flagError(err error) error {
 }
 
 // flagOf returns the flag for a member or parameter of Sinch's API: "--max-parts" for "max_number_of_message_parts".
+// Most flags have the name of the member, but with dashes: "--client-reference" for "client_reference".
 func flagOf(member string) string {
 	of := map[string]string{
 		"body.url": "media-url", "parameters": "param", "feedback_enabled": "feedback",

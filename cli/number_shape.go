@@ -85,9 +85,9 @@ func checkShape(cell, digits string) *cellError {
 	return checkCountryCode(digits)
 }
 
-// checkCountryCode returns an error if the number is too short or too long for the country code 1 or 7, or has a 0
-// after its country code, except in zeroCountries. It returns nil for short codes, which have no country code, and for
-// digits that begin with 0, which numberOf rejects.
+// checkCountryCode returns an error if the number begins with country code 1 or 7 and does not have 11 digits. For
+// other country codes it returns an error if a 0 follows the country code, except in zeroCountries. It returns nil for
+// short codes, which have no country code, and for digits that begin with 0, which numberOf rejects.
 func checkCountryCode(digits string) *cellError {
 	if len(digits) < shortestNumber || digits[0] == '0' {
 		return nil

@@ -80,8 +80,8 @@ func isHeading(cells []string) bool {
 	return !slices.ContainsFunc(cells, isLikeNumber) && slices.ContainsFunc(cells, isNumberHeading)
 }
 
-// isLikeNumber reports whether a cell of a table is a phone number. That includes numbers that cannot be used as they
-// are, such as national ones and those that a spreadsheet rounded.
+// isLikeNumber reports whether a cell of a table is meant to be a phone number. It also returns true for numbers that
+// numberOf rejects, for example because they are national or were rounded by a spreadsheet.
 func isLikeNumber(cell string) bool {
 	_, err := numberOf(cell, shortestNumber)
 	return err == nil || err == errRounded || err == errNational || err == errTrunk || err == errZero

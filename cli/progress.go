@@ -31,8 +31,9 @@ type bar struct {
 
 func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
 
-// show writes p, the progress of a copy: on a terminal at most once every barEvery, otherwise at most once every
-// lineEvery. If the output is not a terminal, it also writes p at the start of each phase (copying or verifying).
+// show is called with each progress p of a copy, and writes some of them: at most one every barEvery on a terminal, and
+// at most one every lineEvery elsewhere. Elsewhere it also writes the first progress of each phase (copying or
+// verifying).
 func (b *bar) show(p copying.Progress) {
 	now := time.Now()
 	if p.Phase != b.phase {

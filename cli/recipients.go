@@ -62,7 +62,8 @@ type cellError struct{ reason, advice string }
 
 func (e *cellError) Error() string { return e.reason + "; " + e.advice }
 
-// in returns a copy of the error whose text names the column. The argument counts columns from 0, the text from 1.
+// in returns a copy of the error whose text names the column of the entry. The argument is the index of the column; the
+// text counts columns from 1.
 func (e *cellError) in(column int) *cellError {
 	return &cellError{fmt.Sprintf("%s in column %d", e.reason, column+1), e.advice}
 }
@@ -117,7 +118,8 @@ func numberOf(cell string, minDigits int) (string, *cellError) {
 	return digits, nil
 }
 
-// isRounded reports whether a text is a number with an exponent, as spreadsheets write long numbers: 4.47701E+11.
+// isRounded reports whether a text is a number with an exponent, such as 4.47701E+11. A spreadsheet that writes a phone
+// number with an exponent has rounded it.
 func isRounded(text string) bool {
 	mantissa, exponent, found := strings.Cut(strings.ToUpper(text), "E")
 	return found && mantissa != "" && exponent != "" && strings.Trim(mantissa, "+-0123456789.,") == "" &&

@@ -60,16 +60,16 @@ func (s batchState) final() int {
 	return n
 }
 
-// Limits of one request that registers batches: the number of batches, and the bytes of their JSON. More batches take
-// several requests. The server accepts far larger requests.
+// The maximum size of one request that registers batches: the number of batches, and the bytes of their JSON. A command
+// with more batches sends several requests. The limits of the server are higher.
 const (
 	maxRegistration      = 500
 	maxRegistrationBytes = 8 << 20
 )
 
 // register registers the batches with the running dlrloop and makes it fetch their missing reports. It reads the state
-// of each batch before the fetch, so that r.summary counts every report that the fetch brings. If an entry of batches
-// cannot be used, register prints the reason and continues with the next entry.
+// of each batch before the fetch, so that the reports that the fetch brings can be counted. If it cannot decode a
+// batch, or the server would reject the batch, register prints the reason and continues.
 func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.Batch, error]) error {
 	seen, chunk, size := map[string]bool{}, []*missingBatch(nil), 0
 	for b, err := range batches {
@@ -169,8 +169,9 @@ func (r *reconciliation) post(ctx context.Context, query string, chunk []*missin
 	return r.api.call(ctx, http.MethodPost, path, "application/x-ndjson", lines.Bytes(), &kept)
 }
 
-// readStates reads the state of each batch from the private API and stores it in *target(batch). It makes up to
-// apiParallel calls at the same time, and returns the first error.
+// readStates reads the state of each batch from the private API and stores it. The function target returns the field of
+// a batch in which to store its state. readStates makes up to apiParallel calls at the same time, and returns the first
+// error.
 func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch,
 	target func(*missingBatch) *batchState,
 ) error {

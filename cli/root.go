@@ -139,8 +139,8 @@ func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
-// exactlyOne returns an argument check for a command with exactly one argument. what names the argument in the error,
-// such as "one batch id".
+// exactlyOne returns an argument check for a command with exactly one argument. If there is not exactly one, the text
+// of the error is "name " and what, such as "name one batch id".
 func exactlyOne(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {

@@ -56,7 +56,7 @@ func addSinchFlags(c *cobra.Command) *sinchFlags {
 // file at *path.
 func planFlag(c *cobra.Command, plan, path *string, usage string) {
 	c.Flags().StringVar(plan, "plan", "", usage)
-	plans(c, "plan", path)
+	completePlans(c, "plan", path)
 }
 
 // client returns a Sinch client for the selected plan, and the id of the plan. It makes no call. Invalid flags are a

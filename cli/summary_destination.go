@@ -38,8 +38,8 @@ func withoutQuery(text string) string {
 }
 
 // signed returns a text for people about how a destination can verify the requests that it gets from dlrloop: by a
-// signature, a bearer token or a client certificate. The signature is Sinch's own if the destination gets Sinch's
-// callbacks instead of events.
+// signature, a bearer token or a client certificate. Events are signed by dlrloop. Callbacks, which a destination may
+// get instead of events, are signed by Sinch.
 func signed(d config.Destination) string {
 	how := "signed by Sinch"
 	if !d.SendsCallbacks() {

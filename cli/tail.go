@@ -19,7 +19,8 @@ const (
 	afterOldest = "oldest"
 )
 
-// tailFlags holds the values of the flags of dlrloop tail that select events. An empty field selects all.
+// tailFlags holds the values of the flags of dlrloop tail that become parameters of the request to the event feed. An
+// event must match all of plan, batch, number, statuses and types that are not empty.
 type tailFlags struct {
 	plan, batch, number, after string
 	statuses, types            []string

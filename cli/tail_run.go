@@ -18,8 +18,8 @@ const (
 	maxReconnect   = 30 * time.Second
 )
 
-// tail is one run of dlrloop tail: it prints the events of the feed, and if the connection breaks, connects again and
-// continues after the last event.
+// tail is one run of dlrloop tail, which prints the events of the feed. If follow is false, the run ends after the
+// newest event. Otherwise the run connects again after the connection breaks, and continues after the last event.
 type tail struct {
 	feed      *feed
 	query     url.Values // of the next request; each line sets its parameter "after"
@@ -29,9 +29,9 @@ type tail struct {
 	log       io.Writer // gets messages about lost and restored connections
 }
 
-// run prints events until ctx ends, and then returns nil. Without t.follow it returns after the newest event or the
-// first error. With t.follow it connects again after an error, but it returns an error that comes before the first line
-// or is not temporary.
+// run prints events until ctx ends, and then returns nil. If t.follow is false, it returns after the newest event or
+// the first error. If t.follow is true, it connects again after a temporary error. It returns any error that occurs
+// before the first line of the feed, and every error that is not temporary.
 func (t *tail) run(ctx context.Context) error {
 	delay, connected := t.reconnect, false
 	for {
@@ -71,8 +71,8 @@ func (t *tail) run(ctx context.Context) error {
 
 var errFeedEnded = errors.New("dlrloop shuts down")
 
-// take prints the event in line, unless line is a heartbeat, which has no event. It then stores the cursor of line, its
-// position in the feed, so that the next connection continues after line.
+// take prints the event of a line of the feed; a heartbeat has no event. It then stores the cursor, which is the
+// position of the line in the feed, so that the next connection continues after the line.
 func (t *tail) take(line feedLine) error {
 	if line.Event != nil {
 		if err := t.show(line); err != nil {
