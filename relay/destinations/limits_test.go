@@ -53,7 +53,10 @@ func TestOverflowOfFilteredEvents(t *testing.T) {
 		d.MaxPending, d.Events = 100, []store.EventType{store.InboundReceived}
 	}, func(t *testing.T, h *harness) {
 		h.app.refuse(true)
-		first := store.Event{Type: store.InboundReceived, At: store.Now(), Plan: planA, Key: "1"}
+		first := store.Event{
+			Type: store.InboundReceived, At: store.Now(), Plan: planA, Key: "1",
+			Raw: []byte(`{"type":"mo_text","id":"1"}`),
+		}
 		h.log.append(first)
 		h.advance(time.Minute)
 		h.happen(10, batchNames(100)...)

@@ -166,9 +166,6 @@ func (s *Store) dropUnfinished(ctx context.Context) error {
 // dropScrub deletes BucketScrub, in transactions of bounded size.
 func (s *Store) dropScrub(ctx context.Context) error {
 	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		exists := false
 		err := guarded(func() error {
 			return s.db.View(func(tx *bolt.Tx) error {
@@ -178,6 +175,9 @@ func (s *Store) dropScrub(ctx context.Context) error {
 		})
 		if err != nil || !exists {
 			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if err := s.write(func(c *writeTx) error { return dropSome(c.tx) }); err != nil {
 			return err
