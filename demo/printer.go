@@ -48,8 +48,8 @@ func newPrinter(out io.Writer, color bool, started time.Time) *printer {
 	}
 }
 
-// The ANSI escape sequences that style text on a terminal, for the methods paint and line of printer. reset ends a
-// style; plain means no style.
+// The ANSI escape sequences with which the type printer styles text on a terminal. reset ends a style; plain means no
+// style.
 const (
 	plain  = ""
 	faint  = "\x1b[2m"

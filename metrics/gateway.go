@@ -39,8 +39,8 @@ const (
 // Observed says whether a batch that the gateway found in an answer of Sinch was recorded in the store.
 type Observed string
 
-// The values of Observed, which the label result of gateway_observed_total shows: whether a batch in an answer of Sinch
-// was recorded.
+// The values of Observed. They say whether the gateway recorded a batch that it found in an answer of Sinch. The metric
+// gateway_observed_total has them as values of its label "result".
 const (
 	ObservedRecorded   Observed = "recorded"   // durable before the caller got the answer
 	ObservedLate       Observed = "late"       // durable, but only after that

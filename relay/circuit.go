@@ -36,8 +36,8 @@ type Breaker struct {
 	Message string // of the log line for each change of the state
 }
 
-// New returns a circuit breaker that is closed, so that it lets calls through. Both fields of c must be set, for
-// example by WithDefaults.
+// New returns a circuit breaker that is closed, so that it lets calls through. It opens and closes as c says, both of
+// whose fields must be set, for example by WithDefaults. The functions of b judge its calls and export its state.
 func (b Breaker) New(c Circuit) *CircuitBreaker {
 	name := func(s gobreaker.State) string { return strings.ReplaceAll(s.String(), "-", "_") }
 	b.Export(name(gobreaker.StateClosed))

@@ -23,9 +23,9 @@ type releaser struct {
 	least     uint64 // lowest number of bytes held since the last release
 }
 
-// due reports whether to release memory. It returns true if the process has been idle since the previous call of due
-// and holds over releaseBytes more than the least that it has held since the last release. allocated is the number of
-// bytes that the process has allocated since its start; held is the number of bytes that it holds now.
+// due reports whether to release memory: if the process has allocated little since the previous call, and holds at
+// least releaseBytes more than its smallest size since the last release. allocated is the number of bytes that the
+// process has allocated since its start; held is the number of bytes that it holds now.
 func (r *releaser) due(allocated, held uint64) bool {
 	idle := allocated-r.allocated < idleBytes
 	r.allocated, r.least = allocated, min(r.least, held)

@@ -28,8 +28,9 @@ const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
 
-// periodRun is one retention period of the bench. It records reports of new batches, and deletes the batches of the
-// previous period at the same rate. The field period is the index of the retention period, counted from 0.
+// periodRun is one retention period of the bench. It records reports of new batches and deletes the batches of the
+// previous period: for each new batch, an old one. The field period is the index of the retention period, counted from
+// 0.
 type periodRun struct {
 	store   *pgstore.Store
 	options options

@@ -75,8 +75,8 @@ func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 // yet, including those Deferred for another attempt. Dead events were given up.
 type Destination struct{ Waiting, Deferred, Dead int }
 
-// DestinationOf reads the counts of dlrloop's only destination (the URL of an application that receives events) from
-// dlrloop's API at address. It returns an error unless dlrloop has exactly one destination.
+// DestinationOf asks dlrloop's API at address how many events its destination has not received. A destination is the
+// URL of an application to which dlrloop sends events. DestinationOf returns an error unless there is exactly one.
 func DestinationOf(ctx context.Context, address string) (d Destination, err error) {
 	var page struct{ Items []Destination }
 	if err := read(ctx, address, "/api/v1/destinations", &page); err != nil {

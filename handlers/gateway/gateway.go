@@ -71,8 +71,9 @@ func (c Config) withDefaults() Config {
 }
 
 // Gateway is a reverse proxy for Sinch's API below /xms/v1/{plan}/. It records the batches in Sinch's answers in the
-// store. It removes unsafe headers and all trailers, and makes the changes that the fields Client, TakesFeedback and
-// Callback of Plan describe; it passes on everything else as it is. It is safe for concurrent use.
+// store. It removes trailers, X-Forwarded headers, and headers that override the method or the URL. It changes requests
+// as the fields Client, TakesFeedback and Callback of Plan describe, and passes on everything else as it is. It is safe
+// for concurrent use.
 type Gateway struct {
 	config     Config
 	store      Store
@@ -106,7 +107,8 @@ var ErrOpenToken = errors.New(
 )
 
 // New returns a gateway that records batches and delivery feedback in the store s. It returns an error that wraps
-// ErrOpenToken if any caller could send messages with a plan's own token. Call Drain before you close the store.
+// ErrOpenToken if the gateway would check no credentials of its callers and yet lend them the access token of a plan.
+// Call Drain before you close the store.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
 	c = c.withDefaults()
 	g := &Gateway{

@@ -68,7 +68,8 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 const parsingFactor = 3 // includes the numbers of recipients, and the copy for the journal
 
 // acquireForParsing reserves the memory for parsing a body of size bytes. The caller must call done to release it. If
-// too little is free, it waits up to 250 ms (in.patience) and then returns a problem with status 503 or 429.
+// too little is free, it waits up to 250 ms (in.patience) and then returns a problem with status 503, or 429 if the
+// webhook is configured to shed load with 429.
 func (in *bodyReader) acquireForParsing(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.part(size)
 	if i < 0 {

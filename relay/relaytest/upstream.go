@@ -206,8 +206,8 @@ func (u *Upstream) Accepted() (n int) {
 	return n
 }
 
-// rejects reports whether a feedback call for these recipients is answered 400: one of them was passed to
-// RejectNumbers, or does not consist of 1 to 15 digits. The caller must hold u.mu.
+// rejects returns true if the upstream must answer 400 to a feedback call for these recipients, because one of them was
+// passed to RejectNumbers or does not consist of 1 to 15 digits. The caller must hold u.mu.
 func (u *Upstream) rejects(recipients []string) bool {
 	return slices.ContainsFunc(recipients, func(r string) bool {
 		return u.refused[r] || r == "" || len(r) > 15 || strings.Trim(r, "0123456789") != ""

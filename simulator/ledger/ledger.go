@@ -132,8 +132,8 @@ func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	return owed
 }
 
-// AppliedFeedback returns how many times feedback took effect for each message; messages without feedback are missing.
-// It also counts feedback for phone numbers outside the batch, which the API accepts.
+// AppliedFeedback returns how many times feedback took effect for each pair of batch and phone number. A pair without
+// such feedback is not in the map. Numbers to which the batch was not sent are counted too, since the API accepts them.
 func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	applied := map[BatchRecipient]int{}
 	for _, b := range l.Batches {
