@@ -2,6 +2,7 @@ package destinations
 
 import (
 	"math/rand/v2"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,8 +70,11 @@ func acts(t *rapid.T) []act {
 		"loses answers", "requeue", "restart", "crash", "crash", "saves fail", "saves are ambiguous", "reads fail",
 		"store works",
 	}
-	most := 25
-	if testing.Short() {
+	most := 12
+	switch {
+	case os.Getenv("DLRLOOP_LONG") != "":
+		most = 25
+	case testing.Short():
 		most = 8
 	}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) act {

@@ -214,6 +214,7 @@ func scrubBucket(t *testing.T, s *Store) (exists bool) {
 
 // A database with many free spans of all lengths does not grow, and what an interrupted call leaves is deleted.
 func TestEraseWithManyFreePages(t *testing.T) {
+	skipIfShort(t)
 	path := filepath.Join(memory(t), "store")
 	s := opened(t, Config{Path: path})
 	name, random := []byte("other"), rand.New(rand.NewPCG(1, 1))

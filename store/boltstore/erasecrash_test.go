@@ -63,7 +63,7 @@ func TestPowerLossDuringErase(t *testing.T) {
 		requireErasable(t.Context(), t, t2, s, path, w)
 	}
 	seed := uint64(time.Now().UnixNano())
-	p, err := r.losePower(t, seed, 150*long(30))
+	p, err := r.losePower(t, seed, 60*long(75))
 	require.NoError(t, err, "seed %d", seed)
 	require.Positive(t, opened)
 	t.Logf("%s; in %d the child had begun to erase", p, opened)
@@ -79,7 +79,7 @@ func TestKillDuringErase(t *testing.T) {
 	require.Zero(t, exit)
 	for _, calls := range []string{"pwrite64", "fdatasync,fsync"} {
 		interrupted := 0
-		for nth := 2; ; nth += 1 + nth/(5*long(10)) {
+		for nth := 2; ; nth += 1 + nth/(3*long(16)) {
 			path := filepath.Join(memory(t), "store")
 			require.NoError(t, os.CopyFS(path, os.DirFS(base)))
 			w, exit := startChild(t, "strace", "-f", "-qq", "-o", os.DevNull, "-e", "signal=none", "-e", "trace="+calls,

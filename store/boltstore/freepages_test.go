@@ -39,6 +39,7 @@ func freeOf(t *testing.T, db *bolt.DB) freePages {
 }
 
 func TestFreePages(t *testing.T) {
+	skipIfShort(t)
 	db, err := bolt.Open(filepath.Join(memory(t), "db"), 0o600, &bolt.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })

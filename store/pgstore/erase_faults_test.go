@@ -59,10 +59,16 @@ func TestEraseAfterLostConnections(t *testing.T) {
 		require.GreaterOrEqual(t, destinations[0].Epoch, before.Epoch+2, "once for the log, once for the deferred event")
 		require.GreaterOrEqual(t, destinations[0].LastID, before.LastID+2)
 	}
+	stride := 4 // every call searches all tables
+	if long() {
+		stride = 1
+	}
 	erase := func() { check(prepare()) }
 	erase()
 	for direction, total := range p.measure(erase) {
-		for _, k := range cutPoints(total) {
+		cuts := cutPoints(total)
+		for i := 0; i < len(cuts); i += stride {
+			k := cuts[i]
 			of, app := prepare()
 			p.closeWithNextCut() // otherwise Erase would connect again and continue
 			p.cutAfter(direction, k)

@@ -173,6 +173,9 @@ func TestErasedNumberDoesNotReturnFromAnotherReplica(t *testing.T) {
 // TestEraseFromALongLog erases a number from reports at the beginning, in the middle and at the end of a log that Erase
 // reads in several pages, because of the number of reports and because of their size.
 func TestEraseFromALongLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it erases in one goroutine")
+	}
 	t.Parallel()
 	address := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: address, Lanes: 1})
