@@ -188,7 +188,7 @@ func eraseNoNumber(t *testing.T, place Place) {
 
 func eraseConcurrently(t *testing.T, place Place) {
 	o := openEvents(t, place)
-	const n = 200
+	const n = 100
 	o.record(arrives(0, allDelivered("1", append(numbers(n), alice)...)))
 	var g errgroup.Group
 	g.SetLimit(32)
@@ -242,7 +242,7 @@ func eraseForDestinations(t *testing.T, place Place) {
 
 func eraseMany(t *testing.T, place Place) {
 	o := openCallbacks(t, place)
-	const batches = 300
+	const batches = 100
 	var arrivals []store.Arrival
 	for i := range batches {
 		day := sec(i * 7 * 3600)
