@@ -95,8 +95,8 @@ func pendingRow(t *table, i item[feedbackBatch]) {
 		shortened(detail, 80))
 }
 
-// recipientsCell returns the text of a table cell that says for whom feedback is pending, or for whom it is dead: "3"
-// for 3 recipients, "whole batch" for the batch as a whole, or "whole batch, 3" for both.
+// recipientsCell returns the text of the table cell RECIPIENTS, which counts the pending or dead feedback of a batch:
+// "3" for 3 recipients, "whole batch" for the batch as a whole, or "whole batch, 3" for both.
 func recipientsCell(recipients int, wholeBatch bool) string {
 	switch {
 	case !wholeBatch:

@@ -186,7 +186,7 @@ func (p *program) awaitReady(ctx context.Context) error {
 }
 
 // totals blocks until all accepted reports are in dlrloop's database. It then returns dlrloop's totals (counts of
-// recipients and reports) and the size of its store. All counts are zero if there is no report.
+// recipients and reports) and the size of its store. Without any report, all counts are 0.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {

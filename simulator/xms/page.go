@@ -84,7 +84,7 @@ func ReadInteger(query url.Values, key string, into *int, least, most int) error
 	return nil
 }
 
-// Query parses the query of a request. A value with an invalid %-escape stays as it is, so there is no error.
+// Query parses the query of a request. It keeps a value with an invalid %-escape unchanged, so it cannot fail.
 func Query(r *http.Request) url.Values {
 	values := url.Values{}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
